@@ -1,0 +1,82 @@
+// Contract. Durable state in SQLite: one small store per noun behind one door. Synchronous; each write is durable when it returns.
+import type { ContainerRecord } from "./container.ts"
+
+export type * from "./container.ts"
+
+/** A stored image. `references` lives in its own table. */
+export interface ImageRecord {
+  /** Config digest. */
+  readonly id: string
+  /** Manifest digest if one is stored, "" else. */
+  readonly manifestDigest: string
+  readonly createdAt: number
+  /** Sum of uncompressed layer sizes, bytes. */
+  readonly size: number
+  /** chainID of the top layer, "" for an empty image. */
+  readonly chainId: string
+  readonly layers: readonly { readonly diffId: string; readonly blob: string; readonly size: number }[]
+  readonly addedAt: number
+  /** Parent image id if known ("" else). */
+  readonly parent: string
+}
+
+export interface VolumeRecord {
+  readonly name: string
+  readonly driver: string
+  readonly options: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+  readonly createdAt: number
+  readonly anonymous: boolean
+}
+
+export interface NetworkRecord {
+  readonly id: string
+  readonly name: string
+  readonly driver: string
+  readonly createdAt: number
+  readonly internal: boolean
+  readonly attachable: boolean
+  readonly ipv6: boolean
+  readonly options: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+  readonly subnets: readonly {
+    readonly subnet: string
+    readonly gateway: string
+    readonly range?: string
+    readonly auxiliary?: Readonly<Record<string, string>>
+  }[]
+}
+
+export interface SnapshotRecord {
+  /** chainID for committed ones, container id for active ones. */
+  readonly key: string
+  readonly parent: string
+  readonly kind: "committed" | "active"
+  /** Directory name beneath the snapshotter's root. */
+  readonly directory: string
+  readonly createdAt: number
+  readonly size: number
+}
+
+/** A keyed table of one noun. All methods are synchronous and durable on return. */
+export interface Table<T> {
+  find(key: string): T | undefined
+  list(): T[]
+  put(key: string, value: T): void
+  remove(key: string): boolean
+}
+
+export interface State {
+  readonly containers: Table<ContainerRecord>
+  readonly images: Table<ImageRecord>
+  /** Normalised reference ("docker.io/library/busybox:latest") to image id. */
+  readonly references: Table<string>
+  readonly volumes: Table<VolumeRecord>
+  readonly networks: Table<NetworkRecord>
+  readonly snapshots: Table<SnapshotRecord>
+  /** Small settings and identities ("engine-id", "subnet"). */
+  readonly settings: Table<string>
+  /** All writes inside are one durable transaction. */
+  transaction<T>(work: () => T): T
+  close(): void
+}
