@@ -32,4 +32,5 @@ export const failure = (kind: ErrorKind, message: string, options?: { cause?: un
 export const errorKind = (error: unknown): ErrorKind => (error instanceof Failure ? error.kind : "internal")
 
 /** The message of anything thrown. */
-export const errorMessage = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+export const errorMessage = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error)

@@ -107,7 +107,10 @@ export interface RestartPolicy {
 }
 
 /** "private"/"host"/"none"/"shareable", or another container's id (already resolved from its name). */
-export type NamespaceMode = { readonly kind: string } & ({ readonly container?: undefined } | { readonly container: string })
+export type NamespaceMode = { readonly kind: string } & (
+  | { readonly container?: undefined }
+  | { readonly container: string }
+)
 
 /** One network a container is on: as asked for. */
 export interface NetworkRequest {

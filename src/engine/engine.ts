@@ -1,0 +1,215 @@
+// Contract. The engine as every face sees it: containers and execs by reference (id, unique id prefix, or name).
+import type { Duplex } from "node:stream"
+import type { Events } from "../events/events.ts"
+import type { Images } from "../images/images.ts"
+import type { LogEntry } from "../logs/logs.ts"
+import type { Networks } from "../network/network.ts"
+import type { Reading } from "../runtime/runtime.ts"
+import type { ContainerConfig, ContainerRecord, Resources, RestartPolicy } from "../state/state.ts"
+import type { Volumes } from "../volumes/volumes.ts"
+
+/** What a face knows of a new container: everything optional is filled from the image and the defaults. */
+export type CreateConfig = { readonly image: string } & {
+  readonly [K in keyof Omit<ContainerConfig, "image" | "command">]?: ContainerConfig[K]
+} & { readonly command?: readonly string[] }
+
+export interface ContainerSizes {
+  readonly writable: number
+  readonly root: number
+}
+
+export interface ListFilter {
+  readonly all: boolean
+  readonly limit?: number
+  /** Docker's filters by name: id, name, label, status, ancestor, exited, volume, network, before, since, publish, expose, health, is-task. */
+  readonly filters: ReadonlyMap<string, readonly string[]>
+}
+
+export type WaitCondition = "not-running" | "next-exit" | "removed"
+
+/** One attach: connected now or, for a container not yet running, when it starts. */
+export interface Attached {
+  readonly tty: boolean
+  /** Multiplexed frames (raw when tty) towards us; writing is stdin; ends when the container does. Destroying it detaches. */
+  readonly stream: Duplex
+}
+
+export interface AttachOptions {
+  readonly stdin: boolean
+  readonly stdout: boolean
+  readonly stderr: boolean
+  /** Replay the log first. */
+  readonly logs: boolean
+  readonly stream: boolean
+  /** "ctrl-p,ctrl-q" form; undefined = default; "" = none. Seen only on a tty. */
+  readonly detachKeys?: string
+}
+
+export interface ExecConfig {
+  readonly command: readonly string[]
+  readonly env: readonly string[]
+  readonly user: string
+  readonly workingDirectory: string
+  readonly tty: boolean
+  readonly privileged: boolean
+  readonly attachStdin: boolean
+  readonly attachStdout: boolean
+  readonly attachStderr: boolean
+  readonly detachKeys?: string
+  readonly consoleSize?: readonly [rows: number, columns: number]
+}
+
+export interface ExecRecord extends ExecConfig {
+  readonly id: string
+  readonly containerId: string
+  readonly running: boolean
+  /** undefined until it has ended. */
+  readonly exitCode?: number
+  readonly pid: number
+}
+
+export interface PathStat {
+  readonly name: string
+  readonly size: number
+  /** st_mode */
+  readonly mode: number
+  /** Unix nanoseconds. */
+  readonly mtime: bigint
+  readonly linkTarget: string
+}
+
+export interface StatsReading extends Reading {
+  readonly networks: readonly {
+    name: string
+    rxBytes: number
+    rxPackets: number
+    rxErrors: number
+    rxDropped: number
+    txBytes: number
+    txPackets: number
+    txErrors: number
+    txDropped: number
+  }[]
+}
+
+export interface Containers {
+  create(request: { name?: string; config: CreateConfig }): Promise<{ id: string; warnings: string[] }>
+  /** Throws not-found "No such container: x"; conflict when an id prefix is ambiguous. */
+  get(reference: string): ContainerRecord
+  find(reference: string): ContainerRecord | undefined
+  list(filter: ListFilter): Promise<ContainerRecord[]>
+  sizes(reference: string): Promise<ContainerSizes>
+  start(reference: string, options?: { detachKeys?: string }): Promise<void>
+  /** not-modified when it does not run. timeout in seconds; negative = for ever. */
+  stop(reference: string, options?: { timeout?: number; signal?: string }): Promise<void>
+  restart(reference: string, options?: { timeout?: number; signal?: string }): Promise<void>
+  kill(reference: string, signal?: string): Promise<void>
+  pause(reference: string): Promise<void>
+  unpause(reference: string): Promise<void>
+  rename(reference: string, name: string): Promise<void>
+  resize(reference: string, rows: number, columns: number): Promise<void>
+  /** Throws at once when there is no such container; the promise inside resolves when the condition holds. */
+  wait(
+    reference: string,
+    condition: WaitCondition,
+  ): { ended: Promise<{ exitCode: number; error?: string }>; cancel(): void }
+  attach(reference: string, options: AttachOptions): Promise<Attached>
+  logs(
+    reference: string,
+    options: {
+      stdout: boolean
+      stderr: boolean
+      since?: bigint
+      until?: bigint
+      tail?: number
+      follow: boolean
+      signal?: AbortSignal
+    },
+  ): AsyncIterable<LogEntry>
+  /** Docker's top: ps output by columns. */
+  top(reference: string, psArguments: string): Promise<{ titles: string[]; processes: string[][] }>
+  stats(reference: string): Promise<StatsReading>
+  /** Kind 0 changed, 1 added, 2 deleted. */
+  changes(reference: string): Promise<{ kind: 0 | 1 | 2; path: string }[]>
+  archiveStat(reference: string, path: string): Promise<PathStat>
+  archiveGet(reference: string, path: string): Promise<{ stat: PathStat; tar: AsyncIterable<Uint8Array> }>
+  archivePut(
+    reference: string,
+    path: string,
+    tar: AsyncIterable<Uint8Array>,
+    options: { noOverwriteDirNonDir: boolean; copyOwners: boolean },
+  ): Promise<void>
+  export(reference: string): AsyncIterable<Uint8Array>
+  update(reference: string, changes: { resources: Resources; restart?: RestartPolicy }): Promise<string[]>
+  remove(reference: string, options: { force: boolean; volumes: boolean; link?: boolean }): Promise<void>
+  prune(options: {
+    until?: number
+    labels: readonly string[]
+  }): Promise<{ removed: string[]; reclaimed: number }>
+  /** docker commit; returns the image id. */
+  commit(
+    reference: string,
+    options: {
+      reference?: string
+      author?: string
+      comment?: string
+      pause: boolean
+      changes: readonly string[]
+    },
+  ): Promise<string>
+}
+
+export interface Execs {
+  create(container: string, config: ExecConfig): Promise<string>
+  /** Attached unless detach. The stream ends when the process does. */
+  start(
+    id: string,
+    options: { detach: boolean; tty: boolean; consoleSize?: readonly [number, number] },
+  ): Promise<Attached | undefined>
+  get(id: string): ExecRecord
+  resize(id: string, rows: number, columns: number): Promise<void>
+}
+
+export interface EngineDescription {
+  /** Stable id of this engine (settings "engine-id"). */
+  readonly id: string
+  readonly name: string
+  readonly dataRoot: string
+  readonly runRoot: string
+  readonly snapshotter: string
+  readonly cgroupMode: "v1" | "hybrid" | "v2"
+  readonly kernelVersion: string
+  readonly logDriver: string
+  readonly warnings: readonly string[]
+}
+
+export interface Engine {
+  readonly containers: Containers
+  readonly execs: Execs
+  readonly images: Images
+  readonly volumes: Volumes
+  readonly networks: Networks
+  readonly events: Events
+  describe(): EngineDescription
+  /** Image removal, prune and volume removal that must know who uses what. */
+  removeImage(
+    reference: string,
+    options: { force: boolean; prune: boolean },
+  ): Promise<{ untagged?: string; deleted?: string }[]>
+  pruneImages(options: {
+    all: boolean
+    until?: number
+    labels: readonly string[]
+  }): Promise<{ removed: { untagged?: string; deleted?: string }[]; reclaimed: number }>
+  removeVolume(name: string, options: { force: boolean }): Promise<void>
+  pruneVolumes(options: {
+    all: boolean
+    labels: readonly string[]
+  }): Promise<{ removed: string[]; reclaimed: number }>
+  /** How many containers use a volume. */
+  volumeUsers(name: string): readonly string[]
+  /** Finds running containers again, records dead ones, applies restart policies, removes half-made things. */
+  recover(): Promise<void>
+  /** `stopContainers`: stop all first; else leave them running. */
+  close(options: { stopContainers: boolean }): Promise<void>
+}

@@ -1,0 +1,105 @@
+// Contract. Local images: names, configs, import, load, save, history, removal.
+import type { RootMount } from "../kernel/mount.ts"
+import type { Healthcheck, ImageRecord } from "../state/state.ts"
+
+/** The execution part of an image config, with domain names (durations in milliseconds). */
+export interface ImageConfig {
+  readonly user: string
+  readonly exposedPorts: readonly string[]
+  readonly env: readonly string[]
+  readonly entrypoint?: readonly string[]
+  readonly command?: readonly string[]
+  readonly argsEscaped?: boolean
+  readonly volumes: readonly string[]
+  readonly workingDirectory: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly stopSignal?: string
+  readonly healthcheck?: Healthcheck
+  readonly shell?: readonly string[]
+  readonly onBuild?: readonly string[]
+}
+
+export interface HistoryEntry {
+  readonly created: number
+  readonly createdBy: string
+  readonly comment: string
+  readonly author: string
+  readonly emptyLayer: boolean
+}
+
+/** An image with everything that inspect shows. */
+export interface Image extends ImageRecord {
+  /** "name:tag" in familiar form, sorted. */
+  readonly tags: readonly string[]
+  /** "name@sha256:…" in familiar form. */
+  readonly digests: readonly string[]
+  readonly architecture: string
+  readonly variant: string
+  readonly os: string
+  readonly author: string
+  readonly comment: string
+  readonly created: number
+  readonly config: ImageConfig
+  readonly diffIds: readonly string[]
+  readonly history: readonly HistoryEntry[]
+  /** The stored config document itself. */
+  readonly document: Readonly<Record<string, unknown>>
+}
+
+export interface RemovedImage {
+  readonly untagged?: string
+  readonly deleted?: string
+}
+
+/** Progress of long work, one line of Docker's JSON stream each (the face formats it). */
+export interface ImageProgress {
+  readonly id?: string
+  readonly status: string
+  readonly current?: number
+  readonly total?: number
+}
+
+export interface Images {
+  /** By full or short id, "name", "name:tag", "name@digest". Throws not-found ("No such image: x") or conflict (ambiguous). */
+  get(reference: string): Promise<Image>
+  find(reference: string): Promise<Image | undefined>
+  list(): Promise<Image[]>
+  /** docker-archive and oci-archive tars (plain, gzip, zstd), possibly several images. Reports as it goes; returns what was loaded ("busybox:latest" or an image id). */
+  load(
+    tar: AsyncIterable<Uint8Array>,
+    report: (progress: ImageProgress) => void,
+    signal?: AbortSignal,
+  ): Promise<string[]>
+  /** A tar that is both a docker-archive and an OCI layout. */
+  save(references: readonly string[], signal?: AbortSignal): AsyncIterable<Uint8Array>
+  /** A root file system tar (plain, gzip, zstd) becomes a one-layer image. `changes` are Dockerfile instructions (CMD, ENV, …). Returns the image id. */
+  import(
+    tar: AsyncIterable<Uint8Array>,
+    options: { reference?: string; message?: string; changes?: readonly string[]; platform?: string },
+    signal?: AbortSignal,
+  ): Promise<string>
+  tag(source: string, target: string): Promise<void>
+  /** `users` are ids of containers by image id, so that conflicts are told as Docker does. */
+  remove(
+    reference: string,
+    options: { force: boolean; prune: boolean },
+    users: (imageId: string) => readonly { id: string; running: boolean }[],
+  ): Promise<RemovedImage[]>
+  prune(
+    options: { all: boolean; until?: number; labels: readonly string[] },
+    users: (imageId: string) => readonly { id: string; running: boolean }[],
+  ): Promise<{ removed: RemovedImage[]; reclaimed: number }>
+  /** A new image from a container's writable layer (docker commit). Returns the image id. */
+  commit(request: {
+    snapshotKey: string
+    parent: Image
+    reference?: string
+    author?: string
+    comment?: string
+    config: ImageConfig
+    createdBy: string
+  }): Promise<string>
+  /** A read-only root of the image, for looking into it. */
+  view(image: Image): RootMount
+  recover(): Promise<void>
+}

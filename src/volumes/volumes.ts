@@ -1,0 +1,30 @@
+// Contract. Named and anonymous volumes of the local driver: directories that outlive containers.
+import type { BindMount, RootMount } from "../kernel/mount.ts"
+import type { VolumeRecord } from "../state/state.ts"
+
+export interface Volumes {
+  /** Existing volume of that name with the same driver is returned as it is; name absent = anonymous. Options: type, o, device (local driver mounts). */
+  create(request: {
+    name?: string
+    driver?: string
+    options?: Readonly<Record<string, string>>
+    labels?: Readonly<Record<string, string>>
+  }): Promise<VolumeRecord>
+  get(name: string): VolumeRecord
+  find(name: string): VolumeRecord | undefined
+  list(): VolumeRecord[]
+  /** Host directory of the contents. */
+  path(name: string): string
+  /** `users` are container ids that use it: conflict unless empty. `force` ignores a missing volume. */
+  remove(name: string, options: { force: boolean }, users: readonly string[]): Promise<void>
+  prune(
+    options: { all: boolean; labels: readonly string[] },
+    inUse: (name: string) => boolean,
+  ): Promise<{ removed: string[]; reclaimed: number }>
+  usage(name: string): Promise<number>
+  /** Copies what the image has at `path` into a volume that is still empty (Docker's copy-up). */
+  populate(name: string, root: RootMount, path: string): Promise<void>
+  /** The mount of a volume at a target. */
+  mount(name: string, target: string, options: { readOnly: boolean; subpath?: string }): Promise<BindMount>
+  recover(): Promise<void>
+}
