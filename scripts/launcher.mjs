@@ -1,29 +1,48 @@
 // Builds the launcher: static with musl where there is musl-gcc (13 times cheaper to exec), else static with libc.
 //   node scripts/launcher.mjs [--sanitize] [--out FILE]
-import { execFileSync, spawnSync } from "node:child_process"
+import { spawnSync } from "node:child_process"
 import { mkdirSync, readdirSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { has, projectRoot, requireCompiler, stop } from "./sentences.mjs"
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "..")
 const warnings = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-D_GNU_SOURCE"]
+const kernelHeaders = [
+  "-idirafter",
+  "/usr/include",
+  "-idirafter",
+  `/usr/include/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`,
+]
 
-export const has = (command) => spawnSync("sh", ["-c", `command -v ${command}`]).status === 0
-
-export function buildLauncher({ sanitize = false, out = join(root, "dist", sanitize ? "launcher-sanitized" : "launcher") } = {}) {
-  const sources = readdirSync(join(root, "launcher")).filter((name) => name.endsWith(".c"))
+/** Compiles launcher/*.c into `out` and returns its path. */
+export function buildLauncher({
+  sanitize = false,
+  out = join(projectRoot, "dist", sanitize ? "launcher-sanitized" : "launcher"),
+} = {}) {
+  requireCompiler()
+  const sources = readdirSync(join(projectRoot, "launcher")).filter((name) => name.endsWith(".c"))
   mkdirSync(dirname(out), { recursive: true })
   const musl = !sanitize && has("musl-gcc")
-  const kernelHeaders = musl ? ["-idirafter", "/usr/include", "-idirafter", `/usr/include/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`] : []
   const flags = sanitize
     ? ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
-    : ["-O2", "-static", "-fno-plt", "-Wl,--gc-sections", "-ffunction-sections", "-s"]
-  const compiler = musl ? "musl-gcc" : "cc"
-  execFileSync(compiler, [...warnings, ...flags, ...kernelHeaders, "-o", out, ...sources.map((name) => join(root, "launcher", name))], { stdio: "inherit" })
+    : ["-O2", "-static", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-s"]
+  const compiler = musl ? "musl-gcc" : has("cc") ? "cc" : "gcc"
+  const files = sources.map((name) => join(projectRoot, "launcher", name))
+  const result = spawnSync(
+    compiler,
+    [...warnings, ...flags, ...(musl ? kernelHeaders : []), "-o", out, ...files],
+    { encoding: "utf8" },
+  )
+  if (result.status !== 0) stop(`the launcher did not compile with ${compiler}:\n${result.stderr}`)
   return out
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const at = process.argv.indexOf("--out")
-  console.log(buildLauncher({ sanitize: process.argv.includes("--sanitize"), ...(at > 0 ? { out: process.argv[at + 1] } : {}) }))
+  console.log(
+    buildLauncher({
+      sanitize: process.argv.includes("--sanitize"),
+      ...(at > 0 ? { out: process.argv[at + 1] } : {}),
+    }),
+  )
 }
