@@ -1,12 +1,13 @@
 // Makes a base image's root file system from Debian's busybox-static: a tar that `docker import` and `sloop import` take.
 //   node scripts/base-image.mjs OUT.tar
-import { execFileSync, spawnSync } from "node:child_process"
+import { execFileSync } from "node:child_process"
 import {
   chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -51,7 +52,17 @@ export function findBusybox() {
   )
 }
 
-const readsLoader = (path) => spawnSync("sh", ["-c", `grep -aqE 'ld-(linux|musl)' ${path}`]).status === 0
+/** Whether an ELF file asks for a dynamic loader (has a PT_INTERP program header). */
+function readsLoader(path) {
+  const bytes = readFileSync(path)
+  const [start, size, count] = [
+    Number(bytes.readBigUInt64LE(32)),
+    bytes.readUInt16LE(54),
+    bytes.readUInt16LE(56),
+  ]
+  for (let index = 0; index < count; index++) if (bytes.readUInt32LE(start + index * size) === 3) return true
+  return false
+}
 
 /** Writes the tar to `out` (made once, names sorted, times fixed: the same bytes each time). */
 export function makeBaseImage(out) {
