@@ -17,3 +17,5 @@ export interface Events {
   /** The ring's events (at most 1,000), oldest first. */
   recent(): readonly EngineEvent[]
 }
+
+export { createEvents } from "./bus.ts"

@@ -2,6 +2,7 @@
 import type { ContainerRecord } from "./container.ts"
 
 export type * from "./container.ts"
+export { openState } from "./database.ts"
 
 /** A stored image. `references` lives in its own table. */
 export interface ImageRecord {
@@ -58,12 +59,23 @@ export interface SnapshotRecord {
   readonly size: number
 }
 
-/** A keyed table of one noun. All methods are synchronous and durable on return. */
+/**
+ * How sure a write is when it returns. Always: a killed process loses nothing. `durable` (the default) also survives
+ * power loss, for one sync of the disk. Writes reach the disk in order, so a write that is not durable becomes so with
+ * the next one that is.
+ */
+export interface WriteOptions {
+  readonly durable?: boolean
+}
+
+/** A keyed table of one noun. All methods are synchronous; reads come from memory, in order of insertion. */
 export interface Table<T> {
   find(key: string): T | undefined
   list(): T[]
-  put(key: string, value: T): void
-  remove(key: string): boolean
+  /** What was put must not be changed afterwards. */
+  put(key: string, value: T, options?: WriteOptions): void
+  /** Whether it was there. */
+  remove(key: string, options?: WriteOptions): boolean
 }
 
 export interface State {
@@ -76,7 +88,9 @@ export interface State {
   readonly snapshots: Table<SnapshotRecord>
   /** Small settings and identities ("engine-id", "subnet"). */
   readonly settings: Table<string>
-  /** All writes inside are one durable transaction. */
-  transaction<T>(work: () => T): T
+  /** All writes inside are one transaction, durable unless said otherwise here. `work` is synchronous. An error undoes all. */
+  transaction<T>(work: () => T, options?: WriteOptions): T
+  /** Makes every earlier write durable; free when all are. */
+  flush(): void
   close(): void
 }

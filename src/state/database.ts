@@ -1,0 +1,144 @@
+// Opens the state's database: pragmas, migrations, tables, transactions and the quiet checkpoint.
+import { chmodSync, mkdirSync } from "node:fs"
+import { dirname } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { errorMessage, failure } from "../base/errors.ts"
+import { type Migration, migrations } from "./migrations.ts"
+import type {
+  ContainerRecord,
+  ImageRecord,
+  NetworkRecord,
+  SnapshotRecord,
+  State,
+  VolumeRecord,
+  WriteOptions,
+} from "./state.ts"
+import { type MirroredTable, openTable } from "./table.ts"
+
+/** Pages in the log after which SQLite checkpoints inside a write, should the quiet moment never come. */
+const checkpointCeiling = 20_000
+const quietMilliseconds = 2000
+const quietWrites = 200
+
+/** Brings the schema to the last migration. Throws unavailable when the file is from a newer engine. */
+export const migrate = (database: DatabaseSync, list: readonly Migration[]): void => {
+  const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0)
+  if (version > list.length) {
+    throw failure(
+      "unavailable",
+      `the state was written by a newer sloop (schema ${version}, this one knows ${list.length}): use that one, or another data root`,
+    )
+  }
+  for (const [index, migration] of list.entries()) {
+    if (index < version) continue
+    database.exec("BEGIN IMMEDIATE")
+    try {
+      database.exec(migration.sql)
+      database.exec(`PRAGMA user_version = ${index + 1}`)
+      database.exec("COMMIT")
+    } catch (cause) {
+      database.exec("ROLLBACK")
+      throw failure("internal", `migration ${index + 1} (${migration.name}) failed: ${errorMessage(cause)}`, {
+        cause,
+      })
+    }
+  }
+}
+
+const openDatabase = (path: string): DatabaseSync => {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    const database = new DatabaseSync(path)
+    database.exec("PRAGMA busy_timeout = 2000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+    database.exec(`PRAGMA wal_autocheckpoint = ${checkpointCeiling}`)
+    chmodSync(path, 0o600)
+    return database
+  } catch (cause) {
+    throw failure("unavailable", `cannot open the state ${path}: ${errorMessage(cause)}`, { cause })
+  }
+}
+
+/** Opens (or makes) the state at `path`. Throws unavailable when the file cannot be opened or is from a newer engine. */
+export const openState = (path: string): State => {
+  const database = openDatabase(path)
+  migrate(database, migrations)
+
+  let level: "FULL" | "NORMAL" = "FULL"
+  let depth = 0
+  let unsynced = false
+  let writes = 0
+  let quiet: NodeJS.Timeout | undefined
+
+  const setLevel = (options: WriteOptions | undefined): void => {
+    const wanted = options?.durable === false ? "NORMAL" : "FULL"
+    if (wanted !== level) database.exec(`PRAGMA synchronous = ${wanted}`)
+    level = wanted
+  }
+  const written = (): void => {
+    unsynced = level === "NORMAL"
+    if (++writes < quietWrites || quiet !== undefined) return
+    quiet = setTimeout(() => {
+      quiet = undefined
+      writes = 0
+      database.exec("PRAGMA wal_checkpoint(PASSIVE)")
+    }, quietMilliseconds)
+    quiet.unref()
+  }
+  const write = (work: () => void, options: WriteOptions | undefined): void => {
+    if (depth > 0) {
+      work()
+      return
+    }
+    setLevel(options)
+    try {
+      work()
+    } catch (cause) {
+      throw failure("exhausted", `cannot write the state ${path}: ${errorMessage(cause)}`, { cause })
+    }
+    written()
+  }
+
+  const table = <T>(name: string): MirroredTable<T> => openTable<T>(database, name, write)
+  const tables = {
+    containers: table<ContainerRecord>("containers"),
+    images: table<ImageRecord>("images"),
+    references: table<string>("image_references"),
+    volumes: table<VolumeRecord>("volumes"),
+    networks: table<NetworkRecord>("networks"),
+    snapshots: table<SnapshotRecord>("snapshots"),
+    settings: table<string>("settings"),
+  }
+
+  return {
+    ...tables,
+    transaction(work, options) {
+      if (depth > 0) return work()
+      setLevel(options)
+      database.exec("BEGIN IMMEDIATE")
+      depth = 1
+      try {
+        const result = work()
+        database.exec("COMMIT")
+        depth = 0
+        written()
+        return result
+      } catch (error) {
+        depth = 0
+        if (database.isTransaction) database.exec("ROLLBACK")
+        for (const mirrored of Object.values(tables)) mirrored.reload()
+        throw error
+      }
+    },
+    flush() {
+      if (!unsynced) return
+      setLevel({ durable: true })
+      // A sync of the log needs a commit that writes a page.
+      database.exec(`PRAGMA user_version = ${migrations.length}`)
+      written()
+    },
+    close() {
+      clearTimeout(quiet)
+      database.close()
+    },
+  }
+}
