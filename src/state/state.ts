@@ -72,6 +72,8 @@ export interface WriteOptions {
 export interface Table<T> {
   find(key: string): T | undefined
   list(): T[]
+  /** Keys with their values, in order of insertion. */
+  entries(): [key: string, value: T][]
   /** What was put must not be changed afterwards. */
   put(key: string, value: T, options?: WriteOptions): void
   /** Whether it was there. */

@@ -36,6 +36,7 @@ export const openTable = <T>(database: DatabaseSync, name: string, write: Write)
   return {
     find: (key) => rows.get(key),
     list: () => [...rows.values()],
+    entries: () => [...rows],
     put(key, value, options) {
       write(() => upsert.run(key, JSON.stringify(value)), options)
       rows.set(key, value)
