@@ -1,6 +1,7 @@
 // Paths inside a root are resolved once, by descriptor, with openat2. Nothing else may follow a container's path.
 #ifndef SLOOP_RESOLVE_H
 #define SLOOP_RESOLVE_H
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "report.h"
@@ -19,4 +20,9 @@ int resolve_open_nofollow(int root, const char *path, int flags, mode_t mode);
 int resolve_parent(int root, const char *path, const char **name);
 // Creates missing directories of path inside the root and opens the last one (O_PATH). -1 with errno.
 int resolve_make_directories(int root, const char *path, mode_t mode);
+
+// The same with further RESOLVE_ flags, such as RESOLVE_NO_SYMLINKS.
+int resolve_with(int root, const char *path, int flags, mode_t mode, uint64_t resolve);
+int resolve_parent_with(int root, const char *path, const char **name, uint64_t resolve);
+int resolve_make_directories_with(int root, const char *path, mode_t mode, uint64_t resolve);
 #endif

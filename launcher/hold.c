@@ -1,0 +1,130 @@
+// Held network namespaces: the launcher's parent keeps their descriptors by name; every child is born with a copy.
+#include "hold.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "verbs.h"
+
+enum { NAME_MAX_BYTES = 128, HELD_MAX = 8192 };
+
+struct held {
+  char name[NAME_MAX_BYTES];
+  int descriptor;
+};
+
+struct letter {
+  char action;  // 'h' hold, 'd' drop
+  char name[NAME_MAX_BYTES];
+};
+
+// The one table of the process: written by the parent only, copied to children by fork.
+static struct {
+  struct held *entries;
+  size_t count, room;
+} table;
+
+static struct held *entry_find(const char *name) {
+  for (size_t i = 0; i < table.count; i++)
+    if (!strcmp(table.entries[i].name, name)) return &table.entries[i];
+  return NULL;
+}
+
+int held_find(const char *name) {
+  struct held *entry = entry_find(name);
+  return entry ? entry->descriptor : -1;
+}
+
+void held_each(void (*visit)(const char *name, void *context), void *context) {
+  for (size_t i = 0; i < table.count; i++) visit(table.entries[i].name, context);
+}
+
+void held_close_all(void) {
+  for (size_t i = 0; i < table.count; i++) close(table.entries[i].descriptor);
+  table.count = 0;
+}
+
+static void entry_drop(const char *name) {
+  struct held *entry = entry_find(name);
+  if (!entry) return;
+  close(entry->descriptor);
+  *entry = table.entries[--table.count];
+}
+
+static void entry_hold(const char *name, int descriptor) {
+  if (table.count == HELD_MAX) return (void)close(descriptor);
+  if (table.count == table.room) {
+    size_t room = table.room ? table.room * 2 : 64;
+    struct held *entries = realloc(table.entries, room * sizeof *entries);
+    if (!entries) return (void)close(descriptor);
+    table.entries = entries;
+    table.room = room;
+  }
+  struct held *entry = &table.entries[table.count++];
+  memcpy(entry->name, name, NAME_MAX_BYTES);
+  entry->descriptor = descriptor;
+}
+
+static int letter_send(struct request *request, char action, const char *name, int descriptor) {
+  struct letter letter = {.action = action};
+  size_t length = strlen(name);
+  if (!length || length >= sizeof letter.name) return errno = ENAMETOOLONG, -1;
+  if (action == 'h' && table.count >= HELD_MAX) return errno = ENOSPC, -1;
+  memcpy(letter.name, name, length);
+  union {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+  } control = {0};
+  struct iovec part = {&letter, sizeof letter};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (descriptor >= 0) {
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  }
+  return sendmsg(request->mailbox, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+int held_hold(struct request *request, const char *name, int descriptor) {
+  if (held_find(name) >= 0) return errno = EEXIST, -1;
+  return letter_send(request, 'h', name, descriptor);
+}
+
+int held_drop(struct request *request, const char *name) {
+  if (held_find(name) < 0) return errno = ENOENT, -1;
+  return letter_send(request, 'd', name, -1);
+}
+
+static bool letter_receive(int mailbox) {
+  struct letter letter;
+  int descriptor = -1;
+  union {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+  } control;
+  struct iovec part = {&letter, sizeof letter};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  ssize_t got = recvmsg(mailbox, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (got < 0) return errno == EINTR;
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (header && header->cmsg_type == SCM_RIGHTS) memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
+  bool whole = got == sizeof letter && !letter.name[sizeof letter.name - 1];
+  if (whole && letter.action == 'd') entry_drop(letter.name);
+  if (whole && letter.action == 'h' && descriptor >= 0 && !entry_find(letter.name)) {
+    entry_hold(letter.name, descriptor);
+    return true;
+  }
+  if (descriptor >= 0) close(descriptor);
+  return true;
+}
+
+void held_drain(int mailbox) {
+  while (letter_receive(mailbox)) continue;
+}

@@ -1,0 +1,88 @@
+// Paths inside a root are resolved once, by descriptor, with openat2. Nothing else may follow a container's path.
+#include "resolve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "calls.h"
+#include "own.h"
+
+// openat2 answers EAGAIN when a rename or mount anywhere raced with a ".." on the way.
+enum { RESOLVE_TRIES = 1000 };
+
+int resolve_with(int root, const char *path, int flags, mode_t mode, uint64_t resolve) {
+  for (int i = 0; i < RESOLVE_TRIES; i++) {
+    int fd = call_openat2(root, *path ? path : ".", (uint64_t)flags, flags & O_CREAT ? mode : 0,
+                          RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve);
+    if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) return fd;
+  }
+  return -1;
+}
+
+int resolve_open(int root, const char *path, int flags, mode_t mode) {
+  return resolve_with(root, path, flags, mode, 0);
+}
+
+int resolve_open_nofollow(int root, const char *path, int flags, mode_t mode) {
+  return resolve_with(root, path, flags | O_NOFOLLOW, mode, 0);
+}
+
+// Copies path without trailing slashes; -1 with errno when it is too long.
+static int trim(const char *path, char *buffer, size_t size) {
+  size_t length = strlen(path);
+  while (length > 1 && path[length - 1] == '/') length--;
+  if (length >= size) return errno = ENAMETOOLONG, -1;
+  memcpy(buffer, path, length);
+  buffer[length] = 0;
+  return 0;
+}
+
+int resolve_parent_with(int root, const char *path, const char **name, uint64_t resolve) {
+  char parent[PATH_MAX];
+  if (trim(path, parent, sizeof parent)) return -1;
+  char *slash = strrchr(parent, '/');
+  size_t start = slash ? (size_t)(slash - parent) + 1 : 0;
+  *name = path + start;
+  size_t length = strlen(parent + start);
+  if (!length || !strcmp(parent + start, ".")) {
+    *name = "";
+    return resolve_with(root, path, O_PATH | O_DIRECTORY, 0, resolve);
+  }
+  if (!strcmp(parent + start, "..") || (*name)[length]) return errno = EINVAL, -1;
+  if (slash) slash[slash == parent] = 0;
+  return resolve_with(root, slash ? parent : ".", O_PATH | O_DIRECTORY, 0, resolve);
+}
+
+int resolve_parent(int root, const char *path, const char **name) { return resolve_parent_with(root, path, name, 0); }
+
+int resolve_make_directories_with(int root, const char *path, mode_t mode, uint64_t resolve) {
+  char prefix[PATH_MAX];
+  int whole = resolve_with(root, path, O_PATH | O_DIRECTORY, 0, resolve);
+  if (whole >= 0 || errno != ENOENT) return whole;
+  if (trim(path, prefix, sizeof prefix)) return -1;
+  OWN_FD at = resolve_with(root, "/", O_PATH | O_DIRECTORY, 0, 0);
+  for (char *from = prefix; at >= 0 && *from;) {
+    from += strspn(from, "/");
+    char *end = from + strcspn(from, "/");
+    char kept = *end;
+    *end = 0;
+    int next = resolve_with(root, prefix, O_PATH | O_DIRECTORY, 0, resolve);
+    if (next < 0 && errno == ENOENT) {
+      if (!strcmp(from, "..") || (mkdirat(at, from, mode) && errno != EEXIST)) return -1;
+      next = resolve_with(root, prefix, O_PATH | O_DIRECTORY, 0, resolve);
+    }
+    if (next < 0) return -1;
+    close(at);
+    at = next;
+    *end = kept;
+    from = end;
+  }
+  return give_fd(&at);
+}
+
+int resolve_make_directories(int root, const char *path, mode_t mode) {
+  return resolve_make_directories_with(root, path, mode, 0);
+}

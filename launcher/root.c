@@ -1,0 +1,140 @@
+// A container's root: opened for other verbs, mounted for launch, and its bind mounts.
+#include "root.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "own.h"
+#include "resolve.h"
+
+static int source_open(const struct operation *bind, const char *path, const char *subpath, bool recursive,
+                       struct failure *failure) {
+  unsigned flags = OPEN_TREE_CLONE | (recursive ? AT_RECURSIVE : 0);
+  if (!*subpath) {
+    int tree = call_open_tree(AT_FDCWD, path, flags);
+    if (tree >= 0) return tree;
+    return fail(failure, bind->name, path, errno, "the bind source cannot be opened: %s", strerror(errno));
+  }
+  OWN_FD base = open(path, O_PATH | O_CLOEXEC);
+  if (base < 0) return fail(failure, bind->name, path, errno, "the bind source cannot be opened: %s", strerror(errno));
+  OWN_FD below = call_openat2(base, subpath, O_PATH, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+  int tree = below < 0 ? -1 : call_open_tree(below, "", flags | AT_EMPTY_PATH);
+  if (tree >= 0) return tree;
+  return fail(failure, bind->name, subpath, errno, "the subpath cannot be opened beneath %s: %s", path, strerror(errno));
+}
+
+static int sources_open_here(const struct plan *plan, struct sources *sources, struct failure *failure) {
+  const struct operation *operation = plan_find(plan, "root-path", 0);
+  if (operation) {
+    sources->root = source_open(operation, operation->args[0], "", true, failure);
+    if (sources->root < 0) return -1;
+  }
+  for (uint32_t n = 0; (operation = plan_find(plan, "bind", n)); n++) {
+    struct mount_flags flags;
+    if (mount_flags_parse(operation->args[2], &flags, "bind", operation->args[1], failure)) return -1;
+    const char *subpath = operation->count > 4 ? operation->args[4] : "";
+    int tree = source_open(operation, operation->args[0], subpath, flags.recursive, failure);
+    if (tree < 0) return -1;
+    sources->trees[sources->count++] = tree;
+  }
+  return 0;
+}
+
+int sources_open(struct request *request, struct sources *sources, struct failure *failure) {
+  uint32_t binds = 0;
+  *sources = (struct sources){.root = -1};
+  while (plan_find(request->plan, "bind", binds)) binds++;
+  if (!binds && !plan_find(request->plan, "root-path", 0)) return 0;
+  sources->trees = calloc(binds + 1, sizeof *sources->trees);
+  if (!sources->trees) return fail(failure, "bind", "", ENOMEM, "out of memory");
+  OWN_FD home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  if (home < 0 || setns(request->host_mounts, CLONE_NEWNS))
+    return fail(failure, "bind", "", errno, "the host's mount namespace cannot be entered: %s", strerror(errno));
+  int result = sources_open_here(request->plan, sources, failure);
+  // Root and working directory become the namespace's own, which is where they were.
+  if (setns(home, CLONE_NEWNS)) _exit(70);
+  if (result) sources_close(sources);
+  return result;
+}
+
+void sources_close(struct sources *sources) {
+  own_close(&sources->root);
+  for (uint32_t i = 0; i < sources->count; i++) own_close(&sources->trees[i]);
+  free(sources->trees);
+  *sources = (struct sources){.root = -1};
+}
+
+int root_mount(struct request *request, struct sources *sources, struct failure *failure) {
+  const struct operation *overlay = plan_find(request->plan, "root-overlay", 0);
+  OWN_FD tree = overlay ? mount_overlay(overlay, failure) : give_fd(&sources->root);
+  const char *name = overlay ? "root-overlay" : "root-path";
+  if (tree < 0) return overlay ? -1 : fail(failure, "plan", "", EINVAL, "the plan names no root");
+  struct mount_attr private = {.propagation = 1 << 18};
+  if (!overlay && call_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &private))
+    return fail(failure, name, "", errno, "the root's propagation cannot be set");
+  // EINVAL: an overlay of an old kernel that is attached already.
+  if (call_move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) && !(overlay && errno == EINVAL))
+    return fail(failure, name, "", errno, "the root cannot be attached: %s", strerror(errno));
+  return give_fd(&tree);
+}
+
+int root_bind(int root, const struct operation *bind, int tree, struct failure *failure) {
+  const char *path = bind->args[1], *kind = bind->args[3];
+  struct mount_flags flags;
+  struct stat status;
+  if (fstatat(tree, "", &status, AT_EMPTY_PATH)) return fail(failure, "bind", path, errno, "the source is gone");
+  bool directory = S_ISDIR(status.st_mode);
+  if (directory ? !strcmp(kind, "file") : !strcmp(kind, "dir"))
+    return fail(failure, "bind", bind->args[0], directory ? EISDIR : ENOTDIR, "the bind source is %sa directory",
+                directory ? "" : "not ");
+  OWN_FD target = target_open(root, path, directory ? TARGET_DIRECTORY : TARGET_FILE, tree, "bind", failure);
+  if (target < 0 || mount_flags_parse(bind->args[2], &flags, "bind", path, failure) ||
+      mount_flags_apply(tree, &flags, "bind", path, failure))
+    return -1;
+  if (mount_attach(tree, target)) return fail(failure, "bind", path, errno, "the bind mount cannot be attached: %s", strerror(errno));
+  return 0;
+}
+
+static int open_live(const struct operation *operation, struct failure *failure) {
+  uint64_t pid;
+  char path[64];
+  if (!operation->count || !parse_u64(operation->args[0], 10, INT32_MAX, &pid) || !pid)
+    return fail(failure, "root-pid", operation->count ? operation->args[0] : "", EINVAL, "not a process id");
+  snprintf(path, sizeof path, "/proc/%d/root", (int)pid);
+  int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return root < 0 ? fail(failure, "root-pid", path, errno, "the process's root cannot be opened") : root;
+}
+
+// With binds, mounts must be attached: in a mount namespace of this process alone.
+static int open_with_binds(struct request *request, struct sources *sources, struct failure *failure) {
+  const struct operation *bind;
+  if (unshare(CLONE_NEWNS)) return fail(failure, "bind", "", errno, "no private mount namespace can be made");
+  OWN_FD root = root_mount(request, sources, failure);
+  if (root < 0) return -1;
+  for (uint32_t n = 0; (bind = plan_find(request->plan, "bind", n)); n++)
+    if (root_bind(root, bind, sources->trees[n], failure)) return -1;
+  return give_fd(&root);
+}
+
+int root_open(struct request *request, struct failure *failure) {
+  const struct operation *live = plan_find(request->plan, "root-pid", 0);
+  if (live) return open_live(live, failure);
+  const struct operation *path = plan_find(request->plan, "root-path", 0);
+  const struct operation *overlay = plan_find(request->plan, "root-overlay", 0);
+  const struct operation *bind = plan_find(request->plan, "bind", 0);
+  if ((path && path->count != 1) || (overlay && overlay->count < 4) || (bind && (bind->count < 4 || bind->count > 5)))
+    return fail(failure, "plan", "", EINVAL, "a root operation has the wrong number of arguments");
+  struct sources sources;
+  if (sources_open(request, &sources, failure)) return -1;
+  int root;
+  if (bind) root = open_with_binds(request, &sources, failure);
+  else if (overlay) root = mount_overlay(overlay, failure);
+  else if (path) root = give_fd(&sources.root);
+  else root = fail(failure, "plan", "", EINVAL, "the plan names no root");
+  sources_close(&sources);
+  return root;
+}

@@ -1,0 +1,31 @@
+// A container's root: how it is made, and how things are placed in it.
+#ifndef SLOOP_ROOT_H
+#define SLOOP_ROOT_H
+#include "mount.h"
+#include "verbs.h"
+
+// Opens the sources of the plan's binds (and root-path) in the host's mount namespace, as detached copies:
+// trees[n] is the n-th bind's, the root-path's is returned through *root (-1 if there is none).
+// The caller closes them. -1 with the failure filled.
+struct sources {
+  int root;
+  int *trees;
+  uint32_t count;
+};
+int sources_open(struct request *request, struct sources *sources, struct failure *failure);
+void sources_close(struct sources *sources);
+
+// Mounts the root on top of this process's own root, in a mount namespace that is already private to it, and
+// returns a descriptor of it. Takes sources->root.
+int root_mount(struct request *request, struct sources *sources, struct failure *failure);
+// Attaches one bind to its target.
+int root_bind(int root, const struct operation *bind, int tree, struct failure *failure);
+
+// Opens the target of a mount in the root; creates it as a directory or an empty file when it is missing.
+// Refuses targets through magic links, symbolic links on the way to /dev, /proc and /sys, and targets on a procfs
+// other than those few that may be replaced. tree is what is to be mounted there, or -1.
+enum target_kind { TARGET_EXISTING, TARGET_DIRECTORY, TARGET_FILE };
+int target_open(int root, const char *path, enum target_kind kind, int tree, const char *step, struct failure *failure);
+// RESOLVE_NO_SYMLINKS for paths beneath /dev, /proc and /sys, which an image must not redirect; else 0.
+uint64_t target_rules(const char *path);
+#endif

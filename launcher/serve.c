@@ -1,0 +1,113 @@
+// The launcher's own life: sealed copy, private mounts, accept loop. It never parses a plan itself.
+#include "serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "calls.h"
+#include "hold.h"
+#include "own.h"
+#include "seat.h"
+
+enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+
+static int complain(const char *step, const char *path) {
+  fprintf(stderr, "launcher: %s %s: %s\n", step, path, strerror(errno));
+  return -1;
+}
+
+int serve_from_sealed_copy(char **argv) {
+  OWN_FD self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  if (self < 0) return complain("open", "/proc/self/exe");
+  int seals = fcntl(self, F_GET_SEALS);
+  if (seals >= 0 && (seals & SEALS) == SEALS) return 0;
+  OWN_FD copy = memfd_create("sloop-launcher", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  struct stat status;
+  if (copy < 0 || fstat(self, &status)) return complain("copy", "/proc/self/exe");
+  for (off_t at = 0; at < status.st_size;)
+    if (sendfile(copy, self, &at, (size_t)(status.st_size - at)) <= 0) return complain("copy", "/proc/self/exe");
+  if (fchmod(copy, 0555) || fcntl(copy, F_ADD_SEALS, SEALS)) return complain("seal", "the launcher's copy");
+  syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
+  return complain("execute", "the launcher's sealed copy");
+}
+
+// A socket that somebody still serves is not taken over; a stale one is removed.
+static int socket_listen(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) return errno = ENAMETOOLONG, complain("listen on", path);
+  strcpy(address.sun_path, path);
+  OWN_FD probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (!connect(probe, (struct sockaddr *)&address, sizeof address))
+    return errno = EADDRINUSE, complain("listen on", path);
+  OWN_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  mode_t mask = umask(0177);
+  unlink(path);
+  int bound = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address, sizeof address);
+  umask(mask);
+  if (bound || listen(fd, 1024)) return complain("listen on", path);
+  return give_fd(&fd);
+}
+
+static bool peer_trusted(int connection) {
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  return !getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) && (peer.uid == 0 || peer.uid == geteuid());
+}
+
+// In the child: a session of its own, so that signals to the daemon's group spare it.
+static int child_main(struct request *request, int listener, int mailbox, connection_function *connection) {
+  close(listener);
+  close(mailbox);
+  setsid();
+  signal(SIGCHLD, SIG_DFL);
+  signal(SIGPIPE, SIG_IGN);
+  return connection(request);
+}
+
+static void serve_one(struct request *request, int listener, int mailbox, connection_function *connection) {
+  OWN_FD client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+  if (client < 0 || !peer_trusted(client)) return;
+  request->connection = client;
+  pid_t child = fork();
+  if (child == 0) _exit(child_main(request, listener, mailbox, connection));
+  if (child > 0) return;
+  struct failure failure;
+  fail(&failure, "fork", "", errno, "the launcher cannot make a process for this request");
+  report_failure(client, &failure);
+}
+
+int serve(const char *socket_path, const char *data_root, connection_function *connection) {
+  struct request request = {.host_mounts = -1, .host_network = -1, .mailbox = -1};
+  int mailbox[2];
+  prctl(PR_SET_NAME, "sloop-launcher");
+  // Containers that share our pid namespace must not look into our children before they exec (CVE-2016-9962).
+  prctl(PR_SET_DUMPABLE, 0);
+  signal(SIGCHLD, SIG_IGN);
+  OWN_FD listener = socket_listen(socket_path);
+  if (listener < 0) return -1;
+  request.host_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  request.host_network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (request.host_mounts < 0 || request.host_network < 0) return complain("open", "/proc/self/ns");
+  if (seat_take(socket_path, data_root)) return complain("make", "the launcher's mount namespace");
+  if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, mailbox)) return complain("make", "the mailbox");
+  request.mailbox = mailbox[1];
+  struct pollfd waited[] = {{.fd = listener, .events = POLLIN}, {.fd = mailbox[0], .events = POLLIN}};
+  for (;;) {
+    if (poll(waited, 2, -1) < 0 && errno != EINTR) return complain("poll", socket_path);
+    // A letter was sent before its sender's client was answered: drained first, the next request sees its effect.
+    held_drain(mailbox[0]);
+    if (waited[0].revents & POLLIN) serve_one(&request, listener, mailbox[0], connection);
+  }
+}
