@@ -1,0 +1,254 @@
+// nf_tables objects: tables, chains, rules, sets, maps and their elements, in batches that take effect as one.
+import { readAttributes, readReplies, readText } from "./decode.ts"
+import type { Expression, Verdict } from "./expression.ts"
+import { dataValue, dataVerdict, encodeExpression } from "./expression.ts"
+import type { Attribute, Message } from "./message.ts"
+import { ACK, APPEND, be32, bytes, CREATE, DUMP, nest, text } from "./message.ts"
+
+const SUBSYSTEM = 10
+const BATCH_BEGIN = 16
+const BATCH_END = 17
+const NEW_TABLE = 0
+const DELETE_TABLE = 2
+const NEW_CHAIN = 3
+const GET_CHAIN = 4
+const NEW_RULE = 6
+const NEW_SET = 9
+const GET_TABLE = 1
+const NEW_ELEMENT = 12
+const DELETE_ELEMENT = 14
+const LIST_ELEMENT = 1
+
+const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const
+const FLAG_INTERVAL = 0x4
+const FLAG_MAP = 0x8
+const FLAG_CONCATENATED = 0x80
+const ELEMENT_INTERVAL_END = 1
+const VERDICT_TYPE = 0xffffff00
+
+/** nftables' own numbers of the types, which only matter to those who list our sets. */
+const TYPES = { ipv4_addr: 7, ipv6_addr: 8, inet_proto: 12, inet_service: 13, mark: 19, ifname: 41 } as const
+const LENGTHS = { ipv4_addr: 4, ipv6_addr: 16, inet_proto: 1, inet_service: 2, mark: 4, ifname: 16 } as const
+export type FieldType = keyof typeof TYPES
+
+/** A table: its family is 2 (ip), 10 (ip6) or 1 (inet). */
+export interface TableName {
+  readonly family: number
+  readonly name: string
+}
+export interface Chain {
+  readonly name: string
+  /** Absent for a chain that is only jumped to. */
+  readonly hook?: {
+    readonly type: "filter" | "nat"
+    readonly at: keyof typeof HOOKS
+    readonly priority: number
+    readonly policy: "accept" | "drop"
+  }
+}
+export interface NamedSet {
+  readonly name: string
+  /** Several = a concatenation. */
+  readonly key: readonly FieldType[]
+  /** A map's values; "verdict" makes a verdict map. */
+  readonly value?: readonly FieldType[] | "verdict"
+  readonly interval?: boolean
+}
+export interface Element {
+  /** Each field's bytes. */
+  readonly key: readonly Uint8Array[]
+  /** Last key of an interval (inclusive), fields as in key. */
+  readonly last?: readonly Uint8Array[]
+  readonly value?: readonly Uint8Array[] | Verdict
+}
+
+const struct = (family: number, resource = 0): Uint8Array =>
+  Uint8Array.of(family, 0, resource >> 8, resource & 0xff)
+const message = (
+  table: TableName,
+  type: number,
+  flags: number,
+  attributes: readonly Attribute[],
+): Message => ({
+  type: (SUBSYSTEM << 8) | type,
+  flags: flags | ACK,
+  struct: struct(table.family),
+  attributes,
+})
+
+/** Wraps messages so that the kernel performs all of them or none. */
+export const batch = (messages: readonly Message[]): Message[] => [
+  { type: BATCH_BEGIN, flags: 0, struct: struct(0, SUBSYSTEM), attributes: [] },
+  ...messages,
+  { type: BATCH_END, flags: 0, struct: struct(0, SUBSYSTEM), attributes: [] },
+]
+
+/** Creates a table; one that exists is left as it is. */
+export const createTable = (table: TableName): Message =>
+  message(table, NEW_TABLE, CREATE, [text(1, table.name)])
+/** Deletes a table with all that is in it. Fails with ENOENT. */
+export const deleteTable = (table: TableName): Message =>
+  message(table, DELETE_TABLE, 0, [text(1, table.name)])
+
+export const createChain = (table: TableName, chain: Chain): Message =>
+  message(table, NEW_CHAIN, CREATE, [
+    text(1, table.name),
+    text(3, chain.name),
+    ...(chain.hook
+      ? [
+          nest(4, be32(1, HOOKS[chain.hook.at]), be32(2, chain.hook.priority)),
+          be32(5, chain.hook.policy === "accept" ? 1 : 0),
+          text(7, chain.hook.type),
+        ]
+      : []),
+  ])
+
+/** Appends a rule. */
+export const addRule = (table: TableName, chain: string, expressions: readonly Expression[]): Message =>
+  message(table, NEW_RULE, CREATE | APPEND, [
+    text(1, table.name),
+    text(2, chain),
+    nest(4, ...expressions.map(encodeExpression)),
+  ])
+
+const padded = (length: number): number => (length + 3) & ~3
+const typeNumber = (fields: readonly FieldType[]): number =>
+  fields.reduce((number, field) => (number << 6) | TYPES[field], 0)
+const keyLength = (fields: readonly FieldType[]): number =>
+  fields.length === 1
+    ? LENGTHS[fields[0] ?? "mark"]
+    : fields.reduce((sum, field) => sum + padded(LENGTHS[field]), 0)
+
+/** Creates a set or map. `id` only has to differ within one batch. */
+export const createSet = (table: TableName, set: NamedSet, id: number): Message => {
+  const concatenated = set.key.length > 1
+  const flags =
+    (set.interval ? FLAG_INTERVAL | (concatenated ? FLAG_CONCATENATED : 0) : 0) | (set.value ? FLAG_MAP : 0)
+  const value: Attribute[] =
+    set.value === undefined
+      ? []
+      : set.value === "verdict"
+        ? [be32(6, VERDICT_TYPE), be32(7, 0)]
+        : [be32(6, typeNumber(set.value)), be32(7, keyLength(set.value))]
+  const fields = set.key.map((field) => nest(LIST_ELEMENT, be32(1, padded(LENGTHS[field]))))
+  return message(table, NEW_SET, CREATE, [
+    text(1, table.name),
+    text(2, set.name),
+    be32(3, flags),
+    be32(4, typeNumber(set.key)),
+    be32(5, keyLength(set.key)),
+    ...value,
+    ...(concatenated && set.interval ? [nest(9, nest(2, ...fields))] : []),
+    be32(10, id),
+  ])
+}
+
+/** Concatenated fields start at multiples of four bytes; a single one is as long as it is. */
+const joinFields = (fields: readonly Uint8Array[]): Uint8Array => {
+  if (fields.length === 1) return fields[0] ?? new Uint8Array()
+  const out = new Uint8Array(fields.reduce((sum, field) => sum + padded(field.length), 0))
+  let at = 0
+  for (const field of fields) {
+    out.set(field, at)
+    at += padded(field.length)
+  }
+  return out
+}
+
+/** The key after `bytes`, which closes an interval of a set with one field. Undefined past the highest key. */
+const following = (key: Uint8Array): Uint8Array | undefined => {
+  const out = Uint8Array.from(key)
+  for (let at = out.length - 1; at >= 0; at--) {
+    out[at] = ((out[at] ?? 0) + 1) & 0xff
+    if (out[at] !== 0) return out
+  }
+  return undefined
+}
+
+const encodeElement = (element: Element): Attribute[] => {
+  const value =
+    element.value === undefined
+      ? []
+      : "kind" in element.value
+        ? [dataVerdict(2, element.value)]
+        : [dataValue(2, joinFields(element.value))]
+  const key = dataValue(1, joinFields(element.key))
+  if (!element.last) return [nest(LIST_ELEMENT, key, ...value)]
+  if (element.key.length > 1)
+    return [nest(LIST_ELEMENT, key, dataValue(10, joinFields(element.last)), ...value)]
+  const end = following(joinFields(element.last))
+  return [
+    nest(LIST_ELEMENT, key, ...value),
+    ...(end ? [nest(LIST_ELEMENT, dataValue(1, end), be32(3, ELEMENT_INTERVAL_END))] : []),
+  ]
+}
+
+/** Attribute lengths are 16 bits wide, so that long lists travel as several messages of one batch. */
+const ELEMENTS_PER_MESSAGE = 400
+const elements = (
+  table: TableName,
+  type: number,
+  flags: number,
+  set: string,
+  list: readonly Element[],
+): Message[] => {
+  const messages: Message[] = []
+  for (let at = 0; at < list.length; at += ELEMENTS_PER_MESSAGE)
+    messages.push(
+      message(table, type, flags, [
+        text(1, table.name),
+        text(2, set),
+        nest(3, ...list.slice(at, at + ELEMENTS_PER_MESSAGE).flatMap(encodeElement)),
+      ]),
+    )
+  return messages
+}
+
+/** Adds elements. A key that is there with another value fails the batch. */
+export const addElements = (table: TableName, set: string, list: readonly Element[]): Message[] =>
+  elements(table, NEW_ELEMENT, CREATE, set, list)
+/** Removes elements. A missing one fails the batch. */
+export const removeElements = (table: TableName, set: string, list: readonly Element[]): Message[] =>
+  elements(table, DELETE_ELEMENT, 0, set, list)
+
+/** Asks for one table; fails with ENOENT. */
+export const getTable = (table: TableName): Message => ({
+  type: (SUBSYSTEM << 8) | GET_TABLE,
+  flags: 0,
+  struct: struct(table.family),
+  attributes: [bytes(1, Buffer.from(`${table.name}\0`))],
+})
+
+/** Asks for all chains of a family. */
+export const listChains = (family: number): Message => ({
+  type: (SUBSYSTEM << 8) | GET_CHAIN,
+  flags: DUMP,
+  struct: struct(family),
+  attributes: [],
+})
+
+export interface ListedChain {
+  readonly table: string
+  readonly name: string
+  /** Base chains only. */
+  readonly hook?: keyof typeof HOOKS
+  readonly policy?: "accept" | "drop"
+}
+
+/** Chains among replies. */
+export const readChains = (replies: Buffer): ListedChain[] =>
+  readReplies(replies)
+    .filter(({ type }) => type === ((SUBSYSTEM << 8) | NEW_CHAIN))
+    .map(({ body }) => {
+      const attributes = readAttributes(body.subarray(4))
+      const hook = attributes.get(4)
+      const number = hook ? readAttributes(hook).get(1)?.readUInt32BE() : undefined
+      const policy = attributes.get(5)?.readUInt32BE()
+      const names = ["prerouting", "input", "forward", "output", "postrouting"] as const
+      return {
+        table: readText(attributes.get(1)),
+        name: readText(attributes.get(3)),
+        ...(number === undefined ? {} : { hook: names[number] }),
+        ...(policy === undefined ? {} : { policy: policy === 0 ? ("drop" as const) : ("accept" as const) }),
+      }
+    })

@@ -1,0 +1,161 @@
+// rtnetlink addresses, routes and neighbours: encoders and decoders.
+import { FAMILY_IPV4, familyOf, ipBytes, ipText, macBytes } from "./address.ts"
+import { readAttributes, readReplies } from "./decode.ts"
+import type { Message } from "./message.ts"
+import { ACK, bytes, CREATE, DUMP, EXCLUSIVE, REPLACE, u32 } from "./message.ts"
+
+const NEW_ADDRESS = 20
+const DELETE_ADDRESS = 21
+const GET_ADDRESS = 22
+const NEW_ROUTE = 24
+const DELETE_ROUTE = 25
+const GET_ROUTE = 26
+const NEW_NEIGHBOUR = 28
+
+const IFA_ADDRESS = 1
+const IFA_LOCAL = 2
+const IFA_BROADCAST = 4
+const RTA_DESTINATION = 1
+const RTA_OUTPUT = 4
+const RTA_GATEWAY = 5
+const RTA_TABLE = 15
+const NDA_DESTINATION = 1
+const NDA_HARDWARE = 2
+
+const TABLE_MAIN = 254
+const PROTOCOL_BOOT = 3
+const SCOPE_LINK = 253
+const TYPE_UNICAST = 1
+const PERMANENT = 0x80
+
+/** An address on a link. */
+export interface LinkAddress {
+  readonly link: number
+  readonly address: string
+  readonly prefixLength: number
+}
+
+const addressMessage = (
+  type: number,
+  flags: number,
+  { link, address, prefixLength }: LinkAddress,
+): Message => {
+  const family = familyOf(address)
+  const struct = Buffer.alloc(8)
+  struct.set([family, prefixLength, 0, 0])
+  struct.writeUInt32LE(link, 4)
+  const raw = ipBytes(address)
+  const attributes = [bytes(IFA_LOCAL, raw), bytes(IFA_ADDRESS, raw)]
+  if (family === FAMILY_IPV4 && prefixLength < 31) {
+    const host = 0xffffffff >>> prefixLength
+    const broadcast = Buffer.alloc(4)
+    broadcast.writeUInt32BE((raw.readUInt32BE() | host) >>> 0)
+    attributes.push(bytes(IFA_BROADCAST, broadcast))
+  }
+  return { type, flags, struct, attributes }
+}
+
+/** Gives a link an address, with its broadcast address for IPv4. Fails with EEXIST. */
+export const addAddress = (address: LinkAddress): Message =>
+  addressMessage(NEW_ADDRESS, ACK | CREATE | EXCLUSIVE, address)
+export const deleteAddress = (address: LinkAddress): Message => addressMessage(DELETE_ADDRESS, ACK, address)
+
+/** Asks for every address of a family (2 = IPv4, 10 = IPv6). */
+export const listAddresses = (family: number): Message => ({
+  type: GET_ADDRESS,
+  flags: DUMP,
+  struct: Uint8Array.of(family, 0, 0, 0, 0, 0, 0, 0),
+  attributes: [],
+})
+
+/** Addresses among replies. */
+export const readAddresses = (replies: Buffer): LinkAddress[] =>
+  readReplies(replies)
+    .filter((reply) => reply.type === NEW_ADDRESS)
+    .map(({ body }) => {
+      const attributes = readAttributes(body.subarray(8))
+      const raw = attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS) ?? Buffer.alloc(4)
+      return { link: body.readUInt32LE(4), address: ipText(raw), prefixLength: body[1] ?? 0 }
+    })
+
+/** A route of the main table. No destination = default route; no gateway = directly on the link. */
+export interface Route {
+  readonly destination?: string
+  readonly prefixLength: number
+  readonly gateway?: string
+  readonly link: number
+}
+
+const routeMessage = (type: number, flags: number, route: Route): Message => {
+  const family = familyOf(route.destination ?? route.gateway ?? "0.0.0.0")
+  const scope = route.gateway === undefined ? SCOPE_LINK : 0
+  const struct = Uint8Array.of(
+    family,
+    route.prefixLength,
+    0,
+    0,
+    TABLE_MAIN,
+    PROTOCOL_BOOT,
+    scope,
+    TYPE_UNICAST,
+    0,
+    0,
+    0,
+    0,
+  )
+  return {
+    type,
+    flags,
+    struct,
+    attributes: [
+      ...(route.destination === undefined ? [] : [bytes(RTA_DESTINATION, ipBytes(route.destination))]),
+      ...(route.gateway === undefined ? [] : [bytes(RTA_GATEWAY, ipBytes(route.gateway))]),
+      u32(RTA_OUTPUT, route.link),
+    ],
+  }
+}
+
+/** Adds a route. Fails with EEXIST. */
+export const addRoute = (route: Route): Message => routeMessage(NEW_ROUTE, ACK | CREATE | EXCLUSIVE, route)
+export const deleteRoute = (route: Route): Message => routeMessage(DELETE_ROUTE, ACK, route)
+
+/** Asks for every route of a family, of all tables. */
+export const listRoutes = (family: number): Message => ({
+  type: GET_ROUTE,
+  flags: DUMP,
+  struct: Uint8Array.of(family, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+  attributes: [],
+})
+
+/** Routes of the main table among replies (local, broadcast and other tables' ones are left out). */
+export const readRoutes = (replies: Buffer): Route[] =>
+  readReplies(replies)
+    .filter(({ type, body }) => type === NEW_ROUTE && body[7] === TYPE_UNICAST)
+    .flatMap(({ body }) => {
+      const attributes = readAttributes(body.subarray(12))
+      if ((attributes.get(RTA_TABLE)?.readUInt32LE() ?? body[4]) !== TABLE_MAIN) return []
+      const destination = attributes.get(RTA_DESTINATION)
+      const gateway = attributes.get(RTA_GATEWAY)
+      return [
+        {
+          ...(destination ? { destination: ipText(destination) } : {}),
+          prefixLength: body[1] ?? 0,
+          ...(gateway ? { gateway: ipText(gateway) } : {}),
+          link: attributes.get(RTA_OUTPUT)?.readUInt32LE() ?? 0,
+        },
+      ]
+    })
+
+/** Makes a permanent neighbour entry, so that nobody need ask for the hardware address. Replaces an older one. */
+export const setNeighbour = (link: number, address: string, macAddress: string): Message => {
+  const struct = Buffer.alloc(12)
+  struct[0] = familyOf(address)
+  struct.writeInt32LE(link, 4)
+  struct.writeUInt16LE(PERMANENT, 8)
+  return {
+    type: NEW_NEIGHBOUR,
+    flags: ACK | CREATE | REPLACE,
+    struct,
+    attributes: [bytes(NDA_DESTINATION, ipBytes(address)), bytes(NDA_HARDWARE, macBytes(macAddress))],
+  }
+}
