@@ -66,10 +66,19 @@ export interface Kernel {
   send(plan: Plan, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Answer>
   /** Performs a plan that yields bytes (pack, changes, netlink). The iteration throws if the verb fails. */
   receive(plan: Plan, signal?: AbortSignal): AsyncIterable<Uint8Array>
-  /** Launches a container's init; resolves once it has passed execve. `socket` is the plan's monitor-socket. */
-  launch(id: string, operations: Plan, socket: string): Promise<Monitor>
+  /**
+   * Launches a container's init; resolves once it has passed execve. `socket` is the plan's monitor-socket,
+   * `exitRecord` the plan's exit-record: read when the monitor vanished without telling.
+   */
+  launch(id: string, operations: Plan, socket: string, exitRecord?: string): Promise<Monitor>
   /** Finds a running monitor again; undefined when none listens there. */
-  rejoin(socket: string): Promise<Monitor | undefined>
+  rejoin(socket: string, exitRecord?: string): Promise<Monitor | undefined>
   /** Lets go of connections. Launcher and monitors live on. */
   close(): Promise<void>
 }
+
+export type { FakeKernel } from "./fake.ts"
+export { fakeKernel } from "./fake.ts"
+export type { LauncherKernel } from "./launcher.ts"
+export { openKernel } from "./launcher.ts"
+export { errnoText, LauncherFailure, lostMonitor, readExitRecord } from "./reports.ts"

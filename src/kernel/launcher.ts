@@ -1,0 +1,204 @@
+// The real kernel: requests to the launcher over its socket, which is started when none answers.
+import { errorMessage, failure } from "../base/errors.ts"
+import { type Connection, connect, isAbsent } from "./connection.ts"
+import { readFeatures } from "./features.ts"
+import type { Answer, Kernel, KernelFeatures, Monitor, Plan } from "./kernel.ts"
+import { encodePlan, frameHeader, frameKind, maxFrameBytes, writeHeader } from "./plan.ts"
+import { findMonitor, Lease, launched } from "./process.ts"
+import { answerOf, failureOf } from "./reports.ts"
+import { identify, isSameBinary, type LauncherPlace, launcherSocket, start, terminate } from "./start.ts"
+
+/** The kernel as its owner sees it. */
+export interface LauncherKernel extends Kernel {
+  /** The launcher's pid, started if none answers. */
+  launcherPid(): Promise<number>
+  /** Ends the launcher; held network namespaces go with it, monitors and containers live on. */
+  stopLauncher(): Promise<void>
+}
+
+class RealKernel implements LauncherKernel {
+  readonly #place: LauncherPlace
+  readonly #socket: string
+  readonly #leases = new Set<Lease>()
+  readonly #connections = new Set<Connection>()
+  #starting: Promise<number> | undefined
+  #features: Promise<KernelFeatures> | undefined
+  #closed = false
+
+  constructor(place: LauncherPlace) {
+    this.#place = place
+    this.#socket = launcherSocket(place)
+  }
+
+  /** Makes sure that the launcher of this very binary answers. */
+  async ready(): Promise<void> {
+    const found = await identify(this.#socket)
+    if (found !== undefined && isSameBinary(found.pid, this.#place.launcherBinary)) return
+    if (found !== undefined) await terminate(found.pid, this.#socket)
+    await this.#start()
+  }
+
+  async launcherPid(): Promise<number> {
+    return (await identify(this.#socket))?.pid ?? this.#start()
+  }
+
+  async stopLauncher(): Promise<void> {
+    const found = await identify(this.#socket)
+    if (found !== undefined) await terminate(found.pid, this.#socket)
+  }
+
+  features(): Promise<KernelFeatures> {
+    this.#features ??= this.perform([["probe"]])
+      .then(readFeatures)
+      .catch((error: unknown) => {
+        this.#features = undefined
+        throw error
+      })
+    return this.#features
+  }
+
+  async perform(plan: Plan, signal?: AbortSignal): Promise<Answer> {
+    const { connection, done } = await this.#open(plan, signal)
+    try {
+      return finalAnswer(await connection.report())
+    } catch (error) {
+      throw cancelledOr(error, signal)
+    } finally {
+      done()
+    }
+  }
+
+  async send(plan: Plan, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Answer> {
+    const { connection, done } = await this.#open(plan, signal)
+    // A report before the last byte is a failure: it ends the sending.
+    let early = false
+    const outcome = connection.report().finally(() => {
+      early = true
+    })
+    outcome.catch(() => {})
+    try {
+      for await (const chunk of bytes) {
+        for (let at = 0; at < chunk.length && !early; at += maxFrameBytes)
+          await sendData(connection, chunk.subarray(at, at + maxFrameBytes))
+        if (early) break
+      }
+      if (!early) await sendData(connection, Buffer.alloc(0))
+      return finalAnswer(await outcome)
+    } catch (error) {
+      throw cancelledOr(error, signal)
+    } finally {
+      done()
+    }
+  }
+
+  async *receive(plan: Plan, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { connection, done } = await this.#open(plan, signal)
+    try {
+      for (;;) {
+        const frame = await connection.next()
+        if (frame === undefined)
+          throw failure("unavailable", "The launcher closed the connection before it answered")
+        if (frame.type === "data") yield frame.bytes
+        if (frame.type !== "report") continue
+        finalAnswer(frame.fields)
+        return
+      }
+    } catch (error) {
+      throw cancelledOr(error, signal)
+    } finally {
+      done()
+    }
+  }
+
+  async launch(id: string, operations: Plan, socket: string, exitRecord?: string): Promise<Monitor> {
+    const connection = await this.#connect(encodePlan([["launch", id], ...operations]))
+    return launched(connection, socket, this.#lease(), exitRecord)
+  }
+
+  rejoin(socket: string, exitRecord?: string): Promise<Monitor | undefined> {
+    return findMonitor(socket, this.#lease(), exitRecord)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const lease of this.#leases) lease.release()
+    for (const connection of this.#connections) connection.destroy()
+    this.#leases.clear()
+    this.#connections.clear()
+  }
+
+  #lease(): Lease {
+    const lease = new Lease(() => this.#leases.delete(lease))
+    this.#leases.add(lease)
+    return lease
+  }
+
+  /** Connects; a launcher that is gone is started anew, once. */
+  async #connect(request: Buffer): Promise<Connection> {
+    if (this.#closed) throw failure("cancelled", "The connection to the launcher was closed")
+    try {
+      return await connect(this.#socket, request)
+    } catch (error) {
+      if (!isAbsent(error)) throw unreachable(this.#socket, error)
+      await this.#start()
+      return connect(this.#socket, request)
+    }
+  }
+
+  async #open(plan: Plan, signal?: AbortSignal): Promise<{ connection: Connection; done: () => void }> {
+    if (signal?.aborted) throw cancelledOr(signal.reason, signal)
+    const connection = await this.#connect(encodePlan(plan))
+    this.#connections.add(connection)
+    const abort = () => connection.destroy()
+    signal?.addEventListener("abort", abort, { once: true })
+    if (signal?.aborted) abort()
+    const done = () => {
+      signal?.removeEventListener("abort", abort)
+      this.#connections.delete(connection)
+      connection.destroy()
+    }
+    return { connection, done }
+  }
+
+  #start(): Promise<number> {
+    this.#starting ??= start(this.#place).finally(() => {
+      this.#starting = undefined
+    })
+    return this.#starting
+  }
+}
+
+async function sendData(connection: Connection, bytes: Uint8Array): Promise<void> {
+  const header = Buffer.allocUnsafe(frameHeader)
+  writeHeader(header, frameKind.data, bytes.length)
+  connection.socket.cork()
+  connection.socket.write(header)
+  const sent = bytes.length === 0 ? undefined : connection.write(bytes)
+  connection.socket.uncork()
+  await sent
+}
+
+function finalAnswer(fields: readonly string[]): Answer {
+  if (fields[0] === "ok") return answerOf(fields)
+  if (fields[0] === "failed") throw failureOf(fields)
+  throw failure("internal", `The launcher answered "${fields[0] ?? ""}" where an end is due`)
+}
+
+const cancelledOr = (error: unknown, signal: AbortSignal | undefined): unknown =>
+  signal?.aborted === true ? failure("cancelled", "The request was cancelled", { cause: error }) : error
+
+const unreachable = (socket: string, error: unknown) =>
+  failure("unavailable", `The launcher at ${socket} cannot be reached: ${errorMessage(error)}`, {
+    cause: error,
+  })
+
+/**
+ * The kernel of this machine behind RUN_ROOT/launcher.sock. A launcher is started when none answers, and one that was
+ * started from another binary is replaced; monitors and containers are not touched by that.
+ * Throws unavailable when it cannot be started.
+ */
+export async function openKernel(place: LauncherPlace): Promise<LauncherKernel> {
+  const kernel = new RealKernel(place)
+  await kernel.ready()
+  return kernel
+}
