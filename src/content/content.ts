@@ -19,3 +19,5 @@ export interface ContentStore {
   /** Drops unfinished ingests. Called once at start-up. */
   recover(): Promise<void>
 }
+
+export { openContent } from "./files.ts"

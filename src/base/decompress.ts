@@ -1,0 +1,117 @@
+// Recognises compressed streams by their first bytes and decompresses them in large chunks, within bounds.
+
+import { pipeline } from "node:stream/promises"
+import { createGunzip, createZstdDecompress } from "node:zlib"
+import { type ByteReader, byteReader } from "./byte-reader.ts"
+import { failure } from "./errors.ts"
+import { zstdFrames } from "./zstd-frames.ts"
+
+export type Compression = "none" | "gzip" | "zstd" | "bzip2" | "xz"
+
+/** Bounds of a decompressed stream, against archives made to fill the disk. */
+export interface DecompressionBounds {
+  /** Most bytes that may come out. */
+  readonly maximumBytes: number
+  /** Most bytes out per byte in, looked at once `ratioFreeBytes` have come out. */
+  readonly maximumRatio: number
+  readonly ratioFreeBytes: number
+}
+
+export const defaultBounds: DecompressionBounds = {
+  maximumBytes: 2 ** 38,
+  maximumRatio: 250,
+  ratioFreeBytes: 2 ** 30,
+}
+
+const magics: readonly (readonly [Compression, readonly number[]])[] = [
+  ["gzip", [0x1f, 0x8b, 0x08]],
+  ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
+  ["bzip2", [0x42, 0x5a, 0x68]],
+  ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
+]
+
+/** What the first bytes (six are enough) say. */
+export const detectCompression = (head: Uint8Array): Compression => {
+  for (const [kind, magic] of magics) if (magic.every((byte, at) => head[at] === byte)) return kind
+  // A zstd stream may begin with a skippable frame.
+  if (((head[0] ?? 0) & 0xf0) === 0x50 && head[1] === 0x2a && head[2] === 0x4d && head[3] === 0x18)
+    return "zstd"
+  return "none"
+}
+
+async function* remaining(head: Uint8Array, reader: ByteReader, count: (bytes: number) => void) {
+  try {
+    if (head.length > 0) {
+      count(head.length)
+      yield head
+    }
+    for (let chunk = await reader.some(1 << 20); chunk; chunk = await reader.some(1 << 20)) {
+      count(chunk.length)
+      yield chunk
+    }
+  } finally {
+    await reader.close()
+  }
+}
+
+const isZlibError = (error: unknown): error is Error & { code: string } =>
+  error instanceof Error && "code" in error && /^(Z_|ZSTD_|ERR_ZLIB)/.test(String(error.code))
+
+async function* inflated(source: AsyncIterable<Uint8Array>, kind: "gzip" | "zstd", what: string) {
+  const chunkSize = 1 << 20
+  const inflater = kind === "gzip" ? createGunzip({ chunkSize }) : createZstdDecompress({ chunkSize })
+  const feed = pipeline(source, inflater)
+  // The same error comes out of the iteration; unawaited it would count as unhandled.
+  feed.catch(() => {})
+  try {
+    for await (const chunk of inflater) yield chunk as Uint8Array
+    await feed
+  } catch (cause) {
+    if (!isZlibError(cause)) throw cause
+    throw failure("invalid", `${what} is damaged ${kind} data: ${cause.message}`, { cause })
+  } finally {
+    inflater.destroy()
+    await feed.catch(() => {})
+  }
+}
+
+/**
+ * The bytes of `source`, decompressed when they are gzip or zstd. `what` names the stream in messages. Throws Failure
+ * "invalid" for damaged or truncated data, for bzip2 and xz, and when the bounds are passed.
+ */
+export async function* decompress(
+  source: AsyncIterable<Uint8Array>,
+  what: string,
+  bounds: DecompressionBounds = defaultBounds,
+): AsyncGenerator<Uint8Array> {
+  const reader = byteReader(source)
+  let input = 0
+  let output = 0
+  try {
+    const head = await reader.take(6)
+    const kind = detectCompression(head)
+    if (kind === "bzip2" || kind === "xz")
+      throw failure(
+        "invalid",
+        `${what} is compressed with ${kind}, which is not supported: decompress it first, or use gzip or zstd`,
+      )
+    const plain = remaining(head, reader, (bytes) => {
+      input += bytes
+    })
+    const bytes =
+      kind === "none" ? plain : inflated(kind === "zstd" ? zstdFrames(plain, what) : plain, kind, what)
+    for await (const chunk of bytes) {
+      output += chunk.length
+      if (output > bounds.maximumBytes)
+        throw failure("invalid", `${what} unpacks to more than ${bounds.maximumBytes} bytes`)
+      if (kind !== "none" && output > bounds.ratioFreeBytes && output / input > bounds.maximumRatio)
+        throw failure(
+          "invalid",
+          `${what} unpacks to more than ${bounds.maximumRatio} times its size, as a decompression bomb does`,
+        )
+      yield chunk
+    }
+  } finally {
+    await reader.close()
+  }
+}

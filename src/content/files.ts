@@ -1,0 +1,177 @@
+// Blobs as files: ROOT/blobs/sha256/<hex>; unfinished ones as ROOT/ingest/<random>.
+import { randomBytes } from "node:crypto"
+import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs"
+import { type FileHandle, open, opendir, readFile, rename, rm, stat } from "node:fs/promises"
+import { join } from "node:path"
+import { syncDirectory } from "../base/atomic-file.ts"
+import { digestOf, meter } from "../base/digest-stream.ts"
+import { failure } from "../base/errors.ts"
+import { digestHex, isDigest } from "../oci/digest.ts"
+import type { ContentStore } from "./content.ts"
+
+const chunkSize = 1 << 20
+const largestRead = 4 << 20
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && error.code === "ENOENT"
+
+/** The system's error of a write, as one that a person can act on. */
+const writeFailure = (cause: unknown): unknown =>
+  cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT")
+    ? failure(
+        "exhausted",
+        "no space left on the disk that holds the engine's data: remove images or free some space",
+        {
+          cause,
+        },
+      )
+    : cause
+
+const writeWhole = async (file: FileHandle, chunk: Uint8Array): Promise<void> => {
+  for (let written = 0; written < chunk.length; )
+    written += (await file.write(chunk, written, chunk.length - written)).bytesWritten
+}
+
+/** Gathers small chunks, so that a 64 KiB network read is not a system call of its own. */
+async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let parts: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of source) {
+    if (parts.length === 0 && chunk.length >= chunkSize) {
+      yield chunk
+      continue
+    }
+    parts.push(chunk)
+    size += chunk.length
+    if (size < chunkSize) continue
+    yield parts.length === 1 ? chunk : Buffer.concat(parts, size)
+    parts = []
+    size = 0
+  }
+  if (size > 0) yield Buffer.concat(parts, size)
+}
+
+/** Opens a store beneath `root`, making its directories (mode 0700). */
+export const openContent = async (root: string): Promise<ContentStore> => {
+  const blobs = join(root, "blobs", "sha256")
+  const ingests = join(root, "ingest")
+  for (const directory of [root, join(root, "blobs"), blobs, ingests])
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+
+  const pathOf = (digest: string): string => {
+    if (!isDigest(digest)) throw failure("invalid", `"${digest}" is not a sha256 digest`)
+    return join(blobs, digestHex(digest))
+  }
+  const missing = (digest: string, cause?: unknown) =>
+    failure("not-found", `the blob ${digest} is not in the content store`, { cause })
+  const size = (digest: string): number | undefined =>
+    statSync(pathOf(digest), { throwIfNoEntry: false })?.size
+
+  const ingest: ContentStore["ingest"] = async (bytes, expected = {}, signal) => {
+    const present = expected.digest !== undefined && size(expected.digest) !== undefined
+    const temporary = join(ingests, randomBytes(12).toString("hex"))
+    const file = present ? undefined : await open(temporary, "wx", 0o600)
+    try {
+      const measure = meter()
+      let length = 0
+      try {
+        for await (const chunk of gathered(bytes)) {
+          signal?.throwIfAborted()
+          length += chunk.length
+          if (expected.size !== undefined && length > expected.size)
+            throw failure("invalid", `a blob is longer than the ${expected.size} bytes that were announced`)
+          const written = file === undefined ? undefined : writeWhole(file, chunk)
+          measure.add(chunk)
+          await written
+        }
+        const found = measure.finish()
+        if (expected.size !== undefined && found.size !== expected.size)
+          throw failure("invalid", `a blob has ${found.size} bytes, but ${expected.size} were announced`)
+        if (expected.digest !== undefined && found.digest !== expected.digest)
+          throw failure(
+            "invalid",
+            `a blob has the digest ${found.digest}, but ${expected.digest} was announced`,
+          )
+        if (file !== undefined && size(found.digest) === undefined) {
+          await file.datasync()
+          await rename(temporary, pathOf(found.digest))
+          syncDirectory(blobs)
+        }
+        return found
+      } finally {
+        await file?.close()
+      }
+    } catch (error) {
+      throw writeFailure(error)
+    } finally {
+      if (file !== undefined) await rm(temporary, { force: true })
+    }
+  }
+
+  async function* openBlob(
+    digest: string,
+    range?: { start: number; end?: number },
+  ): AsyncGenerator<Uint8Array> {
+    const file = await open(pathOf(digest), "r").catch((error: unknown) => {
+      throw isMissing(error) ? missing(digest, error) : error
+    })
+    try {
+      let at = range?.start ?? 0
+      const end = Math.min(range?.end ?? Number.POSITIVE_INFINITY, (await file.stat()).size)
+      while (at < end) {
+        const { bytesRead, buffer } = await file.read(
+          Buffer.allocUnsafeSlow(Math.min(chunkSize, end - at)),
+          0,
+          Math.min(chunkSize, end - at),
+          at,
+        )
+        if (bytesRead === 0) throw failure("internal", `the blob ${digest} was cut short while it was read`)
+        at += bytesRead
+        yield buffer.subarray(0, bytesRead)
+      }
+    } finally {
+      await file.close()
+    }
+  }
+
+  return {
+    has: (digest) => size(digest) !== undefined,
+    size,
+    ingest,
+    async read(digest) {
+      const path = pathOf(digest)
+      try {
+        const length = (await stat(path)).size
+        if (length > largestRead)
+          throw failure(
+            "invalid",
+            `the blob ${digest} has ${length} bytes; a document has at most ${largestRead}`,
+          )
+        const bytes = await readFile(path)
+        if (digestOf(bytes) !== digest)
+          throw failure(
+            "internal",
+            `the blob ${digest} is damaged on disk: remove its image and load it again`,
+          )
+        return bytes
+      } catch (error) {
+        throw isMissing(error) ? missing(digest, error) : error
+      }
+    },
+    open: openBlob,
+    async remove(digest) {
+      // Synchronous on purpose: between a caller's last look at who uses the blob and its end nothing else runs.
+      rmSync(pathOf(digest), { force: true })
+    },
+    async *list() {
+      for await (const entry of await opendir(blobs)) {
+        const digest = `sha256:${entry.name}`
+        const length = isDigest(digest) ? size(digest) : undefined
+        if (length !== undefined) yield { digest, size: length }
+      }
+    },
+    async recover() {
+      for (const name of readdirSync(ingests)) rmSync(join(ingests, name), { force: true, recursive: true })
+    },
+  }
+}
