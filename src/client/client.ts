@@ -114,13 +114,32 @@ async function refuse(response: IncomingMessage): Promise<never> {
 export class EngineClient {
   readonly #target: RequestOptions
   readonly #agent = new Agent({ keepAlive: true })
+  readonly #whenUnreachable: (() => Promise<void>) | undefined
   readonly host: string
   readonly version: string
 
-  constructor(host: string, version = "1.50") {
+  /** `whenUnreachable` is called once when nothing listens there; if it resolves the request is made again. */
+  constructor(host: string, options: { version?: string; whenUnreachable?: () => Promise<void> } = {}) {
     this.#target = parseHost(host)
+    this.#whenUnreachable = options.whenUnreachable
     this.host = host
-    this.version = version
+    this.version = options.version ?? "1.50"
+  }
+
+  async #reached<T>(attempt: () => Promise<T>): Promise<T> {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (
+        !this.#whenUnreachable ||
+        !(error instanceof Failure) ||
+        error.kind !== "unavailable" ||
+        error instanceof ApiFailure
+      )
+        throw error
+      await this.#whenUnreachable()
+      return await attempt()
+    }
   }
 
   #options(method: string, path: string, { query = {}, headers = {}, signal }: CallOptions): RequestOptions {
@@ -135,6 +154,10 @@ export class EngineClient {
 
   /** Sends and resolves with the unread answer; throws ApiFailure for statuses from 300 on (304 included). */
   send(method: string, path: string, options: CallOptions = {}): Promise<Answered> {
+    return this.#reached(() => this.#send(method, path, options))
+  }
+
+  #send(method: string, path: string, options: CallOptions): Promise<Answered> {
     return new Promise((resolve, reject) => {
       const payload = options.body === undefined ? undefined : JSON.stringify(options.body)
       const contentType = options.contentType ?? (payload === undefined ? undefined : "application/json")
@@ -174,6 +197,10 @@ export class EngineClient {
 
   /** Turns a request into a raw connection (attach, exec start). */
   hijack(path: string, options: CallOptions = {}): Promise<Hijacked> {
+    return this.#reached(() => this.#hijack(path, options))
+  }
+
+  #hijack(path: string, options: CallOptions): Promise<Hijacked> {
     return new Promise((resolve, reject) => {
       const payload = options.body === undefined ? "" : JSON.stringify(options.body)
       const base = this.#options("POST", path, options)

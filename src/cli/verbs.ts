@@ -1,0 +1,189 @@
+// Every verb by its words, loaded only when typed (eager imports made start-up ten times slower).
+import type { Verb } from "./verb.ts"
+
+interface Entry {
+  readonly summary: string
+  readonly load: () => Promise<{ verb: Verb }>
+}
+
+const container: Readonly<Record<string, Entry>> = {
+  attach: {
+    summary: "Attach local standard input, output, and error streams to a running container",
+    load: () => import("./verbs/container/attach.ts"),
+  },
+  commit: {
+    summary: "Create a new image from a container's changes",
+    load: () => import("./verbs/container/commit.ts"),
+  },
+  cp: {
+    summary: "Copy files/folders between a container and the local filesystem",
+    load: () => import("./verbs/container/cp.ts"),
+  },
+  create: { summary: "Create a new container", load: () => import("./verbs/container/create.ts") },
+  diff: {
+    summary: "Inspect changes to files or directories on a container's filesystem",
+    load: () => import("./verbs/container/diff.ts"),
+  },
+  exec: {
+    summary: "Execute a command in a running container",
+    load: () => import("./verbs/container/exec.ts"),
+  },
+  export: {
+    summary: "Export a container's filesystem as a tar archive",
+    load: () => import("./verbs/container/export.ts"),
+  },
+  inspect: {
+    summary: "Display detailed information on one or more containers",
+    load: () => import("./verbs/container/inspect.ts"),
+  },
+  kill: { summary: "Kill one or more running containers", load: () => import("./verbs/container/kill.ts") },
+  logs: { summary: "Fetch the logs of a container", load: () => import("./verbs/container/logs.ts") },
+  ls: { summary: "List containers", load: () => import("./verbs/container/ls.ts") },
+  pause: {
+    summary: "Pause all processes within one or more containers",
+    load: () => import("./verbs/container/pause.ts"),
+  },
+  port: {
+    summary: "List port mappings or a specific mapping for the container",
+    load: () => import("./verbs/container/port.ts"),
+  },
+  prune: { summary: "Remove all stopped containers", load: () => import("./verbs/container/prune.ts") },
+  rename: { summary: "Rename a container", load: () => import("./verbs/container/rename.ts") },
+  restart: { summary: "Restart one or more containers", load: () => import("./verbs/container/restart.ts") },
+  rm: { summary: "Remove one or more containers", load: () => import("./verbs/container/rm.ts") },
+  run: {
+    summary: "Create and run a new container from an image",
+    load: () => import("./verbs/container/run.ts"),
+  },
+  start: {
+    summary: "Start one or more stopped containers",
+    load: () => import("./verbs/container/start.ts"),
+  },
+  stats: {
+    summary: "Display a live stream of container(s) resource usage statistics",
+    load: () => import("./verbs/container/stats.ts"),
+  },
+  stop: { summary: "Stop one or more running containers", load: () => import("./verbs/container/stop.ts") },
+  top: {
+    summary: "Display the running processes of a container",
+    load: () => import("./verbs/container/top.ts"),
+  },
+  unpause: {
+    summary: "Unpause all processes within one or more containers",
+    load: () => import("./verbs/container/unpause.ts"),
+  },
+  update: {
+    summary: "Update configuration of one or more containers",
+    load: () => import("./verbs/container/update.ts"),
+  },
+  wait: {
+    summary: "Block until one or more containers stop, then print their exit codes",
+    load: () => import("./verbs/container/wait.ts"),
+  },
+}
+
+const image: Readonly<Record<string, Entry>> = {
+  history: { summary: "Show the history of an image", load: () => import("./verbs/image/history.ts") },
+  import: {
+    summary: "Import the contents from a tarball to create a filesystem image",
+    load: () => import("./verbs/image/import.ts"),
+  },
+  inspect: {
+    summary: "Display detailed information on one or more images",
+    load: () => import("./verbs/image/inspect.ts"),
+  },
+  load: { summary: "Load an image from a tar archive or STDIN", load: () => import("./verbs/image/load.ts") },
+  ls: { summary: "List images", load: () => import("./verbs/image/ls.ts") },
+  prune: { summary: "Remove unused images", load: () => import("./verbs/image/prune.ts") },
+  rm: { summary: "Remove one or more images", load: () => import("./verbs/image/rm.ts") },
+  save: {
+    summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
+    load: () => import("./verbs/image/save.ts"),
+  },
+  tag: {
+    summary: "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+    load: () => import("./verbs/image/tag.ts"),
+  },
+}
+
+const volume: Readonly<Record<string, Entry>> = {
+  create: { summary: "Create a volume", load: () => import("./verbs/volume/create.ts") },
+  inspect: {
+    summary: "Display detailed information on one or more volumes",
+    load: () => import("./verbs/volume/inspect.ts"),
+  },
+  ls: { summary: "List volumes", load: () => import("./verbs/volume/ls.ts") },
+  prune: { summary: "Remove unused local volumes", load: () => import("./verbs/volume/prune.ts") },
+  rm: { summary: "Remove one or more volumes", load: () => import("./verbs/volume/rm.ts") },
+}
+
+const network: Readonly<Record<string, Entry>> = {
+  inspect: {
+    summary: "Display detailed information on one or more networks",
+    load: () => import("./verbs/network/inspect.ts"),
+  },
+  ls: { summary: "List networks", load: () => import("./verbs/network/ls.ts") },
+}
+
+const system: Readonly<Record<string, Entry>> = {
+  df: { summary: "Show disk usage", load: () => import("./verbs/system/df.ts") },
+  events: { summary: "Get real time events from the server", load: () => import("./verbs/system/events.ts") },
+  info: { summary: "Display system-wide information", load: () => import("./verbs/system/info.ts") },
+  prune: { summary: "Remove unused data", load: () => import("./verbs/system/prune.ts") },
+}
+
+const top: Readonly<Record<string, Entry>> = {
+  inspect: {
+    summary: "Return low-level information on objects",
+    load: () => import("./verbs/system/inspect.ts"),
+  },
+  version: { summary: "Show the Sloop version information", load: () => import("./verbs/system/version.ts") },
+}
+
+/** Management words and what is beneath them, as docker groups them. */
+export const groups: Readonly<
+  Record<string, { readonly summary: string; readonly verbs: Readonly<Record<string, Entry>> }>
+> = {
+  container: { summary: "Manage containers", verbs: container },
+  image: { summary: "Manage images", verbs: image },
+  network: { summary: "Manage networks", verbs: network },
+  system: { summary: "Manage the engine", verbs: system },
+  volume: { summary: "Manage volumes", verbs: volume },
+}
+
+const aliases: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  container: { list: "ls", ps: "ls", remove: "rm" },
+  image: { list: "ls", remove: "rm" },
+  network: { list: "ls" },
+  volume: { list: "ls", remove: "rm" },
+}
+
+const { ls: _ls, prune: _prune, inspect: _inspect, ...containerShort } = container
+const { ls: _imageLs, prune: _imagePrune, inspect: _imageInspect, rm: _imageRm, ...imageShort } = image
+
+/** Verbs typed without a management word. */
+export const shortVerbs: Readonly<Record<string, Entry>> = {
+  ...containerShort,
+  ...imageShort,
+  ...top,
+  events: system.events as Entry,
+  images: image.ls as Entry,
+  info: system.info as Entry,
+  ps: container.ls as Entry,
+  rmi: image.rm as Entry,
+}
+
+/** The verb that the words name, and how many words it took; undefined when there is none. */
+export function findVerb(
+  words: readonly string[],
+): { entry: Entry; name: string; length: number } | undefined {
+  const [first = "", second = ""] = words
+  const group = groups[first]
+  if (group) {
+    const name = aliases[first]?.[second] ?? second
+    const entry = Object.hasOwn(group.verbs, name) ? group.verbs[name] : undefined
+    return entry ? { entry, name: `${first} ${name}`, length: 2 } : undefined
+  }
+  const entry = Object.hasOwn(shortVerbs, first) ? shortVerbs[first] : undefined
+  return entry ? { entry, name: first, length: 1 } : undefined
+}
