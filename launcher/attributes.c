@@ -33,6 +33,14 @@ bool xattr_is_overlay(const char *name) {
          !strcmp(name, "trusted.overlay") || !strcmp(name, "user.overlay");
 }
 
+bool directory_is_opaque(int directory) {
+  static const char *const keys[] = {"trusted.overlay.opaque", "user.overlay.opaque"};
+  char value = 0;
+  for (int i = 0; i < 2; i++)
+    if (fgetxattr(directory, keys[i], &value, 1) == 1 && value == 'y') return true;
+  return false;
+}
+
 ssize_t xattr_get(int parent, const char *name, const char *key, void *value, size_t size) {
   struct proc_path path;
   return lgetxattr(proc_path(&path, parent, name), key, value, size);

@@ -38,6 +38,8 @@ int xattrs_read(int parent, const char *name, int fd, struct xattr_list *xattrs)
 void xattrs_free(struct xattr_list *xattrs);
 // Whether overlayfs gives the attribute a meaning of its own.
 bool xattr_is_overlay(const char *name);
+// Whether an open directory hides what older layers have at its place.
+bool directory_is_opaque(int directory);
 // One attribute of an entry that is not followed: its length, or -1 with errno.
 ssize_t xattr_get(int parent, const char *name, const char *key, void *value, size_t size);
 int xattr_set(int parent, const char *name, const char *key, const void *value, size_t size);

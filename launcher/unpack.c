@@ -120,7 +120,7 @@ static int read_plan(struct unpack *unpack, struct stream_in *in, const struct p
   unpack->keep_owners = unpack->overwrite_directories = true;
   for (uint32_t i = 1; i < plan->count; i++) {
     const struct operation *operation = &plan->operations[i];
-    if (!strncmp(operation->name, "root-", 5)) continue;
+    if (!strncmp(operation->name, "root-", 5) || !strcmp(operation->name, "bind")) continue;  // read by root_open
     if (!strcmp(operation->name, "at") && operation->count == 1) {
       unpack->at = operation->args[0];
     } else if (!strcmp(operation->name, "option") && operation->count == 2) {
