@@ -8,6 +8,7 @@ import type {
   ContainerRecord,
   ImageRecord,
   NetworkRecord,
+  RemovalRecord,
   SnapshotRecord,
   State,
   VolumeRecord,
@@ -22,7 +23,7 @@ const quietWrites = 200
 
 /** Brings the schema to the last migration. Throws unavailable when the file is from a newer engine. */
 export const migrate = (database: DatabaseSync, list: readonly Migration[]): void => {
-  const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0)
+  const version = Number(database.prepare("PRAGMA user_version").get()?.user_version ?? 0)
   if (version > list.length) {
     throw failure(
       "unavailable",
@@ -101,6 +102,7 @@ export const openState = (path: string): State => {
   const table = <T>(name: string): MirroredTable<T> => openTable<T>(database, name, write)
   const tables = {
     containers: table<ContainerRecord>("containers"),
+    removals: table<RemovalRecord>("removals"),
     images: table<ImageRecord>("images"),
     references: table<string>("image_references"),
     volumes: table<VolumeRecord>("volumes"),

@@ -12,4 +12,8 @@ export const migrations: readonly Migration[] = [
       .map((table) => `CREATE TABLE ${table} (key TEXT PRIMARY KEY NOT NULL, document TEXT NOT NULL) STRICT;`)
       .join("\n"),
   },
+  {
+    name: "removals that are under way",
+    sql: "CREATE TABLE removals (key TEXT PRIMARY KEY NOT NULL, document TEXT NOT NULL) STRICT;",
+  },
 ]

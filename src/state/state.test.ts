@@ -99,7 +99,7 @@ test("migration 1 makes one table per noun on an empty file and is done once", (
   const names = database
     .prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     .all()
-    .map((row) => String(row["name"]))
+    .map((row) => String(row.name))
   expect(names).toEqual([
     "containers",
     "image_references",
@@ -111,13 +111,20 @@ test("migration 1 makes one table per noun on an empty file and is done once", (
   ])
 })
 
+test("migration 2 adds the removals and keeps what was stored before", () => {
+  const database = new DatabaseSync(":memory:")
+  migrate(database, migrations.slice(0, 1))
+  database.exec("INSERT INTO settings VALUES ('a', '1')")
+  migrate(database, migrations.slice(0, 2))
+  expect(database.prepare("SELECT count(*) AS n FROM removals").get()?.n).toBe(0)
+  expect(database.prepare("SELECT document FROM settings").get()?.document).toBe("1")
+})
+
 test("a migration that fails changes nothing, and a newer schema is refused", () => {
   const database = new DatabaseSync(":memory:")
   const broken = [...migrations, { name: "bad", sql: "CREATE TABLE extra (a); NONSENSE" }]
   expect(() => migrate(database, broken)).toThrow("bad")
-  expect(database.prepare("SELECT count(*) AS n FROM sqlite_master WHERE name = 'extra'").get()?.["n"]).toBe(
-    0,
-  )
+  expect(database.prepare("SELECT count(*) AS n FROM sqlite_master WHERE name = 'extra'").get()?.n).toBe(0)
   migrate(database, migrations)
   expect(() => migrate(database, [])).toThrow("newer sloop")
 })

@@ -59,6 +59,13 @@ export interface SnapshotRecord {
   readonly size: number
 }
 
+/** A container whose record is gone and whose traces are still being cleared, or that was never wholly made. */
+export interface RemovalRecord {
+  readonly container: ContainerRecord
+  /** Volumes that go with it. */
+  readonly volumes: readonly string[]
+}
+
 /**
  * How sure a write is when it returns. Always: a killed process loses nothing. `durable` (the default) also survives
  * power loss, for one sync of the disk. Writes reach the disk in order, so a write that is not durable becomes so with
@@ -82,6 +89,8 @@ export interface Table<T> {
 
 export interface State {
   readonly containers: Table<ContainerRecord>
+  /** By container id: what a restarted engine must still clear away. */
+  readonly removals: Table<RemovalRecord>
   readonly images: Table<ImageRecord>
   /** Normalised reference ("docker.io/library/busybox:latest") to image id. */
   readonly references: Table<string>

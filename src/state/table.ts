@@ -23,9 +23,9 @@ export const openTable = <T>(database: DatabaseSync, name: string, write: Write)
   const reload = (): void => {
     rows.clear()
     for (const row of select.all()) {
-      const key = String(row["key"])
+      const key = String(row.key)
       try {
-        rows.set(key, JSON.parse(String(row["document"])))
+        rows.set(key, JSON.parse(String(row.document)))
       } catch (cause) {
         throw failure("internal", `the state's table ${name} holds a damaged record "${key}"`, { cause })
       }
