@@ -7,6 +7,8 @@ import type {
   PublishedPort,
 } from "../state/state.ts"
 
+export { bridgeNameOf, type NetworksOptions, openNetworks } from "./networks.ts"
+
 /** What a container gets from the network room when it starts. */
 export interface Attachment {
   /** For the plan's `namespace network …` operation: "new", "held:NAME", "host" (do not name it) or a path. */
@@ -54,9 +56,7 @@ export interface Networks {
   find(reference: string): NetworkRecord | undefined
   list(): NetworkRecord[]
   /** Interface counters of a lease's endpoints on the host side, mirrored to the container's view. */
-  statistics(
-    lease: string,
-  ): Promise<
+  statistics(lease: string): Promise<
     readonly {
       name: string
       rxBytes: number

@@ -1,0 +1,81 @@
+// The text of a container's /etc/resolv.conf, from the host's and what was asked for.
+import { readFileSync, statSync } from "node:fs"
+import { isIP } from "node:net"
+import { failure } from "../../base/errors.ts"
+
+/** What Docker gives when the host has no server that a container can reach. */
+const PUBLIC_SERVERS = ["8.8.8.8", "8.8.4.4"]
+const HOST_FILE = "/etc/resolv.conf"
+/** Where systemd-resolved lists the real servers while /etc/resolv.conf names only its own on 127.0.0.53. */
+const RESOLVED_FILE = "/run/systemd/resolve/resolv.conf"
+
+export interface ResolverSettings {
+  readonly servers: readonly string[]
+  readonly search: readonly string[]
+  readonly options: readonly string[]
+}
+
+/** Reads the format of resolv.conf(5); the last `search` or `domain` counts, options add up. */
+export const parseResolvConf = (text: string): ResolverSettings => {
+  const servers: string[] = []
+  const options: string[] = []
+  let search: string[] = []
+  for (const line of text.split("\n")) {
+    const [keyword, ...words] = line
+      .replace(/[#;].*$/, "")
+      .trim()
+      .split(/\s+/)
+    if (keyword === "nameserver" && words[0]) servers.push(words[0])
+    else if (keyword === "search" || keyword === "domain") search = words
+    else if (keyword === "options") options.push(...words)
+  }
+  return { servers, search, options }
+}
+
+const isLoopback = (server: string): boolean => server.startsWith("127.") || server === "::1"
+/** Containers on a network without IPv6 cannot reach IPv6 servers. */
+const isReachable = (server: string): boolean => !isLoopback(server) && isIP(server) === 4
+
+/** The whole file: each list that was asked for replaces the host's. "." as search domain means none. */
+export const resolvConfText = (host: ResolverSettings, asked: ResolverSettings): string => {
+  for (const server of asked.servers)
+    if (isIP(server) === 0) throw failure("invalid", `${server} is not an IP address`)
+  const reachable = host.servers.filter(isReachable)
+  const servers = asked.servers.length > 0 ? asked.servers : reachable.length > 0 ? reachable : PUBLIC_SERVERS
+  const search = (asked.search.length > 0 ? asked.search : host.search).filter((domain) => domain !== ".")
+  const options = asked.options.length > 0 ? asked.options : host.options
+  return [
+    ...(search.length > 0 ? [`search ${search.join(" ")}\n`] : []),
+    ...servers.map((server) => `nameserver ${server}\n`),
+    ...(options.length > 0 ? [`options ${options.join(" ")}\n`] : []),
+  ].join("")
+}
+
+const read = (path: string): { stamp: string; settings: ResolverSettings } => {
+  try {
+    const { mtimeMs, ino } = statSync(path)
+    return { stamp: `${path}:${ino}:${mtimeMs}`, settings: parseResolvConf(readFileSync(path, "utf8")) }
+  } catch {
+    return { stamp: `${path}:missing`, settings: { servers: [], search: [], options: [] } }
+  }
+}
+
+/** The host's settings, read again only when the file has changed. */
+export const hostResolver = (): (() => ResolverSettings) => {
+  let known: { stamp: string; settings: ResolverSettings } | undefined
+  return () => {
+    if (known) {
+      try {
+        const { mtimeMs, ino } = statSync(HOST_FILE)
+        if (known.stamp === `${HOST_FILE}:${ino}:${mtimeMs}`) return known.settings
+      } catch {
+        // gone: read anew below
+      }
+    }
+    const own = read(HOST_FILE)
+    const resolved = own.settings.servers.length > 0 && own.settings.servers.every(isLoopback)
+    const real = resolved ? read(RESOLVED_FILE).settings : own.settings
+    known = { stamp: own.stamp, settings: { ...real, search: own.settings.search } }
+    return known.settings
+  }
+}

@@ -1,0 +1,94 @@
+// Keeps the engine's nf_tables table equal to what should be: rebuilt as one batch, ports by single elements.
+import type { Kernel, Plan } from "../../kernel/kernel.ts"
+import type { Message } from "../../kernel/netlink/netlink.ts"
+import {
+  addElements,
+  batch,
+  createTable,
+  deleteTable,
+  FAMILY_IPV4,
+  listChains,
+  netlinkOperation,
+  readChains,
+  removeElements,
+} from "../../kernel/netlink/netlink.ts"
+import { collect } from "../request.ts"
+import type { GuardedBridge, Publication } from "./ruleset.ts"
+import { elementsBySet, rebuildMessages, ruleset } from "./ruleset.ts"
+
+/** The table and its desired state. Publications are remembered, so that the table can be rebuilt at any time. */
+export class Firewall {
+  readonly #kernel: Kernel
+  readonly #table: string
+  readonly #publications = new Set<Publication>()
+  #bridges: readonly GuardedBridge[] = []
+
+  constructor(kernel: Kernel, table: string) {
+    this.#kernel = kernel
+    this.#table = table
+  }
+
+  #send(messages: readonly Message[]): Promise<unknown> {
+    const plan: Plan = [["netlink"], ["namespace", "host"], netlinkOperation("host", "netfilter", messages)]
+    return collect(this.#kernel, plan)
+  }
+
+  /** Puts the whole table in place, atomically: connections and packets in between see the old or the new one. */
+  async rebuild(
+    bridges: readonly GuardedBridge[] = this.#bridges,
+    publications?: readonly Publication[],
+  ): Promise<void> {
+    this.#bridges = bridges
+    if (publications) {
+      this.#publications.clear()
+      for (const publication of publications) this.#publications.add(publication)
+    }
+    await this.#send(rebuildMessages(ruleset(this.#table, bridges), [...this.#publications]))
+  }
+
+  /** Publishes ports in one request; all or none. A table that somebody removed is put back first. */
+  async publish(publications: readonly Publication[]): Promise<void> {
+    if (publications.length === 0) return
+    const table = { family: FAMILY_IPV4, name: this.#table }
+    const add = [...elementsBySet(publications)].flatMap(([set, list]) => addElements(table, set, list))
+    await this.#send(batch(add)).catch(async () => {
+      await this.rebuild()
+      await this.#send(batch(add))
+    })
+    for (const publication of publications) this.#publications.add(publication)
+  }
+
+  /** Takes back what publish() was given (the same objects). What the kernel has lost already is no failure. */
+  async unpublish(publications: readonly Publication[]): Promise<void> {
+    const known = publications.filter((publication) => this.#publications.delete(publication))
+    if (known.length === 0) return
+    const table = { family: FAMILY_IPV4, name: this.#table }
+    const remove = [...elementsBySet(known)].flatMap(([set, list]) => removeElements(table, set, list))
+    await this.#send(batch(remove)).catch(() => this.rebuild())
+  }
+
+  /** Removes the table. */
+  async remove(): Promise<void> {
+    const table = { family: FAMILY_IPV4, name: this.#table }
+    await this.#send(batch([createTable(table), deleteTable(table)]))
+  }
+
+  /**
+   * What other tables do to forwarded packets that ours cannot undo, in sentences for a person. A base chain at
+   * forward whose policy is drop (dockerd sets one) drops what it does not accept itself.
+   */
+  async warnings(): Promise<string[]> {
+    const plan: Plan = [
+      ["netlink"],
+      ["namespace", "host"],
+      netlinkOperation("host", "netfilter", [listChains(FAMILY_IPV4)]),
+    ]
+    return readChains(await collect(this.#kernel, plan))
+      .filter((chain) => chain.hook === "forward" && chain.policy === "drop" && chain.table !== this.#table)
+      .map(
+        (chain) =>
+          `chain ${chain.name} of firewall table ${chain.table} drops forwarded packets by its policy: ` +
+          "containers may not reach other hosts, nor be reached at published ports from there, until it accepts them",
+      )
+  }
+}

@@ -1,0 +1,407 @@
+// The network room at work: the default bridge, its pool of namespaces, ports and firewall.
+import { createHash, randomBytes } from "node:crypto"
+import { errorMessage, failure } from "../base/errors.ts"
+import type { Kernel } from "../kernel/kernel.ts"
+import { deleteLink, getLink, listLinks, readLinks } from "../kernel/netlink/netlink.ts"
+import type { NetworkRecord, State } from "../state/state.ts"
+import type { Bridge } from "./bridge/bridge.ts"
+import { needsHairpin, openBridge, prepareHost } from "./bridge/bridge.ts"
+import type { Lease } from "./endpoint.ts"
+import { endpointRecord, publicationsOf, readLease, writeLease } from "./endpoint.ts"
+import { hostsText } from "./files/hosts.ts"
+import { hostResolver, resolvConfText } from "./files/resolv-conf.ts"
+import { Firewall } from "./firewall/firewall.ts"
+import type { Publication } from "./firewall/ruleset.ts"
+import { Addresses } from "./ipam/addresses.ts"
+import { defaultPools, parseSubnet, subnetText } from "./ipam/subnet.ts"
+import type { Attachment, JoinRequest, Networks } from "./network.ts"
+import type { Prepared } from "./pool.ts"
+import { Pool } from "./pool.ts"
+import { HostPorts, wantedPorts } from "./ports/host-ports.ts"
+import { findNetwork, storeDefaults } from "./records.ts"
+import { routeRequest } from "./request.ts"
+import { macAddressOf, namespacePlan } from "./veth.ts"
+
+export interface NetworksOptions {
+  readonly kernel: Kernel
+  readonly state: State
+  /** Short name of this engine among those of the machine (letters, digits, "-", "_"); "" = the default one. */
+  readonly instance: string
+  /** Name of the bridge; otherwise "sloop0", or "sl" and a hash for a named instance. At most 15 bytes. */
+  readonly bridgeName?: string
+  /** CIDR of the default bridge; otherwise the first free default pool, remembered in the state. */
+  readonly subnet?: string
+  /** CIDRs to choose from instead of Docker's default pools. */
+  readonly defaultPools?: readonly string[]
+  /** Most namespaces kept ready (16). 0 switches the pool off. */
+  readonly poolSize?: number
+  /** What a person should know and nothing else tells: forwarding switched on, foreign rules in the way. */
+  readonly warn?: (message: string) => void
+}
+
+/** What join() has given and leave() will take back. */
+interface Member {
+  readonly lease: Lease
+  readonly publications: readonly Publication[]
+  launching: boolean
+}
+
+/** What open() found or made. */
+interface Opened {
+  readonly bridge: Bridge
+  readonly addresses: Addresses
+  readonly network: NetworkRecord
+  readonly hairpin: boolean
+}
+
+const SUBNET_KEY = "network.subnet"
+/** After this many milliseconds a container's veth has died with its namespace; if it has not, it is removed. */
+const SWEEP_AFTER = 1500
+
+/** Name of the bridge, which is also the prefix of the names of held namespaces. */
+export const bridgeNameOf = (instance: string): string =>
+  instance === "" ? "sloop0" : `sl${createHash("sha256").update(instance).digest("hex").slice(0, 10)}`
+
+/** See {@link Networks}. Nothing is touched before open(). */
+export const openNetworks = (options: NetworksOptions): Networks => new BridgedNetworks(options)
+
+class BridgedNetworks implements Networks {
+  readonly #options: NetworksOptions
+  readonly #kernel: Kernel
+  readonly #name: string
+  readonly #firewall: Firewall
+  readonly #ports = new HostPorts()
+  readonly #resolver = hostResolver()
+  readonly #members = new Map<string, Member>()
+  /** Links of containers that left, with the address that rests until they are gone. */
+  readonly #departed = new Map<string, string>()
+  readonly #pool: Pool
+  #opened: Opened | undefined
+  #sweep: NodeJS.Timeout | undefined
+
+  constructor(options: NetworksOptions) {
+    if (!/^[\w-]*$/.test(options.instance))
+      throw failure(
+        "invalid",
+        `instance name ${JSON.stringify(options.instance)} may hold letters, digits, - and _ only`,
+      )
+    this.#options = options
+    this.#kernel = options.kernel
+    this.#name = options.bridgeName ?? bridgeNameOf(options.instance)
+    if (!/^[\w.-]{1,15}$/.test(this.#name))
+      throw failure(
+        "invalid",
+        `bridge name ${JSON.stringify(this.#name)} must be 1 to 15 letters, digits, ".", "_", "-"`,
+      )
+    this.#firewall = new Firewall(
+      options.kernel,
+      options.instance === "" ? "sloop" : `sloop-${options.instance}`,
+    )
+    const largest = options.poolSize ?? 16
+    this.#pool = new Pool({
+      create: () => this.#makeNamespace(),
+      drop: (entries) => this.#dropPrepared(entries),
+      failed: (error) => this.#warn(`could not prepare a network namespace ahead: ${errorMessage(error)}`),
+      largest,
+      smallest: Math.min(2, largest),
+    })
+  }
+
+  #warn(message: string): void {
+    this.#options.warn?.(message)
+  }
+  #open(): Opened {
+    if (!this.#opened) throw failure("unavailable", "the default bridge network is not set up yet")
+    return this.#opened
+  }
+
+  async open(leases: readonly { containerId: string; lease: string }[]): Promise<void> {
+    const { state } = this.#options
+    const stored = this.#options.subnet ?? state.settings.find(SUBNET_KEY)
+    const bridge = await openBridge(this.#kernel, {
+      name: this.#name,
+      pools: this.#options.defaultPools?.map(parseSubnet) ?? defaultPools,
+      ...(stored === undefined ? {} : { subnet: parseSubnet(stored) }),
+      keep: leases.length > 0 || this.#options.subnet !== undefined,
+      avoid: this.#resolver().servers,
+    })
+    if (prepareHost(bridge.name).forwardingSwitchedOn)
+      this.#warn("net.ipv4.ip_forward was switched on, because containers reach other hosts through this one")
+    if (state.settings.find(SUBNET_KEY) !== subnetText(bridge.subnet))
+      state.settings.put(SUBNET_KEY, subnetText(bridge.subnet))
+    const network = storeDefaults(state, bridge)
+    const addresses = new Addresses(bridge.subnet, bridge.gateway)
+    for (const { lease } of leases) this.#restore(lease, addresses)
+    await this.#firewall.rebuild(
+      [{ name: bridge.name, subnet: bridge.subnet }],
+      [...this.#members.values()].flatMap((member) => member.publications),
+    )
+    await this.#dropLeftovers(addresses)
+    this.#opened = { bridge, addresses, network, hairpin: needsHairpin() }
+    for (const warning of await this.#firewall.warnings()) this.#warn(warning)
+    this.#pool.schedule()
+  }
+
+  #restore(text: string, addresses: Addresses): void {
+    const lease = readLease(text)
+    try {
+      addresses.claim(lease.address)
+    } catch (error) {
+      this.#warn(`container ${lease.container} keeps address ${lease.address}: ${errorMessage(error)}`)
+    }
+    addresses.skipPast(lease.address)
+    this.#ports.restore(lease.container, lease.ports)
+    const publications = publicationsOf(lease.address, lease.ports)
+    this.#members.set(text, { lease, publications, launching: false })
+  }
+
+  /** Lets go of namespaces that an earlier daemon had prepared. They may have been given away: none is adopted. */
+  async #dropLeftovers(addresses: Addresses): Promise<void> {
+    const mine = (await this.#heldNames()).filter((name) => name.startsWith(`${this.#name}.`))
+    // Their kernels answer ARP for their addresses until they have died: start beyond them.
+    for (const name of mine) {
+      const address = name.split(".").slice(-5, -1).join(".")
+      if (/^\d+\.\d+\.\d+\.\d+$/.test(address)) addresses.skipPast(address)
+    }
+    await this.#drop(mine)
+  }
+
+  async #heldNames(): Promise<readonly string[]> {
+    return (await this.#kernel.perform([["netns-list"]])).get("name") ?? []
+  }
+  async #drop(names: readonly string[]): Promise<void> {
+    if (names.length === 0) return
+    await this.#kernel.perform([["netns-drop"], ...names.map((name) => ["name", name] as const)])
+  }
+  async #dropPrepared(entries: readonly Prepared[]): Promise<void> {
+    for (const entry of entries) this.#depart(entry.link, entry.address)
+    await this.#drop(entries.map((entry) => entry.held))
+  }
+
+  async #makeNamespace(macAddress?: string): Promise<Prepared> {
+    const { bridge, addresses, hairpin } = this.#open()
+    const address = addresses.take()
+    const serial = randomBytes(4).toString("hex")
+    const prepared: Prepared = {
+      held: `${this.#name}.${address}.${serial}`,
+      link: `veth${serial.slice(0, 7)}`,
+      address,
+      macAddress: macAddress?.toLowerCase() ?? macAddressOf(address),
+    }
+    try {
+      await this.#kernel.perform(
+        namespacePlan({
+          ...prepared,
+          bridgeIndex: bridge.index,
+          mtu: bridge.mtu,
+          prefixLength: bridge.subnet.prefixLength,
+          gateway: bridge.gateway,
+          hairpin,
+        }),
+      )
+      return prepared
+    } catch (error) {
+      addresses.release(address)
+      throw error
+    }
+  }
+
+  async join(request: JoinRequest): Promise<Attachment> {
+    const { bridge, network } = this.#open()
+    if (!["default", "bridge", network.id].includes(request.mode))
+      throw failure("not-found", `network ${request.mode} not found`)
+    const asked = request.networks.find((entry) => ["default", "bridge", network.id].includes(entry.network))
+    if (asked?.ipv4 || asked?.ipv6)
+      throw failure("invalid", "user specified IP address is supported on user defined networks only")
+    const resolvConf = resolvConfText(this.#resolver(), {
+      servers: request.dns,
+      search: request.dnsSearch,
+      options: request.dnsOptions,
+    })
+    const macAddress = request.macAddress || asked?.macAddress || undefined
+    const prepared = (macAddress ? undefined : this.#pool.take()) ?? (await this.#makeNamespace(macAddress))
+    const endpoint = endpointRecord(
+      network,
+      prepared,
+      bridge.subnet.prefixLength,
+      bridge.gateway,
+      asked?.aliases ?? [],
+    )
+    try {
+      const hosts = hostsText({
+        hostname: request.hostname,
+        domainname: request.domainname,
+        addresses: [prepared.address],
+        extraHosts: request.extraHosts,
+        hostGateway: bridge.gateway,
+        links: request.links,
+      })
+      const ports = await this.#publish(request, prepared.address, endpoint.endpointId)
+      const lease: Lease = {
+        container: request.containerId,
+        held: prepared.held,
+        link: prepared.link,
+        address: prepared.address,
+        ports: ports.map((entry) => entry.port),
+      }
+      const text = writeLease(lease)
+      this.#members.set(text, {
+        lease,
+        publications: ports.map((entry) => entry.publication),
+        launching: true,
+      })
+      this.#pool.begin(text)
+      return {
+        namespace: `held:${prepared.held}`,
+        endpoints: [endpoint],
+        ports: lease.ports,
+        reservations: lease.ports.map((port) => ({
+          protocol: port.protocol,
+          address: port.hostAddress,
+          port: port.hostPort,
+        })),
+        hosts,
+        resolvConf,
+        lease: text,
+      }
+    } catch (error) {
+      void this.#dropPrepared([prepared]).catch((cause: unknown) =>
+        this.#warn(`could not drop namespace ${prepared.held}: ${errorMessage(cause)}`),
+      )
+      throw error
+    }
+  }
+
+  async #publish(
+    request: JoinRequest,
+    address: string,
+    endpointId: string,
+  ): Promise<{ port: Lease["ports"][number]; publication: Publication }[]> {
+    const wanted = wantedPorts(request.ports, request.exposedPorts, request.publishAll)
+    if (wanted.length === 0) return []
+    const owner = request.containerId
+    let ports: readonly Lease["ports"][number][] = []
+    try {
+      ports = this.#ports.allocate(owner, wanted)
+      const publications = publicationsOf(address, ports)
+      await this.#firewall.publish(publications)
+      return ports.flatMap((port, index) => {
+        const publication = publications[index]
+        return publication ? [{ port, publication }] : []
+      })
+    } catch (error) {
+      this.#ports.release(owner, ports)
+      throw failure(
+        "conflict",
+        `driver failed programming external connectivity on endpoint ${request.containerName.replace(/^\//, "")} (${endpointId}): ${errorMessage(error)}`,
+        { cause: error },
+      )
+    }
+  }
+
+  joined(text: string): void {
+    const member = this.#members.get(text)
+    if (!member?.launching) return
+    member.launching = false
+    this.#pool.end(text)
+    // The container's processes keep the namespace from here on.
+    void this.#drop([member.lease.held]).catch((error: unknown) =>
+      this.#warn(`could not drop namespace ${member.lease.held}: ${errorMessage(error)}`),
+    )
+  }
+
+  async leave(text: string): Promise<void> {
+    const member = this.#members.get(text)
+    if (!member) return
+    this.#members.delete(text)
+    const { lease } = member
+    this.#ports.release(lease.container, lease.ports)
+    this.#depart(lease.link, lease.address)
+    if (member.launching) {
+      this.#pool.end(text)
+      await this.#drop([lease.held]).catch(() => undefined)
+      // A launch that failed may mean that the launcher is a new one, which holds nothing.
+      void this.#checkPool()
+    }
+    await this.#firewall.unpublish(member.publications)
+  }
+
+  async #checkPool(): Promise<void> {
+    try {
+      const held = new Set(await this.#heldNames())
+      for (const gone of this.#pool.keepOnly(held)) this.#depart(gone.link, gone.address)
+      this.#pool.schedule()
+    } catch (error) {
+      this.#warn(`could not ask the launcher for its namespaces: ${errorMessage(error)}`)
+    }
+  }
+
+  /** The address rests until its veth is gone: a dying namespace still answers for it. */
+  #depart(link: string, address: string): void {
+    this.#departed.set(link, address)
+    if (this.#sweep) return
+    this.#sweep = setTimeout(() => {
+      this.#sweep = undefined
+      void this.#sweepDeparted().catch((error: unknown) =>
+        this.#warn(`could not look after links of ended containers: ${errorMessage(error)}`),
+      )
+    }, SWEEP_AFTER)
+    this.#sweep.unref()
+  }
+
+  /** Frees addresses whose veth has gone; one that others keep alive (network container:ID) is removed first. */
+  async #sweepDeparted(): Promise<void> {
+    const departed = [...this.#departed]
+    for (const [link] of departed) this.#departed.delete(link)
+    const present = new Set(
+      readLinks(await routeRequest(this.#kernel, [listLinks()])).map((link) => link.name),
+    )
+    for (const [link, address] of departed) {
+      if (present.has(link))
+        await routeRequest(this.#kernel, [deleteLink({ name: link })]).catch(() => undefined)
+      this.#opened?.addresses.release(address)
+    }
+  }
+
+  get(reference: string): NetworkRecord {
+    const found = this.find(reference)
+    if (!found) throw failure("not-found", `network ${reference} not found`)
+    return found
+  }
+  find(reference: string): NetworkRecord | undefined {
+    return findNetwork(this.#options.state, reference)
+  }
+  list(): NetworkRecord[] {
+    return this.#options.state.networks.list()
+  }
+
+  async statistics(text: string): ReturnType<Networks["statistics"]> {
+    const lease = this.#members.get(text)?.lease ?? readLease(text)
+    const replies = await routeRequest(this.#kernel, [getLink({ name: lease.link })]).catch(() => undefined)
+    const counters = replies && readLinks(replies)[0]?.counters
+    if (!counters) return []
+    // What the host's end receives is what the container sent.
+    return [
+      {
+        name: "eth0",
+        rxBytes: counters.txBytes,
+        rxPackets: counters.txPackets,
+        rxErrors: counters.txErrors,
+        rxDropped: counters.txDropped,
+        txBytes: counters.rxBytes,
+        txPackets: counters.rxPackets,
+        txErrors: counters.rxErrors,
+        txDropped: counters.rxDropped,
+      },
+    ]
+  }
+
+  async close({ remove }: { remove: boolean }): Promise<void> {
+    clearTimeout(this.#sweep)
+    await this.#pool.close()
+    if (!remove || !this.#opened) return
+    await this.#firewall.remove()
+    await routeRequest(this.#kernel, [deleteLink({ name: this.#name })])
+    this.#opened = undefined
+  }
+}

@@ -1,0 +1,142 @@
+// Prepared namespaces: made ahead while nothing is being launched, so that a container joins without a kernel call.
+
+/** A namespace that the launcher holds, with eth0 on the bridge. */
+export interface Prepared {
+  readonly held: string
+  /** Name of the host's end of its veth pair. */
+  readonly link: string
+  readonly address: string
+  readonly macAddress: string
+}
+
+export interface PoolOptions {
+  readonly create: () => Promise<Prepared>
+  readonly drop: (entries: readonly Prepared[]) => Promise<void>
+  /** Called when preparing fails; the pool then rests until the next launch. */
+  readonly failed: (error: unknown) => void
+  readonly smallest?: number
+  readonly largest?: number
+  /** Milliseconds without a launch after which the next namespace is made. */
+  readonly quiet?: number
+  /** Milliseconds without demand until it shrinks to the smallest size, and until it is let go entirely. */
+  readonly shrinkAfter?: number
+  readonly emptyAfter?: number
+}
+
+/** A launch that takes longer than this no longer holds up refilling, milliseconds. */
+const STUCK = 5000
+
+/**
+ * Its size follows demand: doubled whenever it runs empty, back to the smallest after a minute, nothing after ten.
+ * `take` and `begin`/`end` are synchronous bookkeeping.
+ */
+export class Pool {
+  readonly #options: Required<PoolOptions>
+  readonly #launches = new Map<string, number>()
+  #ready: Prepared[] = []
+  #target: number
+  #filling: Promise<void> | undefined
+  #refill: NodeJS.Timeout | undefined
+  #idle: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(options: PoolOptions) {
+    this.#options = {
+      smallest: 2,
+      largest: 16,
+      quiet: 3,
+      shrinkAfter: 60_000,
+      emptyAfter: 600_000,
+      ...options,
+    }
+    this.#target = this.#options.smallest
+  }
+
+  /** Number of namespaces that are ready. */
+  get size(): number {
+    return this.#ready.length
+  }
+
+  /** A prepared namespace, or undefined when the caller has to make one itself. */
+  take(): Prepared | undefined {
+    const taken = this.#ready.shift()
+    if (this.#ready.length === 0)
+      this.#target = Math.min(this.#options.largest, Math.max(this.#options.smallest, this.#target * 2))
+    this.#restartIdle(this.#options.shrinkAfter)
+    return taken
+  }
+
+  /** A launch is under way; `end` must follow. */
+  begin(launch: string): void {
+    this.#launches.set(launch, Date.now())
+  }
+  end(launch: string): void {
+    if (this.#launches.delete(launch)) this.schedule()
+  }
+
+  /** Refills soon, once nothing is being launched. */
+  schedule(): void {
+    clearTimeout(this.#refill)
+    if (this.#closed || this.#ready.length >= this.#target) return
+    this.#refill = setTimeout(() => this.#fill(), this.#options.quiet)
+    this.#refill.unref()
+  }
+
+  /** Resolves when no namespace is being made (tests, close). */
+  async settled(): Promise<void> {
+    await this.#filling
+  }
+
+  #busy(): boolean {
+    const old = Date.now() - STUCK
+    for (const [launch, since] of this.#launches) if (since < old) this.#launches.delete(launch)
+    return this.#launches.size > 0
+  }
+
+  #fill(): void {
+    if (this.#filling) return
+    const work = async (): Promise<void> => {
+      while (!this.#closed && this.#ready.length < this.#target && !this.#busy()) {
+        const made = await this.#options.create()
+        if (this.#closed) await this.#options.drop([made])
+        else this.#ready.push(made)
+      }
+    }
+    this.#filling = work()
+      .catch((error: unknown) => this.#options.failed(error))
+      .finally(() => {
+        this.#filling = undefined
+      })
+  }
+
+  #restartIdle(delay: number): void {
+    clearTimeout(this.#idle)
+    this.#idle = setTimeout(() => this.#shrink(delay), delay)
+    this.#idle.unref()
+  }
+
+  #shrink(after: number): void {
+    const last = after === this.#options.emptyAfter
+    this.#target = last ? 0 : Math.min(this.#target, this.#options.smallest)
+    const surplus = this.#ready.splice(this.#target)
+    if (surplus.length > 0) void this.#options.drop(surplus).catch(this.#options.failed)
+    if (!last) this.#restartIdle(this.#options.emptyAfter)
+  }
+
+  /** Forgets namespaces that the launcher no longer holds. */
+  keepOnly(held: ReadonlySet<string>): Prepared[] {
+    const gone = this.#ready.filter((entry) => !held.has(entry.held))
+    this.#ready = this.#ready.filter((entry) => held.has(entry.held))
+    return gone
+  }
+
+  /** Lets all of them go. */
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#refill)
+    clearTimeout(this.#idle)
+    await this.#filling
+    const all = this.#ready.splice(0)
+    if (all.length > 0) await this.#options.drop(all)
+  }
+}

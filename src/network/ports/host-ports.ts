@@ -1,0 +1,136 @@
+// Host ports: which are published, who holds them, and which one a container gets.
+import { failure } from "../../base/errors.ts"
+import type { PortRequest, PublishedPort } from "../../state/state.ts"
+import { readListeners } from "./listeners.ts"
+
+/** The kernel's own range of ephemeral ports, as Docker takes random ports from. */
+const EPHEMERAL = { first: 32768, last: 60999 }
+
+const isEvery = (address: string): boolean => address === "" || address === "0.0.0.0"
+const shown = (address: string): string => (address === "" ? "0.0.0.0" : address)
+
+/** "80/tcp" (or "80") of an image's exposed ports. Undefined for what is no port. */
+export const parseExposed = (
+  text: string,
+): { protocol: "tcp" | "udp" | "sctp"; port: number; last: number } | undefined => {
+  const match = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/i.exec(text)
+  if (!match) return undefined
+  const port = Number(match[1])
+  const protocol = (match[3] ?? "tcp").toLowerCase()
+  if (protocol !== "tcp" && protocol !== "udp" && protocol !== "sctp") return undefined
+  return port > 0 && port < 65536 ? { protocol, port, last: Number(match[2] ?? match[1]) } : undefined
+}
+
+/**
+ * What is to be published for a container: what was asked for, and with `publishAll` every exposed port that was not.
+ */
+export const wantedPorts = (
+  asked: readonly PortRequest[],
+  exposed: readonly string[],
+  publishAll: boolean,
+): PortRequest[] => {
+  if (!publishAll) return [...asked]
+  const named = new Set(asked.map((port) => `${port.containerPort}/${port.protocol}`))
+  const more = exposed.flatMap((text): PortRequest[] => {
+    const parsed = parseExposed(text)
+    if (!parsed) return []
+    const ports: PortRequest[] = []
+    for (let port = parsed.port; port <= parsed.last; port++)
+      if (!named.has(`${port}/${parsed.protocol}`))
+        ports.push({ protocol: parsed.protocol, containerPort: port, hostAddress: "" })
+    return ports
+  })
+  return [...asked, ...more]
+}
+
+/** Who has which host port. */
+export class HostPorts {
+  /** protocol/port to the addresses and owners. */
+  readonly #taken = new Map<string, { address: string; owner: string }[]>()
+  #next = EPHEMERAL.first + Math.floor(Math.random() * (EPHEMERAL.last - EPHEMERAL.first + 1))
+
+  /** The container that holds a port, undefined when it is free. */
+  owner(protocol: string, address: string, port: number): string | undefined {
+    return this.#taken
+      .get(`${protocol}/${port}`)
+      ?.find((entry) => isEvery(address) || isEvery(entry.address) || entry.address === address)?.owner
+  }
+
+  /** Notes ports as held (recovery). */
+  restore(owner: string, ports: readonly PublishedPort[]): void {
+    for (const port of ports) this.#hold(owner, port)
+  }
+
+  #hold(owner: string, port: PublishedPort): void {
+    const key = `${port.protocol}/${port.hostPort}`
+    this.#taken.set(key, [...(this.#taken.get(key) ?? []), { address: port.hostAddress, owner }])
+  }
+
+  /**
+   * Gives a container its host ports, all or none. Throws Failure "conflict" naming the port, and the container that
+   * holds it through `describe`.
+   */
+  allocate(owner: string, requests: readonly PortRequest[], listeners = readListeners()): PublishedPort[] {
+    const given: PublishedPort[] = []
+    try {
+      for (const request of requests) {
+        const port: PublishedPort = {
+          protocol: request.protocol,
+          containerPort: request.containerPort,
+          hostAddress: shown(request.hostAddress),
+          hostPort: this.#choose(request, listeners),
+        }
+        this.#hold(owner, port)
+        given.push(port)
+      }
+      return given
+    } catch (error) {
+      this.release(owner, given)
+      throw error
+    }
+  }
+
+  #choose(request: PortRequest, listeners: ReturnType<typeof readListeners>): number {
+    const { protocol, hostAddress, hostPort, hostPortEnd } = request
+    const free = (port: number): boolean => this.owner(protocol, hostAddress, port) === undefined
+    if (hostPort !== undefined && hostPort !== 0 && (hostPortEnd ?? hostPort) === hostPort) {
+      if (!free(hostPort))
+        throw failure(
+          "conflict",
+          `Bind for ${shown(hostAddress)}:${hostPort} failed: port is already allocated`,
+        )
+      if (listeners(protocol, hostAddress, hostPort))
+        throw failure(
+          "conflict",
+          `failed to bind host port for ${shown(hostAddress)}:${hostPort}/${protocol}: address already in use`,
+        )
+      return hostPort
+    }
+    if (hostPort !== undefined && hostPort !== 0 && hostPortEnd !== undefined) {
+      for (let port = hostPort; port <= hostPortEnd; port++)
+        if (free(port) && !listeners(protocol, hostAddress, port)) return port
+      throw failure(
+        "conflict",
+        `Bind for ${shown(hostAddress)}:${hostPort}-${hostPortEnd} failed: all ports of the range are already allocated`,
+      )
+    }
+    for (let tries = EPHEMERAL.last - EPHEMERAL.first; tries >= 0; tries--) {
+      const port = this.#next
+      this.#next = port === EPHEMERAL.last ? EPHEMERAL.first : port + 1
+      if (free(port) && !listeners(protocol, hostAddress, port)) return port
+    }
+    throw failure("exhausted", `all ${protocol} ports from ${EPHEMERAL.first} to ${EPHEMERAL.last} are taken`)
+  }
+
+  /** Gives ports back; those that the owner does not hold are left alone. */
+  release(owner: string, ports: readonly PublishedPort[]): void {
+    for (const port of ports) {
+      const key = `${port.protocol}/${port.hostPort}`
+      const rest = (this.#taken.get(key) ?? []).filter(
+        (entry) => entry.owner !== owner || entry.address !== port.hostAddress,
+      )
+      if (rest.length === 0) this.#taken.delete(key)
+      else this.#taken.set(key, rest)
+    }
+  }
+}

@@ -1,0 +1,15 @@
+// One netlink request through the launcher, its replies as one buffer.
+import type { Kernel, Plan } from "../kernel/kernel.ts"
+import type { Message } from "../kernel/netlink/netlink.ts"
+import { netlinkOperation } from "../kernel/netlink/netlink.ts"
+
+/** All bytes that a plan yields. For netlink plans, whose replies are small. */
+export const collect = async (kernel: Kernel, plan: Plan): Promise<Buffer> => {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of kernel.receive(plan)) chunks.push(chunk)
+  return chunks.length === 1 && chunks[0] ? Buffer.from(chunks[0]) : Buffer.concat(chunks)
+}
+
+/** rtnetlink messages in the host's namespace, sent in one request; the replies of all of them. */
+export const routeRequest = (kernel: Kernel, messages: readonly Message[]): Promise<Buffer> =>
+  collect(kernel, [["netlink"], ["namespace", "host"], netlinkOperation("host", "route", messages)])
