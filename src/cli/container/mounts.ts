@@ -1,0 +1,118 @@
+// --mount, --tmpfs and -v as the Engine API takes them.
+import { isAbsolute, resolve } from "node:path"
+import { failure } from "../../base/errors.ts"
+import { readBytes, splitCsv } from "./values.ts"
+
+interface WireMount {
+  Type: string
+  Source?: string
+  Target?: string
+  ReadOnly?: boolean
+  Consistency?: string
+  BindOptions?: Record<string, unknown>
+  VolumeOptions?: {
+    NoCopy?: boolean
+    Subpath?: string
+    Labels?: Record<string, string>
+    DriverConfig?: { Name?: string; Options?: Record<string, string> }
+  }
+  TmpfsOptions?: { SizeBytes?: number; Mode?: number }
+  ImageOptions?: { Subpath?: string }
+}
+
+const truth = (key: string, value: string | undefined): boolean => {
+  if (value === undefined || value === "true" || value === "1") return true
+  if (value === "false" || value === "0") return false
+  throw failure("invalid", `invalid value for ${key}: ${value}`)
+}
+
+/** One --mount value. Throws invalid with docker's words. */
+export function readMount(value: string): WireMount {
+  const mount: WireMount = { Type: "volume" }
+  for (const field of splitCsv(value)) {
+    const equals = field.indexOf("=")
+    const key = (equals < 0 ? field : field.slice(0, equals)).trim().toLowerCase()
+    applyMountField(mount, key, equals < 0 ? undefined : field.slice(equals + 1))
+  }
+  if (!mount.Target)
+    throw failure("invalid", `invalid argument "${value}" for "--mount" flag: target is required`)
+  return mount
+}
+
+function applyMountField(mount: WireMount, key: string, value: string | undefined): void {
+  const needed = (): string => {
+    if (value === undefined || value === "")
+      throw failure(
+        "invalid",
+        `invalid argument for "--mount" flag: invalid field '${key}' must be a key=value pair`,
+      )
+    return value
+  }
+  const bind = () => {
+    mount.BindOptions ??= {}
+    return mount.BindOptions
+  }
+  const volume = () => {
+    mount.VolumeOptions ??= {}
+    return mount.VolumeOptions
+  }
+  const driver = () => {
+    const options = volume()
+    options.DriverConfig ??= {}
+    return options.DriverConfig
+  }
+  const pair = (into: Record<string, string>) => {
+    const [name = "", ...rest] = needed().split("=")
+    into[name] = rest.join("=")
+    return into
+  }
+  const fields: Readonly<Record<string, () => void>> = {
+    type: () => void (mount.Type = needed().toLowerCase()),
+    source: () => void (mount.Source = needed()),
+    target: () => void (mount.Target = needed()),
+    readonly: () => void (mount.ReadOnly = truth(key, value)),
+    consistency: () => void (mount.Consistency = needed()),
+    "bind-propagation": () => void (bind().Propagation = needed().toLowerCase()),
+    "bind-nonrecursive": () => void (bind().NonRecursive = truth(key, value)),
+    "bind-recursive": () => void (bind().NonRecursive = needed() === "disabled"),
+    "bind-create-src": () => void (bind().CreateMountpoint = truth(key, value)),
+    "volume-nocopy": () => void (volume().NoCopy = truth(key, value)),
+    "volume-subpath": () => void (volume().Subpath = needed()),
+    "volume-label": () => void (volume().Labels = pair(volume().Labels ?? {})),
+    "volume-driver": () => void (driver().Name = needed()),
+    "volume-opt": () => void (driver().Options = pair(driver().Options ?? {})),
+    "tmpfs-size": () => void (mount.TmpfsOptions = { ...mount.TmpfsOptions, SizeBytes: readBytes(needed()) }),
+    "tmpfs-mode": () =>
+      void (mount.TmpfsOptions = { ...mount.TmpfsOptions, Mode: Number.parseInt(needed(), 8) }),
+    "image-subpath": () => void (mount.ImageOptions = { Subpath: needed() }),
+  }
+  const names: Readonly<Record<string, string>> = {
+    src: "source",
+    dst: "target",
+    destination: "target",
+    ro: "readonly",
+  }
+  const apply = fields[names[key] ?? key]
+  if (!apply) throw failure("invalid", `invalid argument for "--mount" flag: unexpected key '${key}'`)
+  apply()
+  if (
+    mount.Type === "bind" &&
+    mount.Source &&
+    !isAbsolute(mount.Source) &&
+    /^\.{1,2}(\/|$)/.test(mount.Source)
+  )
+    mount.Source = resolve(mount.Source)
+}
+
+/** -v values: paths alone are anonymous volumes, the rest are binds (host paths made absolute). */
+export function readVolumes(values: readonly string[]): { binds: string[]; volumes: Record<string, object> } {
+  const binds: string[] = []
+  const volumes: Record<string, object> = {}
+  for (const value of values) {
+    const [source = "", target, ...rest] = value.split(":")
+    if (target === undefined) volumes[source] = {}
+    else if (/^\.{1,2}(\/|$)/.test(source)) binds.push([resolve(source), target, ...rest].join(":"))
+    else binds.push(value)
+  }
+  return { binds, volumes }
+}
