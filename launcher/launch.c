@@ -1,5 +1,187 @@
-// The launch verb.
-#include "task.h"
-#pragma weak monitor_main
+// The launch verb: makes a container's init. While the child mounts, the parent makes the cgroups and places it.
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
-int verb_launch(struct request *request, struct failure *failure) { return monitor_main(request, failure); }
+#include "birth.h"
+#include "calls.h"
+#include "cgroup.h"
+#include "hold.h"
+#include "limits.h"
+#include "namespaces.h"
+#include "own.h"
+#include "process.h"
+#include "rootfs.h"
+#include "rules.h"
+#include "task.h"
+
+int verb_launch(struct request *request, struct failure *failure) {
+  if (rules_check(request->plan, launch_rules, failure)) return -1;
+  return monitor_main(request, failure);
+}
+
+struct launch {
+  struct request *request;
+  struct stdio_ends *ends;
+  struct namespaces namespaces;
+  struct sources sources;
+  struct cgroups cgroups;
+  int line[2];  // parent's and child's end of the birth line
+};
+
+static int loopback_up(struct failure *failure) {
+  struct ifreq link = {.ifr_name = "lo"};
+  OWN_FD any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  link.ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
+  if (any >= 0 && !ioctl(any, SIOCSIFFLAGS, &link)) return 0;
+  return fail(failure, "namespace", "network", errno, "the loopback interface cannot be brought up: %s", strerror(errno));
+}
+
+// Root inside a new user namespace, once its maps are written.
+static int become_mapped_root(const struct launch *launch, struct failure *failure) {
+  if (!(launch->namespaces.fresh & CLONE_NEWUSER)) return 0;
+  if (birth_wait(launch->line[1], BIRTH_MAPPED)) _exit(70);
+  if (syscall(SYS_setresgid, 0, 0, 0) || syscall(SYS_setresuid, 0, 0, 0))
+    return fail(failure, "uid-map", "", errno, "the maps give the container no root user: %s", strerror(errno));
+  return prctl(PR_SET_DUMPABLE, 0);
+}
+
+// From here on the process is in its cgroups: only now may a cgroup namespace take its root from them.
+static int settle(void *context, struct failure *failure) {
+  const struct launch *launch = context;
+  if (birth_wait(launch->line[1], BIRTH_GO)) _exit(70);
+  if (!(launch->namespaces.fresh & CLONE_NEWCGROUP) || !unshare(CLONE_NEWCGROUP)) return 0;
+  return fail(failure, "namespace", "cgroup", errno, "the cgroup namespace cannot be made: %s", strerror(errno));
+}
+
+static int child_prepare(struct launch *launch, struct birth *birth, struct failure *failure) {
+  const struct plan *plan = launch->request->plan;
+  process_reset_signals();
+  umask(0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (become_mapped_root(launch, failure) || namespaces_join(&launch->namespaces, failure)) return -1;
+  if (launch->namespaces.fresh & CLONE_NEWNET && loopback_up(failure)) return -1;
+  struct rootfs rootfs = {.plan = plan, .ends = launch->ends, .sources = &launch->sources, .console = {-1, -1},
+                          .empty = -1, .settle = settle, .context = launch};
+  rootfs.root = root_mount(launch->request, &launch->sources, failure);
+  if (rootfs.root < 0 || rootfs_perform(&rootfs, failure) || rootfs_enter(&rootfs, failure)) return -1;
+  birth->console = rootfs.console;
+  return system_apply(plan, failure);
+}
+
+static int child_main(struct launch *launch) {
+  struct failure failure = {0};
+  struct birth birth = {launch->request->plan, launch->ends, {-1, -1}, launch->line[1]};
+  close(launch->line[0]);
+  if (!child_prepare(launch, &birth, &failure) &&
+      (birth.console.master < 0 || !birth_say(birth.line, BIRTH_CONSOLE, birth.console.master, NULL)) &&
+      !process_seal(&birth, &failure))
+    process_become(&birth, &failure);
+  birth_say(birth.line, BIRTH_FAILED, -1, &failure);
+  return 70;
+}
+
+// A joined pid namespace is entered by children only: set for the clone and set back after it.
+static int clone_child(struct launch *launch, int cgroup, struct process *init, struct failure *failure) {
+  int others = launch->namespaces.joined[namespace_index("pid")];
+  OWN_FD own = others < 0 ? -1 : open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+  if (others >= 0 && (own < 0 || setns(others, CLONE_NEWPID)))
+    return fail(failure, "namespace", "pid", errno, "the pid namespace cannot be joined: %s", strerror(errno));
+  struct clone_args args = {.exit_signal = SIGCHLD, .pidfd = (uintptr_t)&init->pidfd};
+  args.flags = CLONE_PIDFD | (launch->namespaces.fresh & ~(uint64_t)CLONE_NEWCGROUP);
+  if (cgroup >= 0) args.flags |= CLONE_INTO_CGROUP;
+  args.cgroup = cgroup < 0 ? 0 : (uint64_t)cgroup;
+  pid_t pid = call_clone3(&args);
+  if (pid == 0) _exit(child_main(launch));
+  int error = errno;
+  if (own >= 0 && setns(own, CLONE_NEWPID)) _exit(70);
+  if (pid < 0)
+    return fail(failure, "namespace", "", error, "the kernel refuses a process with these namespaces: %s", strerror(error));
+  init->pid = pid;
+  own_close(&launch->line[1]);
+  launch->line[1] = -1;
+  return 0;
+}
+
+static int parent_attend(struct launch *launch, bool placed, struct process *init, struct failure *failure) {
+  const struct plan *plan = launch->request->plan;
+  if (launch->namespaces.fresh & CLONE_NEWUSER) {
+    if (namespaces_map_users(plan, init->pid, failure)) return -1;
+    birth_say(launch->line[0], BIRTH_MAPPED, -1, NULL);
+  }
+  if (oom_score_apply(plan, init->pid, failure)) return -1;
+  if (!placed && (cgroups_make(plan, &launch->cgroups, failure) || cgroups_place(plan, init->pid, 0, failure))) return -1;
+  birth_say(launch->line[0], BIRTH_GO, -1, NULL);
+  return birth_attend(launch->line[0], &launch->ends->console, failure);
+}
+
+// While this process has a descriptor of them, the namespaces do not die with the init, and its end is known early:
+// taking an overlay and a network apart takes longer than a short process lives.
+static void keep_namespaces(pid_t pid) {
+  static const char *const kept[] = {"net", "mnt", "ipc"};
+  for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/ns/%s", pid, kept[i]);
+    if (open(path, O_RDONLY | O_CLOEXEC) < 0) return;
+  }
+}
+
+static void ends_close(struct stdio_ends *ends) {
+  own_close(&ends->in);
+  own_close(&ends->out);
+  own_close(&ends->err);
+  ends->in = ends->out = ends->err = -1;
+}
+
+static int prepare(struct launch *launch, struct failure *failure) {
+  const struct plan *plan = launch->request->plan;
+  if (namespaces_read(launch->request, &launch->namespaces, failure)) return -1;
+  // A monitor lives as long as its container and must keep no other namespace alive.
+  held_close_all();
+  if (!(launch->namespaces.fresh & CLONE_NEWNS))
+    return fail(failure, "namespace", "mount", EINVAL, "a container needs a mount namespace of its own");
+  if (sources_open(launch->request, &launch->sources, failure)) return -1;
+  // Root in a user namespace may not enter the data root: its overlay is made on this side.
+  const struct operation *overlay = plan_find(plan, "root-overlay", 0);
+  if (overlay && launch->namespaces.fresh & CLONE_NEWUSER)
+    launch->sources.root = mount_overlay(overlay, failure);
+  if (overlay && launch->namespaces.fresh & CLONE_NEWUSER && launch->sources.root < 0) return -1;
+  if (birth_line(launch->line)) return fail(failure, "spawn", "", errno, "the birth line cannot be made");
+  return 0;
+}
+
+static int spawn(struct launch *launch, struct process *init, struct failure *failure) {
+  const struct plan *plan = launch->request->plan;
+  if (prepare(launch, failure)) return -1;
+  // A lone cgroup is entered by the clone itself; it must exist before.
+  bool alone = plan_find(plan, "cgroup", 0) && !plan_find(plan, "cgroup", 1);
+  if (alone && cgroups_make(plan, &launch->cgroups, failure)) return -1;
+  OWN_FD only = alone ? cgroups_only_v2(plan) : -1;
+  if (clone_child(launch, only, init, failure)) return -1;
+  if (!parent_attend(launch, only >= 0, init, failure)) return 0;
+  birth_abort(init);
+  return -1;
+}
+
+int launch_spawn(struct request *request, struct stdio_ends *ends, struct process *init, struct failure *failure) {
+  struct launch launch = {.request = request, .ends = ends, .sources = {.root = -1}, .line = {-1, -1}};
+  for (int i = 0; i < NAMESPACE_KINDS; i++) launch.namespaces.joined[i] = -1;
+  *init = (struct process){-1, -1};
+  ends->console = -1;
+  int result = spawn(&launch, init, failure);
+  if (!result) keep_namespaces(init->pid);
+  own_close(&launch.line[0]);
+  own_close(&launch.line[1]);
+  ends_close(ends);
+  sources_close(&launch.sources);
+  namespaces_close(&launch.namespaces);
+  if (result) cgroups_undo(&launch.cgroups);
+  else cgroups_keep(&launch.cgroups);
+  return result;
+}

@@ -1,0 +1,103 @@
+// The line between a spawner and the process it makes, until that process has passed execve.
+#include "birth.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "calls.h"
+#include "own.h"
+
+struct letter {
+  char word;
+  struct failure failure;
+};
+
+int birth_line(int ends[2]) { return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends); }
+
+int birth_say(int line, enum birth_word word, int descriptor, const struct failure *failure) {
+  struct letter letter = {.word = (char)word};
+  if (failure) letter.failure = *failure;
+  union {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+  } control = {0};
+  struct iovec part = {&letter, failure ? sizeof letter : 1};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (descriptor >= 0) {
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  }
+  return sendmsg(line, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+int birth_wait(int line, enum birth_word word) {
+  char said = 0;
+  ssize_t got;
+  do got = recv(line, &said, 1, 0);
+  while (got < 0 && errno == EINTR);
+  return got == 1 && said == (char)word ? 0 : -1;
+}
+
+bool birth_parent_lives(int line) {
+  struct pollfd waited = {.fd = line, .events = POLLIN};
+  return poll(&waited, 1, 0) >= 0 && !(waited.revents & POLLHUP);
+}
+
+// One letter; 1, 0 at the end, -1 on error.
+static int listen_once(int line, struct letter *letter, int *descriptor) {
+  union {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+  } control;
+  struct iovec part = {letter, sizeof *letter};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  ssize_t got;
+  do got = recvmsg(line, &message, MSG_CMSG_CLOEXEC);
+  while (got < 0 && errno == EINTR);
+  *descriptor = -1;
+  struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+  if (header && header->cmsg_type == SCM_RIGHTS) memcpy(descriptor, CMSG_DATA(header), sizeof *descriptor);
+  if (got <= 0) return (int)got;
+  return letter->word == BIRTH_FAILED && got != sizeof *letter ? -1 : 1;
+}
+
+int birth_attend(int line, int *console, struct failure *failure) {
+  struct letter letter;
+  OWN_FD master = -1;
+  bool ready = false;
+  for (;;) {
+    int descriptor = -1;
+    int got = listen_once(line, &letter, &descriptor);
+    if (got < 0 && errno == ECONNRESET) got = 0;
+    if (descriptor >= 0) {
+      own_close(&master);
+      master = descriptor;
+    }
+    if (got < 0) return fail(failure, "spawn", "", errno, "the new process cannot be heard");
+    if (got == 0 && !ready) return fail(failure, "spawn", "", ECHILD, "the new process died before it ran its program");
+    if (got == 0) break;
+    if (letter.word == BIRTH_FAILED) {
+      *failure = letter.failure;
+      return -1;
+    }
+    ready |= letter.word == BIRTH_EXEC;
+  }
+  *console = give_fd(&master);
+  return 0;
+}
+
+void birth_abort(struct process *child) {
+  call_pidfd_send_signal(child->pidfd, SIGKILL);
+  while (waitpid(child->pid, NULL, __WALL) < 0 && errno == EINTR) continue;
+  own_close(&child->pidfd);
+  child->pid = -1;
+}
