@@ -67,24 +67,57 @@ function applyMountField(mount: WireMount, key: string, value: string | undefine
     return into
   }
   const fields: Readonly<Record<string, () => void>> = {
-    type: () => void (mount.Type = needed().toLowerCase()),
-    source: () => void (mount.Source = needed()),
-    target: () => void (mount.Target = needed()),
-    readonly: () => void (mount.ReadOnly = truth(key, value)),
-    consistency: () => void (mount.Consistency = needed()),
-    "bind-propagation": () => void (bind().Propagation = needed().toLowerCase()),
-    "bind-nonrecursive": () => void (bind().NonRecursive = truth(key, value)),
-    "bind-recursive": () => void (bind().NonRecursive = needed() === "disabled"),
-    "bind-create-src": () => void (bind().CreateMountpoint = truth(key, value)),
-    "volume-nocopy": () => void (volume().NoCopy = truth(key, value)),
-    "volume-subpath": () => void (volume().Subpath = needed()),
-    "volume-label": () => void (volume().Labels = pair(volume().Labels ?? {})),
-    "volume-driver": () => void (driver().Name = needed()),
-    "volume-opt": () => void (driver().Options = pair(driver().Options ?? {})),
-    "tmpfs-size": () => void (mount.TmpfsOptions = { ...mount.TmpfsOptions, SizeBytes: readBytes(needed()) }),
-    "tmpfs-mode": () =>
-      void (mount.TmpfsOptions = { ...mount.TmpfsOptions, Mode: Number.parseInt(needed(), 8) }),
-    "image-subpath": () => void (mount.ImageOptions = { Subpath: needed() }),
+    type: () => {
+      mount.Type = needed().toLowerCase()
+    },
+    source: () => {
+      mount.Source = needed()
+    },
+    target: () => {
+      mount.Target = needed()
+    },
+    readonly: () => {
+      mount.ReadOnly = truth(key, value)
+    },
+    consistency: () => {
+      mount.Consistency = needed()
+    },
+    "bind-propagation": () => {
+      bind().Propagation = needed().toLowerCase()
+    },
+    "bind-nonrecursive": () => {
+      bind().NonRecursive = truth(key, value)
+    },
+    "bind-recursive": () => {
+      bind().NonRecursive = needed() === "disabled"
+    },
+    "bind-create-src": () => {
+      bind().CreateMountpoint = truth(key, value)
+    },
+    "volume-nocopy": () => {
+      volume().NoCopy = truth(key, value)
+    },
+    "volume-subpath": () => {
+      volume().Subpath = needed()
+    },
+    "volume-label": () => {
+      volume().Labels = pair(volume().Labels ?? {})
+    },
+    "volume-driver": () => {
+      driver().Name = needed()
+    },
+    "volume-opt": () => {
+      driver().Options = pair(driver().Options ?? {})
+    },
+    "tmpfs-size": () => {
+      mount.TmpfsOptions = { ...mount.TmpfsOptions, SizeBytes: readBytes(needed()) }
+    },
+    "tmpfs-mode": () => {
+      mount.TmpfsOptions = { ...mount.TmpfsOptions, Mode: Number.parseInt(needed(), 8) }
+    },
+    "image-subpath": () => {
+      mount.ImageOptions = { Subpath: needed() }
+    },
   }
   const names: Readonly<Record<string, string>> = {
     src: "source",
