@@ -1,0 +1,59 @@
+// Verbs over several names: each is acted on, failures are told one by one, the exit code is 1 if any failed.
+import { errorMessage, Failure } from "../base/errors.ts"
+import type { Context } from "./verb.ts"
+
+/** How docker shows a failure of one of several names. */
+export const told = (error: unknown): string =>
+  error instanceof Failure && error.name === "ApiFailure"
+    ? `Error response from daemon: ${errorMessage(error)}`
+    : errorMessage(error)
+
+/** Acts on each name in order (or all at once) and prints the name, or what `act` gives instead. */
+export async function forEach(
+  context: Context,
+  names: readonly string[],
+  act: (name: string) => Promise<string | undefined | void>,
+  options: { together?: boolean } = {},
+): Promise<number> {
+  let code = 0
+  const one = async (name: string) => {
+    try {
+      const line = await act(name)
+      context.print(line === undefined ? name : line)
+    } catch (error) {
+      context.warn(told(error))
+      code = 1
+    }
+  }
+  if (options.together) await Promise.all(names.map(one))
+  else for (const name of names) await one(name)
+  return code
+}
+
+/** Asks a yes/no question on the terminal unless forced. */
+export async function confirm(context: Context, question: string, force: boolean): Promise<boolean> {
+  if (force) return true
+  const { createInterface } = await import("node:readline/promises")
+  const lines = createInterface({ input: context.stdin, output: context.out })
+  try {
+    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim())
+  } finally {
+    lines.close()
+  }
+}
+
+/** `--filter a=b` values as the API's filters parameter. Throws invalid. */
+export function readFilters(values: readonly string[]): Record<string, string[]> | undefined {
+  const filters: Record<string, string[]> = {}
+  for (const value of values) {
+    const equals = value.indexOf("=")
+    if (equals < 0)
+      throw new Failure(
+        "invalid",
+        `invalid argument "${value}" for "-f, --filter" flag: invalid filter '${value}'`,
+      )
+    const name = value.slice(0, equals).trim().toLowerCase()
+    filters[name] = [...(filters[name] ?? []), value.slice(equals + 1).trim()]
+  }
+  return values.length > 0 ? filters : undefined
+}

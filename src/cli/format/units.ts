@@ -1,0 +1,53 @@
+// Sizes and times as docker shows them.
+
+/** 1.5 kB, 12.3 MB: powers of 1000, four significant digits at most, no space. */
+export function humanSize(bytes: number, digits = 4): string {
+  return scaled(bytes, 1000, ["B", "kB", "MB", "GB", "TB", "PB"], digits)
+}
+
+/** KiB, MiB: powers of 1024. */
+export function binarySize(bytes: number, digits = 4): string {
+  return scaled(bytes, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"], digits)
+}
+
+function scaled(value: number, base: number, names: readonly string[], digits: number): string {
+  let index = 0
+  let size = value
+  while (size >= base && index < names.length - 1) {
+    size /= base
+    index++
+  }
+  return `${Number(size.toPrecision(digits))}${names[index]}`
+}
+
+/** "About a minute", "3 hours", "2 weeks"; `seconds` may be fractional. */
+export function humanDuration(seconds: number): string {
+  const whole = Math.floor(seconds)
+  if (whole < 1) return "Less than a second"
+  if (whole === 1) return "1 second"
+  if (whole < 60) return `${whole} seconds`
+  const minutes = Math.floor(whole / 60)
+  if (minutes === 1) return "About a minute"
+  if (minutes < 60) return `${minutes} minutes`
+  const hours = Math.round(whole / 3600)
+  if (hours === 1) return "About an hour"
+  if (hours < 48) return `${hours} hours`
+  if (hours < 24 * 7 * 2) return `${Math.floor(hours / 24)} days`
+  if (hours < 24 * 30 * 2) return `${Math.floor(hours / 24 / 7)} weeks`
+  if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`
+  return `${Math.floor(hours / 24 / 365)} years`
+}
+
+/** How long ago a unix time (seconds) was. */
+export const ago = (seconds: number): string => `${humanDuration(Date.now() / 1000 - seconds)} ago`
+
+/** Go's default time print, in UTC. */
+export const goTime = (seconds: number): string =>
+  `${new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ")} +0000 UTC`
+
+/** First twelve hex digits of an id, without its algorithm. */
+export const shortId = (id: string): string => id.replace(/^sha256:/, "").slice(0, 12)
+
+/** Cut with an ellipsis. */
+export const ellipsis = (text: string, length: number): string =>
+  [...text].length <= length ? text : `${[...text].slice(0, length - 1).join("")}…`

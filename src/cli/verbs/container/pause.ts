@@ -1,0 +1,20 @@
+// sloop pause
+import { forEach } from "../../each.ts"
+import type { Verb } from "../../verb.ts"
+
+export const verb: Verb = {
+  usage: "CONTAINER [CONTAINER...]",
+  summary: "Pause all processes within one or more containers",
+  flags: [],
+  interspersed: true,
+  least: 1,
+  most: Number.POSITIVE_INFINITY,
+  run: (context, parsed) => {
+    return forEach(
+      context,
+      parsed.arguments,
+      async (name) =>
+        void (await context.client.call("POST", `/containers/${encodeURIComponent(name)}/pause`)),
+    )
+  },
+}
