@@ -1,8 +1,8 @@
 // The network room at work: the default bridge, its pool of namespaces, ports and firewall.
-import { createHash, randomBytes } from "node:crypto"
+import { createHash } from "node:crypto"
 import { errorMessage, failure } from "../base/errors.ts"
 import type { Kernel } from "../kernel/kernel.ts"
-import { deleteLink, getLink, listLinks, readLinks } from "../kernel/netlink/netlink.ts"
+import { deleteLink, getLink, readLinks } from "../kernel/netlink/netlink.ts"
 import type { NetworkRecord, State } from "../state/state.ts"
 import type { Bridge } from "./bridge/bridge.ts"
 import { needsHairpin, openBridge, prepareHost } from "./bridge/bridge.ts"
@@ -14,13 +14,12 @@ import { Firewall } from "./firewall/firewall.ts"
 import type { Publication } from "./firewall/ruleset.ts"
 import { Addresses } from "./ipam/addresses.ts"
 import { defaultPools, parseSubnet, subnetText } from "./ipam/subnet.ts"
+import { Namespaces } from "./namespaces.ts"
 import type { Attachment, JoinRequest, Networks } from "./network.ts"
-import type { Prepared } from "./pool.ts"
 import { Pool } from "./pool.ts"
 import { HostPorts, wantedPorts } from "./ports/host-ports.ts"
 import { findNetwork, storeDefaults } from "./records.ts"
 import { routeRequest } from "./request.ts"
-import { macAddressOf, namespacePlan } from "./veth.ts"
 
 export interface NetworksOptions {
   readonly kernel: Kernel
@@ -49,14 +48,11 @@ interface Member {
 /** What open() found or made. */
 interface Opened {
   readonly bridge: Bridge
-  readonly addresses: Addresses
   readonly network: NetworkRecord
-  readonly hairpin: boolean
+  readonly namespaces: Namespaces
 }
 
 const SUBNET_KEY = "network.subnet"
-/** After this many milliseconds a container's veth has died with its namespace; if it has not, it is removed. */
-const SWEEP_AFTER = 1500
 
 /** Name of the bridge, which is also the prefix of the names of held namespaces. */
 export const bridgeNameOf = (instance: string): string =>
@@ -73,11 +69,8 @@ class BridgedNetworks implements Networks {
   readonly #ports = new HostPorts()
   readonly #resolver = hostResolver()
   readonly #members = new Map<string, Member>()
-  /** Links of containers that left, with the address that rests until they are gone. */
-  readonly #departed = new Map<string, string>()
   readonly #pool: Pool
   #opened: Opened | undefined
-  #sweep: NodeJS.Timeout | undefined
 
   constructor(options: NetworksOptions) {
     if (!/^[\w-]*$/.test(options.instance))
@@ -99,8 +92,8 @@ class BridgedNetworks implements Networks {
     )
     const largest = options.poolSize ?? 16
     this.#pool = new Pool({
-      create: () => this.#makeNamespace(),
-      drop: (entries) => this.#dropPrepared(entries),
+      create: () => this.#open().namespaces.make(),
+      drop: (entries) => this.#open().namespaces.discard(entries),
       failed: (error) => this.#warn(`could not prepare a network namespace ahead: ${errorMessage(error)}`),
       largest,
       smallest: Math.min(2, largest),
@@ -136,8 +129,15 @@ class BridgedNetworks implements Networks {
       [{ name: bridge.name, subnet: bridge.subnet }],
       [...this.#members.values()].flatMap((member) => member.publications),
     )
-    await this.#dropLeftovers(addresses)
-    this.#opened = { bridge, addresses, network, hairpin: needsHairpin() }
+    const namespaces = new Namespaces({
+      kernel: this.#kernel,
+      bridge,
+      addresses,
+      hairpin: needsHairpin(),
+      warn: (message) => this.#warn(message),
+    })
+    await namespaces.dropLeftovers()
+    this.#opened = { bridge, network, namespaces }
     for (const warning of await this.#firewall.warnings()) this.#warn(warning)
     this.#pool.schedule()
   }
@@ -155,59 +155,8 @@ class BridgedNetworks implements Networks {
     this.#members.set(text, { lease, publications, launching: false })
   }
 
-  /** Lets go of namespaces that an earlier daemon had prepared. They may have been given away: none is adopted. */
-  async #dropLeftovers(addresses: Addresses): Promise<void> {
-    const mine = (await this.#heldNames()).filter((name) => name.startsWith(`${this.#name}.`))
-    // Their kernels answer ARP for their addresses until they have died: start beyond them.
-    for (const name of mine) {
-      const address = name.split(".").slice(-5, -1).join(".")
-      if (/^\d+\.\d+\.\d+\.\d+$/.test(address)) addresses.skipPast(address)
-    }
-    await this.#drop(mine)
-  }
-
-  async #heldNames(): Promise<readonly string[]> {
-    return (await this.#kernel.perform([["netns-list"]])).get("name") ?? []
-  }
-  async #drop(names: readonly string[]): Promise<void> {
-    if (names.length === 0) return
-    await this.#kernel.perform([["netns-drop"], ...names.map((name) => ["name", name] as const)])
-  }
-  async #dropPrepared(entries: readonly Prepared[]): Promise<void> {
-    for (const entry of entries) this.#depart(entry.link, entry.address)
-    await this.#drop(entries.map((entry) => entry.held))
-  }
-
-  async #makeNamespace(macAddress?: string): Promise<Prepared> {
-    const { bridge, addresses, hairpin } = this.#open()
-    const address = addresses.take()
-    const serial = randomBytes(4).toString("hex")
-    const prepared: Prepared = {
-      held: `${this.#name}.${address}.${serial}`,
-      link: `veth${serial.slice(0, 7)}`,
-      address,
-      macAddress: macAddress?.toLowerCase() ?? macAddressOf(address),
-    }
-    try {
-      await this.#kernel.perform(
-        namespacePlan({
-          ...prepared,
-          bridgeIndex: bridge.index,
-          mtu: bridge.mtu,
-          prefixLength: bridge.subnet.prefixLength,
-          gateway: bridge.gateway,
-          hairpin,
-        }),
-      )
-      return prepared
-    } catch (error) {
-      addresses.release(address)
-      throw error
-    }
-  }
-
   async join(request: JoinRequest): Promise<Attachment> {
-    const { bridge, network } = this.#open()
+    const { bridge, network, namespaces } = this.#open()
     if (!["default", "bridge", network.id].includes(request.mode))
       throw failure("not-found", `network ${request.mode} not found`)
     const asked = request.networks.find((entry) => ["default", "bridge", network.id].includes(entry.network))
@@ -219,7 +168,7 @@ class BridgedNetworks implements Networks {
       options: request.dnsOptions,
     })
     const macAddress = request.macAddress || asked?.macAddress || undefined
-    const prepared = (macAddress ? undefined : this.#pool.take()) ?? (await this.#makeNamespace(macAddress))
+    const prepared = (macAddress ? undefined : this.#pool.take()) ?? (await namespaces.make(macAddress))
     const endpoint = endpointRecord(
       network,
       prepared,
@@ -265,9 +214,11 @@ class BridgedNetworks implements Networks {
         lease: text,
       }
     } catch (error) {
-      void this.#dropPrepared([prepared]).catch((cause: unknown) =>
-        this.#warn(`could not drop namespace ${prepared.held}: ${errorMessage(cause)}`),
-      )
+      void namespaces
+        .discard([prepared])
+        .catch((cause: unknown) =>
+          this.#warn(`could not drop namespace ${prepared.held}: ${errorMessage(cause)}`),
+        )
       throw error
     }
   }
@@ -305,9 +256,11 @@ class BridgedNetworks implements Networks {
     member.launching = false
     this.#pool.end(text)
     // The container's processes keep the namespace from here on.
-    void this.#drop([member.lease.held]).catch((error: unknown) =>
-      this.#warn(`could not drop namespace ${member.lease.held}: ${errorMessage(error)}`),
-    )
+    void this.#open()
+      .namespaces.drop([member.lease.held])
+      .catch((error: unknown) =>
+        this.#warn(`could not drop namespace ${member.lease.held}: ${errorMessage(error)}`),
+      )
   }
 
   async leave(text: string): Promise<void> {
@@ -316,10 +269,11 @@ class BridgedNetworks implements Networks {
     this.#members.delete(text)
     const { lease } = member
     this.#ports.release(lease.container, lease.ports)
-    this.#depart(lease.link, lease.address)
+    const { namespaces } = this.#open()
+    namespaces.depart(lease.link, lease.address)
     if (member.launching) {
       this.#pool.end(text)
-      await this.#drop([lease.held]).catch(() => undefined)
+      await namespaces.drop([lease.held]).catch(() => undefined)
       // A launch that failed may mean that the launcher is a new one, which holds nothing.
       void this.#checkPool()
     }
@@ -327,39 +281,13 @@ class BridgedNetworks implements Networks {
   }
 
   async #checkPool(): Promise<void> {
+    const { namespaces } = this.#open()
     try {
-      const held = new Set(await this.#heldNames())
-      for (const gone of this.#pool.keepOnly(held)) this.#depart(gone.link, gone.address)
+      const held = new Set(await namespaces.held())
+      for (const gone of this.#pool.keepOnly(held)) namespaces.depart(gone.link, gone.address)
       this.#pool.schedule()
     } catch (error) {
       this.#warn(`could not ask the launcher for its namespaces: ${errorMessage(error)}`)
-    }
-  }
-
-  /** The address rests until its veth is gone: a dying namespace still answers for it. */
-  #depart(link: string, address: string): void {
-    this.#departed.set(link, address)
-    if (this.#sweep) return
-    this.#sweep = setTimeout(() => {
-      this.#sweep = undefined
-      void this.#sweepDeparted().catch((error: unknown) =>
-        this.#warn(`could not look after links of ended containers: ${errorMessage(error)}`),
-      )
-    }, SWEEP_AFTER)
-    this.#sweep.unref()
-  }
-
-  /** Frees addresses whose veth has gone; one that others keep alive (network container:ID) is removed first. */
-  async #sweepDeparted(): Promise<void> {
-    const departed = [...this.#departed]
-    for (const [link] of departed) this.#departed.delete(link)
-    const present = new Set(
-      readLinks(await routeRequest(this.#kernel, [listLinks()])).map((link) => link.name),
-    )
-    for (const [link, address] of departed) {
-      if (present.has(link))
-        await routeRequest(this.#kernel, [deleteLink({ name: link })]).catch(() => undefined)
-      this.#opened?.addresses.release(address)
     }
   }
 
@@ -397,8 +325,8 @@ class BridgedNetworks implements Networks {
   }
 
   async close({ remove }: { remove: boolean }): Promise<void> {
-    clearTimeout(this.#sweep)
     await this.#pool.close()
+    this.#opened?.namespaces.close()
     if (!remove || !this.#opened) return
     await this.#firewall.remove()
     await routeRequest(this.#kernel, [deleteLink({ name: this.#name })])

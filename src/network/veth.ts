@@ -1,18 +1,22 @@
 // What makes a fresh namespace a member of a bridge network: its netlink operations, in one plan.
-import type { Operation, Plan } from "../kernel/kernel.ts"
+import { failure } from "../base/errors.ts"
+import type { Kernel, Operation, Plan } from "../kernel/kernel.ts"
 import {
   addAddress,
   addRoute,
   createVeth,
+  getLink,
   netlinkOperation,
+  readLinks,
   setHairpin,
   setUp,
   withoutIpv6,
 } from "../kernel/netlink/netlink.ts"
 import { ipv4Number } from "./ipam/subnet.ts"
+import { collect } from "./request.ts"
 
-/** Index of eth0 in every namespace: high enough that no fallback tunnel device of the kernel can have it. */
-const INSIDE_INDEX = 64
+/** Index that eth0 gets in a fresh namespace, after lo, unless the kernel puts fallback tunnel devices there first. */
+export const USUAL_INDEX = 2
 
 export interface VethPlan {
   /** The name that the launcher holds the namespace by. */
@@ -26,6 +30,8 @@ export interface VethPlan {
   readonly gateway: string
   readonly macAddress: string
   readonly hairpin: boolean
+  /** Index that eth0 gets inside. A wrong one makes the plan fail. */
+  readonly insideIndex: number
 }
 
 /** Docker's hardware address for an IPv4 address: 02:42 and the address. */
@@ -35,30 +41,52 @@ export const macAddressOf = (address: string): string =>
     .padStart(8, "0")
     .replace(/(..)(?=.)/g, "$1:")}`
 
+const pairOperation = (veth: VethPlan): Operation => {
+  const link = { name: veth.link }
+  return netlinkOperation("host", "route", [
+    createVeth({
+      name: veth.link,
+      master: veth.bridgeIndex,
+      mtu: veth.mtu,
+      peerName: "eth0",
+      peerMacAddress: veth.macAddress,
+    }),
+    withoutIpv6(link),
+    ...(veth.hairpin ? [setHairpin(link)] : []),
+    setUp(link),
+  ])
+}
+
 /** The plan that creates and holds a namespace with eth0 on the bridge: one request, all or nothing. */
 export const namespacePlan = (veth: VethPlan): Plan => {
-  const link = { name: veth.link }
-  const inside = { index: INSIDE_INDEX }
-  const operations: Operation[] = [
-    netlinkOperation("host", "route", [
-      createVeth({
-        name: veth.link,
-        master: veth.bridgeIndex,
-        mtu: veth.mtu,
-        peerName: "eth0",
-        peerIndex: INSIDE_INDEX,
-        peerMacAddress: veth.macAddress,
-      }),
-      withoutIpv6(link),
-      ...(veth.hairpin ? [setHairpin(link)] : []),
-      setUp(link),
-    ]),
+  const inside = { index: veth.insideIndex }
+  return [
+    ["netns-create"],
+    ["name", veth.held],
+    pairOperation(veth),
     netlinkOperation("inside", "route", [
-      withoutIpv6(inside),
+      // Naming it too makes the kernel refuse an index that is not eth0's: another link cannot take its name.
+      withoutIpv6({ ...inside, name: "eth0" }),
       setUp(inside),
-      addAddress({ link: INSIDE_INDEX, address: veth.address, prefixLength: veth.prefixLength }),
-      addRoute({ prefixLength: 0, gateway: veth.gateway, link: INSIDE_INDEX }),
+      addAddress({ link: veth.insideIndex, address: veth.address, prefixLength: veth.prefixLength }),
+      addRoute({ prefixLength: 0, gateway: veth.gateway, link: veth.insideIndex }),
     ]),
   ]
-  return [["netns-create"], ["name", veth.held], ...operations]
+}
+
+/** Asks the kernel which index eth0 gets, by making a namespace and letting it go. */
+export const learnInsideIndex = async (kernel: Kernel, veth: VethPlan): Promise<number> => {
+  await kernel.perform([["netns-create"], ["name", veth.held], pairOperation(veth)])
+  try {
+    const replies = await collect(kernel, [
+      ["netlink"],
+      ["namespace", `held:${veth.held}`],
+      netlinkOperation("inside", "route", [getLink({ name: "eth0" })]),
+    ])
+    const [link] = readLinks(replies)
+    if (!link) throw failure("internal", "a fresh network namespace has no eth0; the kernel may lack veth")
+    return link.index
+  } finally {
+    await kernel.perform([["netns-drop"], ["name", veth.held]])
+  }
 }

@@ -62,8 +62,6 @@ export interface VethRequest {
   readonly master: number
   readonly mtu: number
   readonly peerName: string
-  /** Index that the peer gets in its namespace, so that later messages need not ask for it. */
-  readonly peerIndex: number
   readonly peerMacAddress: string
 }
 
@@ -81,7 +79,7 @@ export const createVeth = (request: VethRequest): Message => ({
       text(INFO_KIND, "veth"),
       nest(INFO_DATA, {
         type: VETH_PEER,
-        struct: struct(request.peerIndex),
+        struct: struct(0),
         nested: [
           text(IFLA_IFNAME, request.peerName),
           u32(IFLA_MTU, request.mtu),
@@ -133,7 +131,7 @@ export const deleteLink = (link: LinkReference): Message => ({
 /** Asks for one link. */
 export const getLink = (link: LinkReference): Message => ({
   type: GET_LINK,
-  flags: 0,
+  flags: ACK,
   struct: struct(link.index ?? 0),
   attributes: named(link),
 })

@@ -3,7 +3,7 @@ import { readAttributes, readReplies, readText } from "./decode.ts"
 import type { Expression, Verdict } from "./expression.ts"
 import { dataValue, dataVerdict, encodeExpression } from "./expression.ts"
 import type { Attribute, Message } from "./message.ts"
-import { ACK, APPEND, be32, bytes, CREATE, DUMP, nest, text } from "./message.ts"
+import { ACK, APPEND, be32, CREATE, DUMP, nest, text } from "./message.ts"
 
 const SUBSYSTEM = 10
 const BATCH_BEGIN = 16
@@ -14,7 +14,6 @@ const NEW_CHAIN = 3
 const GET_CHAIN = 4
 const NEW_RULE = 6
 const NEW_SET = 9
-const GET_TABLE = 1
 const NEW_ELEMENT = 12
 const DELETE_ELEMENT = 14
 const LIST_ELEMENT = 1
@@ -210,14 +209,6 @@ export const addElements = (table: TableName, set: string, list: readonly Elemen
 /** Removes elements. A missing one fails the batch. */
 export const removeElements = (table: TableName, set: string, list: readonly Element[]): Message[] =>
   elements(table, DELETE_ELEMENT, 0, set, list)
-
-/** Asks for one table; fails with ENOENT. */
-export const getTable = (table: TableName): Message => ({
-  type: (SUBSYSTEM << 8) | GET_TABLE,
-  flags: 0,
-  struct: struct(table.family),
-  attributes: [bytes(1, Buffer.from(`${table.name}\0`))],
-})
 
 /** Asks for all chains of a family. */
 export const listChains = (family: number): Message => ({
