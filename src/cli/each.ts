@@ -12,14 +12,14 @@ export const told = (error: unknown): string =>
 export async function forEach(
   context: Context,
   names: readonly string[],
-  act: (name: string) => Promise<string | undefined | void>,
+  act: (name: string) => Promise<unknown>,
   options: { together?: boolean } = {},
 ): Promise<number> {
   let code = 0
   const one = async (name: string) => {
     try {
       const line = await act(name)
-      context.print(line === undefined ? name : line)
+      context.print(typeof line === "string" ? line : name)
     } catch (error) {
       context.warn(told(error))
       code = 1

@@ -55,12 +55,12 @@ export function printList(
   }
   const asTable = format === undefined || /^table(\s|$)/.test(format)
   if (!asTable) {
-    const render = compileTemplate(unescape(format))
+    const render = compileTemplate(withEscapes(format))
     for (const row of rows) context.print(render(row))
     return
   }
   const own = format?.replace(/^table\s*/, "")
-  const template = own ? unescape(own) : listing.columns.map((name) => `{{.${name}}}`).join("\t")
+  const template = own ? withEscapes(own) : listing.columns.map((name) => `{{.${name}}}`).join("\t")
   const render = compileTemplate(template)
   const heading = compileTemplate(
     template.replace(/\{\{\s*(?:json|upper|lower|title|truncate)?\s*(\.\w+)[^}]*\}\}/g, "{{$1}}"),
@@ -69,4 +69,4 @@ export function printList(
     context.print(line)
 }
 
-const unescape = (template: string): string => template.replaceAll("\\t", "\t").replaceAll("\\n", "\n")
+const withEscapes = (template: string): string => template.replaceAll("\\t", "\t").replaceAll("\\n", "\n")

@@ -1,0 +1,54 @@
+// sloop attach
+import { failure } from "../../../base/errors.ts"
+import { followSize, forwardSignals, joinStreams } from "../../container/streams.ts"
+import type { Verb } from "../../verb.ts"
+
+interface Inspected {
+  Id: string
+  State: { Running: boolean; Paused: boolean; Restarting: boolean; ExitCode: number }
+  Config: { Tty: boolean; OpenStdin: boolean }
+}
+
+export const verb: Verb = {
+  usage: "[OPTIONS] CONTAINER",
+  summary: "Attach local standard input, output, and error streams to a running container",
+  flags: [
+    {
+      name: "detach-keys",
+      kind: "string",
+      value: "string",
+      summary: "Override the key sequence for detaching a container",
+    },
+    { name: "no-stdin", kind: "bool", summary: "Do not attach STDIN" },
+    { name: "sig-proxy", kind: "bool", default: true, summary: "Proxy all received signals to the process" },
+  ],
+  interspersed: true,
+  least: 1,
+  most: 1,
+  async run(context, parsed) {
+    const { client } = context
+    const path = `/containers/${encodeURIComponent(parsed.arguments[0] ?? "")}`
+    const { Id, State, Config } = await client.json<Inspected>("GET", `${path}/json`)
+    if (!State.Running) throw failure("conflict", "cannot attach to a stopped container, start it first")
+    if (State.Paused) throw failure("conflict", "cannot attach to a paused container, unpause it first")
+    const stdin = Config.OpenStdin && !parsed.bool("no-stdin")
+    const query = {
+      stream: true,
+      stdin,
+      stdout: true,
+      stderr: true,
+      detachKeys: parsed.string("detach-keys"),
+    }
+    const { socket } = await client.hijack(`${path}/attach`, { query })
+    const joined = joinStreams(context, socket, { tty: Config.Tty, stdin })
+    const stopSizing = Config.Tty ? followSize(context, client, path) : () => undefined
+    const stopForwarding =
+      parsed.bool("sig-proxy") && !Config.Tty ? forwardSignals(client, Id) : () => undefined
+    await joined.ended
+    joined.restore()
+    stopSizing()
+    stopForwarding()
+    const after = await client.json<Inspected>("GET", `${path}/json`)
+    return after.State.Running ? 0 : after.State.ExitCode
+  },
+}

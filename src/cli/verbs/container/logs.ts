@@ -1,0 +1,72 @@
+// sloop logs
+import { failure } from "../../../base/errors.ts"
+import { Demultiplexer } from "../../container/streams.ts"
+import { readDuration } from "../../container/values.ts"
+import type { Verb } from "../../verb.ts"
+
+/** A time as typed (RFC 3339, unix seconds, or a duration ago) into unix seconds. */
+export function readTime(value: string | undefined): string | undefined {
+  if (value === undefined || /^\d+(\.\d+)?$/.test(value)) return value
+  if (/^\d+(\.\d+)?(ns|us|µs|ms|s|m|h)/.test(value))
+    return String((Date.now() - readDuration(value) / 1e6) / 1000)
+  const time = Date.parse(/^\d{4}-\d\d-\d\d$/.test(value) ? `${value}T00:00:00` : value)
+  if (Number.isNaN(time))
+    throw failure(
+      "invalid",
+      `invalid value for a time: "${value}": use RFC 3339, unix seconds, or a duration such as 10m`,
+    )
+  return String(time / 1000)
+}
+
+export const verb: Verb = {
+  usage: "[OPTIONS] CONTAINER",
+  summary: "Fetch the logs of a container",
+  flags: [
+    { name: "details", kind: "bool", summary: "Show extra details provided to logs" },
+    { name: "follow", short: "f", kind: "bool", summary: "Follow log output" },
+    {
+      name: "since",
+      kind: "string",
+      value: "string",
+      summary:
+        'Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)',
+    },
+    { name: "until", kind: "string", value: "string", summary: "Show logs before a timestamp or relative" },
+    {
+      name: "tail",
+      short: "n",
+      kind: "string",
+      value: "string",
+      default: "all",
+      summary: "Number of lines to show from the end of the logs",
+    },
+    { name: "timestamps", short: "t", kind: "bool", summary: "Show timestamps" },
+  ],
+  interspersed: true,
+  least: 1,
+  most: 1,
+  async run({ client, out, err }, parsed) {
+    const path = `/containers/${encodeURIComponent(parsed.arguments[0] ?? "")}`
+    const { Config } = await client.json<{ Config: { Tty: boolean } }>("GET", `${path}/json`)
+    const query = {
+      stdout: true,
+      stderr: true,
+      details: parsed.bool("details"),
+      follow: parsed.bool("follow"),
+      timestamps: parsed.bool("timestamps"),
+      tail: parsed.string("tail"),
+      since: readTime(parsed.string("since")),
+      until: readTime(parsed.string("until")),
+    }
+    const { body } = await client.send("GET", `${path}/logs`, { query })
+    const frames = new Demultiplexer({
+      stdout: (bytes) => out.write(bytes),
+      stderr: (bytes) => err.write(bytes),
+    })
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      const flowing = Config.Tty ? out.write(chunk) : frames.push(chunk)
+      if (!flowing && out.writableNeedDrain) await new Promise((resolve) => out.once("drain", resolve))
+    }
+    return 0
+  },
+}
