@@ -1,0 +1,115 @@
+// What is left of a container after its end was told: processes, cgroups, ports, namespaces.
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "monitor.h"
+#include "own.h"
+
+enum { CLEAN_TOTAL_MS = 5000, CLEAN_PAUSE_MS = 5, CGROUP_DEPTH_MAX = 16, CGROUP_PATH_MAX = 4096 };
+
+bool oom_read(const char *file, const char *key, uint64_t *value) {
+  char text[2048];
+  size_t key_length = strlen(key);
+  OWN_FD fd = open(file, O_RDONLY | O_CLOEXEC);
+  ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+  if (got < 0) return false;
+  text[got] = 0;
+  for (char *line = text, *end; line; line = end ? end + 1 : NULL) {
+    end = strchr(line, '\n');
+    if (end) *end = 0;
+    if (strncmp(line, key, key_length) || line[key_length] != ' ') continue;
+    return parse_u64(line + key_length + 1, 10, UINT64_MAX, value);
+  }
+  return false;
+}
+
+static bool write_file(const char *directory, const char *name, const char *text) {
+  char path[CGROUP_PATH_MAX];
+  if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path) return false;
+  OWN_FD fd = open(path, O_WRONLY | O_CLOEXEC);
+  return fd >= 0 && write(fd, text, strlen(text)) >= 0;
+}
+
+// Without cgroup.kill: a frozen process would not die, and new ones may be born while the list is read.
+static void kill_listed(const char *directory) {
+  char path[CGROUP_PATH_MAX], line[32];
+  if (snprintf(path, sizeof path, "%s/cgroup.procs", directory) >= (int)sizeof path) return;
+  for (int pass = 0, found = 1; pass < 8 && found; pass++) {
+    FILE *list = fopen(path, "re");
+    if (!list) return;
+    found = 0;
+    while (fgets(line, sizeof line, list)) {
+      uint64_t pid;
+      line[strcspn(line, "\n")] = 0;
+      if (parse_u64(line, 10, INT32_MAX, &pid) && pid > 1 && !kill((pid_t)pid, SIGKILL)) found = 1;
+    }
+    fclose(list);
+  }
+}
+
+void cgroup_kill_rest(const char *directory) {
+  if (write_file(directory, "cgroup.kill", "1")) return;
+  kill_listed(directory);
+  if (write_file(directory, "freezer.state", "THAWED")) kill_listed(directory);
+}
+
+// A container with its own cgroup rights may have made directories beneath.
+static bool remove_cgroup(const char *directory, int depth) {
+  if (!rmdir(directory) || errno == ENOENT) return true;
+  if ((errno != EBUSY && errno != ENOTEMPTY) || depth > CGROUP_DEPTH_MAX) return false;
+  DIR *list = opendir(directory);
+  if (!list) return false;
+  for (struct dirent *entry; (entry = readdir(list));) {
+    size_t room = strlen(directory) + strlen(entry->d_name) + 2;
+    if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
+    OWN_MEMORY char *path = malloc(room);
+    if (!path) break;
+    snprintf(path, room, "%s/%s", directory, entry->d_name);
+    remove_cgroup(path, depth + 1);
+  }
+  closedir(list);
+  return !rmdir(directory) || errno == ENOENT;
+}
+
+static bool remove_cgroups(struct monitor *monitor) {
+  bool removed = true;
+  const struct operation *operation;
+  for (uint32_t i = 0; i < monitor->request->plan->count; i++) {
+    operation = &monitor->request->plan->operations[i];
+    if (strcmp(operation->name, "cgroup") || operation->count < 1) continue;
+    if (!remove_cgroup(operation->args[0], 0)) removed = false;
+  }
+  return removed;
+}
+
+void clean_begin(struct monitor *monitor) {
+  monitor->cleaning = true;
+  monitor->clean_next = 0;
+  monitor->clean_deadline = now_ms() + CLEAN_TOTAL_MS;
+}
+
+void clean_step(struct monitor *monitor) {
+  int64_t now = now_ms();
+  if (!monitor->cleaning || monitor->cleaned || now < monitor->clean_next) return;
+  ports_release(monitor);
+  for (size_t i = 0; i < sizeof monitor->namespaces / sizeof *monitor->namespaces; i++) {
+    if (monitor->namespaces[i] >= 0) close(monitor->namespaces[i]);
+    monitor->namespaces[i] = -1;
+  }
+  if (!remove_cgroups(monitor) && now < monitor->clean_deadline) {
+    if (monitor->kill_cgroup) cgroup_kill_rest(monitor->kill_cgroup);
+    monitor->clean_next = now + CLEAN_PAUSE_MS;
+    return;
+  }
+  monitor->cleaned = true;
+  for (struct connection *watcher = monitor->connections; watcher; watcher = watcher->next)
+    if (watcher->fd >= 0 && watcher->role == ROLE_WATCH && watcher->task == monitor->tasks)
+      connection_drop(monitor, watcher);
+}
