@@ -1,6 +1,6 @@
 // sloop version
 import { errorKind } from "../../../base/errors.ts"
-import { version } from "../../../base/version.ts"
+import { VERSION } from "../../../base/version.ts"
 import { formatFlag } from "../../format/inspect.ts"
 import { compileTemplate } from "../../template/template.ts"
 import type { Verb } from "../../verb.ts"
@@ -29,7 +29,7 @@ export const verb: Verb = {
   async run(context, parsed) {
     const arch = process.arch === "x64" ? "amd64" : process.arch
     const client = {
-      Version: version,
+      Version: VERSION,
       ApiVersion: context.client.version,
       Os: "linux",
       Arch: arch,

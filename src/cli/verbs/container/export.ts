@@ -1,0 +1,30 @@
+// sloop export
+import { refuseTerminal, writeOutput } from "../../output-file.ts"
+import type { Verb } from "../../verb.ts"
+
+export const verb: Verb = {
+  usage: "[OPTIONS] CONTAINER",
+  summary: "Export a container's filesystem as a tar archive",
+  flags: [
+    {
+      name: "output",
+      short: "o",
+      kind: "string",
+      value: "string",
+      summary: "Write to a file, instead of STDOUT",
+    },
+  ],
+  interspersed: true,
+  least: 1,
+  most: 1,
+  async run(context, parsed) {
+    const output = parsed.string("output")
+    refuseTerminal(context, output)
+    const { body } = await context.client.send(
+      "GET",
+      `/containers/${encodeURIComponent(parsed.arguments[0] ?? "")}/export`,
+    )
+    await writeOutput(context, body, output)
+    return 0
+  },
+}

@@ -1,0 +1,100 @@
+// sloop images
+import { readFilters } from "../../each.ts"
+import { printList, type Row } from "../../format/list.ts"
+import { ago, goTime, humanSize, shortId } from "../../format/units.ts"
+import type { Verb } from "../../verb.ts"
+
+interface Listed {
+  Id: string
+  RepoTags: string[] | null
+  RepoDigests: string[] | null
+  Created: number
+  Size: number
+  SharedSize: number
+  Containers: number
+}
+
+/** One row per tag (and per digest when asked); an image without either is <none>. */
+function rows(image: Listed, noTrunc: boolean, digests: boolean): Row[] {
+  const split = (text: string, at: string) =>
+    [text.slice(0, text.lastIndexOf(at)), text.slice(text.lastIndexOf(at) + 1)] as const
+  const tags = (image.RepoTags ?? []).filter((tag) => tag !== "<none>:<none>")
+  const byRepository = new Map((image.RepoDigests ?? []).map((digest) => split(digest, "@")))
+  const names =
+    tags.length > 0
+      ? tags.map((tag) => split(tag, ":"))
+      : [...byRepository.keys(), ...(byRepository.size > 0 ? [] : ["<none>"])].map(
+          (name) => [name, "<none>"] as const,
+        )
+  return names.map(([Repository, Tag]) => ({
+    ID: noTrunc ? image.Id : shortId(image.Id),
+    Repository,
+    Tag,
+    Digest: (digests ? byRepository.get(Repository) : undefined) ?? "<none>",
+    CreatedSince: ago(image.Created),
+    CreatedAt: goTime(image.Created),
+    Size: humanSize(image.Size, 3),
+    VirtualSize: humanSize(image.Size, 3),
+    SharedSize: image.SharedSize < 0 ? "N/A" : humanSize(image.SharedSize, 3),
+    UniqueSize: image.SharedSize < 0 ? "N/A" : humanSize(image.Size - image.SharedSize, 3),
+    Containers: image.Containers < 0 ? "N/A" : String(image.Containers),
+  }))
+}
+
+const headings = {
+  ID: "IMAGE ID",
+  Repository: "REPOSITORY",
+  Tag: "TAG",
+  Digest: "DIGEST",
+  CreatedSince: "CREATED",
+  CreatedAt: "CREATED AT",
+  Size: "SIZE",
+  VirtualSize: "SIZE",
+  SharedSize: "SHARED SIZE",
+  UniqueSize: "UNIQUE SIZE",
+  Containers: "CONTAINERS",
+}
+
+export const verb: Verb = {
+  usage: "[OPTIONS] [REPOSITORY[:TAG]]",
+  summary: "List images",
+  flags: [
+    { name: "all", short: "a", kind: "bool", summary: "Show all images (default hides intermediate images)" },
+    { name: "digests", kind: "bool", summary: "Show digests" },
+    {
+      name: "filter",
+      short: "f",
+      kind: "list",
+      value: "filter",
+      summary: "Filter output based on conditions provided",
+    },
+    { name: "format", kind: "string", value: "string", summary: "Format output using a custom template" },
+    { name: "no-trunc", kind: "bool", summary: "Don't truncate output" },
+    { name: "quiet", short: "q", kind: "bool", summary: "Only show image IDs" },
+  ],
+  interspersed: true,
+  least: 0,
+  most: 1,
+  async run(context, parsed) {
+    const [name] = parsed.arguments
+    const filters = readFilters([...parsed.list("filter"), ...(name ? [`reference=${name}`] : [])])
+    const found = await context.client.json<Listed[]>("GET", "/images/json", {
+      query: { all: parsed.bool("all"), filters, digests: parsed.bool("digests") },
+    })
+    const digests = parsed.bool("digests") || /\.Digest\b/.test(parsed.string("format") ?? "")
+    const columns = [
+      "Repository",
+      "Tag",
+      ...(parsed.bool("digests") ? ["Digest"] : []),
+      "ID",
+      "CreatedSince",
+      "Size",
+    ]
+    const all = found.flatMap((image) => rows(image, parsed.bool("no-trunc"), digests))
+    printList(context, { columns, headings, quiet: "ID" }, all, {
+      format: parsed.string("format"),
+      quiet: parsed.bool("quiet"),
+    })
+    return 0
+  },
+}

@@ -1,0 +1,27 @@
+// sloop save
+import { refuseTerminal, writeOutput } from "../../output-file.ts"
+import type { Verb } from "../../verb.ts"
+
+export const verb: Verb = {
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
+  flags: [
+    {
+      name: "output",
+      short: "o",
+      kind: "string",
+      value: "string",
+      summary: "Write to a file, instead of STDOUT",
+    },
+  ],
+  interspersed: true,
+  least: 1,
+  most: Number.POSITIVE_INFINITY,
+  async run(context, parsed) {
+    const output = parsed.string("output")
+    refuseTerminal(context, output)
+    const { body } = await context.client.send("GET", "/images/get", { query: { names: parsed.arguments } })
+    await writeOutput(context, body, output)
+    return 0
+  },
+}
