@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "calls.h"
+#include "host-mounts.h"
 #include "own.h"
 #include "tree.h"
 #include "verbs.h"
@@ -26,6 +26,7 @@ static int remove_path(const char *path, struct failure *failure) {
 }
 
 int verb_remove_tree(struct request *request, struct failure *failure) {
+  if (host_mounts_enter(request, failure)) return -1;
   for (uint32_t i = 1; i < request->plan->count; i++) {
     const struct operation *operation = &request->plan->operations[i];
     if (strcmp(operation->name, "path") || !operation->count)

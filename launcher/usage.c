@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host-mounts.h"
 #include "links.h"
 #include "own.h"
 #include "tree.h"
@@ -39,6 +40,7 @@ int verb_usage(struct request *request, struct failure *failure) {
   struct stat stat;
   char bytes[24], inodes[24];
   if (!path || path->count != 1) return fail(failure, "path", "", EINVAL, "usage needs one path");
+  if (host_mounts_enter(request, failure)) return -1;
   OWN_FD fd = open(path->args[0], O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &stat)) return fail(failure, "usage", path->args[0], errno, "it cannot be opened: %s", strerror(errno));
   int result = count(&usage, &stat, failure);
