@@ -87,7 +87,6 @@ test("stdin kept open outlives its clients", async () => {
     client.close()
   }
   expect((await container.ask([["state"]])).kind).toBe("ok")
-  await container.ask([["signal"], ["number", 15]])
   await container.ask([["signal"], ["number", 9]])
   await container.ended()
 })
