@@ -72,7 +72,7 @@ static int child_prepare(struct launch *launch, struct birth *birth, struct fail
   rootfs.root = root_mount(launch->request, &launch->sources, failure);
   if (rootfs.root < 0 || rootfs_perform(&rootfs, failure) || rootfs_enter(&rootfs, failure)) return -1;
   birth->console = rootfs.console;
-  return system_apply(plan, failure);
+  return system_apply(plan, namespaces_own(&launch->namespaces), failure);
 }
 
 static int child_main(struct launch *launch) {

@@ -2,6 +2,7 @@
 #include "limits.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -11,8 +12,10 @@
 #include "mount.h"
 #include "own.h"
 
-static int names_apply(const struct plan *plan, struct failure *failure) {
+static int names_apply(const struct plan *plan, uint64_t own, struct failure *failure) {
   const struct operation *operation = plan_find(plan, "hostname", 0);
+  if (!(own & CLONE_NEWUTS) && (operation || plan_find(plan, "domainname", 0)))
+    return fail(failure, "hostname", "", EPERM, "a container in the host's UTS namespace cannot have a name of its own");
   if (operation && sethostname(operation->args[0], strlen(operation->args[0])))
     return fail(failure, "hostname", operation->args[0], errno, "the host name cannot be set: %s", strerror(errno));
   operation = plan_find(plan, "domainname", 0);
@@ -30,10 +33,25 @@ static bool sysctl_path(const char *key, char *path, size_t size) {
   return true;
 }
 
-static int sysctl_write(int proc, const struct operation *operation, struct failure *failure) {
+// The namespace whose copy of a sysctl this is; 0 when the whole machine shares it.
+static uint64_t sysctl_namespace(const char *path) {
+  static const struct {
+    const char *prefix;
+    uint64_t flag;
+  } known[] = {{"sys/net/", CLONE_NEWNET},          {"sys/kernel/shm", CLONE_NEWIPC}, {"sys/kernel/msg", CLONE_NEWIPC},
+               {"sys/kernel/sem", CLONE_NEWIPC},    {"sys/fs/mqueue/", CLONE_NEWIPC}, {"sys/kernel/hostname", CLONE_NEWUTS},
+               {"sys/kernel/domainname", CLONE_NEWUTS}};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (!strncmp(path, known[i].prefix, strlen(known[i].prefix))) return known[i].flag;
+  return 0;
+}
+
+static int sysctl_write(int proc, const struct operation *operation, uint64_t own, struct failure *failure) {
   const char *key = operation->args[0], *value = operation->args[1];
   char path[256];
   if (!sysctl_path(key, path, sizeof path)) return fail(failure, "sysctl", key, EINVAL, "this is not the name of a sysctl");
+  if (!(sysctl_namespace(path) & own))
+    return fail(failure, "sysctl", key, EPERM, "the container has no namespace of its own for this sysctl: it would change the host");
   OWN_FD fd = call_openat2(proc, path, O_WRONLY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
   if (fd < 0) return fail(failure, "sysctl", key, errno, "the sysctl cannot be opened: %s", strerror(errno));
   size_t length = strlen(value);
@@ -41,15 +59,15 @@ static int sysctl_write(int proc, const struct operation *operation, struct fail
   return fail(failure, "sysctl", key, errno, "the kernel refuses the value \"%s\": %s", value, strerror(errno));
 }
 
-int system_apply(const struct plan *plan, struct failure *failure) {
+int system_apply(const struct plan *plan, uint64_t own, struct failure *failure) {
   const struct operation *operation;
-  if (names_apply(plan, failure)) return -1;
+  if (names_apply(plan, own, failure)) return -1;
   if (!plan_find(plan, "sysctl", 0)) return 0;
   // A procfs of our own that is mounted nowhere: nothing can lie over it (CVE-2025-52881).
   OWN_FD proc = mount_create("proc", "proc", "", 0, "sysctl", "", failure);
   if (proc < 0) return -1;
   for (uint32_t n = 0; (operation = plan_find(plan, "sysctl", n)); n++)
-    if (sysctl_write(proc, operation, failure)) return -1;
+    if (sysctl_write(proc, operation, own, failure)) return -1;
   return 0;
 }
 

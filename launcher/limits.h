@@ -4,8 +4,9 @@
 #include "plan.h"
 #include "report.h"
 
-// hostname, domainname, sysctl: in the container's namespaces.
-int system_apply(const struct plan *plan, struct failure *failure);
+// hostname, domainname, sysctl: in the container's namespaces. own = CLONE_NEW* of those that are not the host's:
+// what would change the host is refused.
+int system_apply(const struct plan *plan, uint64_t own, struct failure *failure);
 // rlimit: in the process itself, while it still has its capabilities.
 int rlimits_apply(const struct plan *plan, struct failure *failure);
 // oom-score-adj: by the parent, through the host's /proc.

@@ -71,6 +71,13 @@ int namespaces_read(struct request *request, struct namespaces *namespaces, stru
   return 0;
 }
 
+uint64_t namespaces_own(const struct namespaces *namespaces) {
+  uint64_t own = namespaces->fresh;
+  for (int i = 0; i < NAMESPACE_KINDS; i++)
+    if (namespaces->joined[i] >= 0) own |= kinds[i].flag;
+  return own;
+}
+
 void namespaces_close(struct namespaces *namespaces) {
   for (int i = 0; i < NAMESPACE_KINDS; i++) own_close(&namespaces->joined[i]);
 }

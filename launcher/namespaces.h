@@ -20,6 +20,8 @@ int namespace_index(const char *kind);
 
 // Reads the plan's namespace operations and opens what is joined. -1 with the failure filled.
 int namespaces_read(struct request *request, struct namespaces *namespaces, struct failure *failure);
+// CLONE_NEW* of all that are not the host's.
+uint64_t namespaces_own(const struct namespaces *namespaces);
 void namespaces_close(struct namespaces *namespaces);
 // Enters every joined namespace but pid's (which is the parent's to prepare). -1 with the failure filled.
 int namespaces_join(const struct namespaces *namespaces, struct failure *failure);

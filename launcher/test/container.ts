@@ -62,6 +62,8 @@ export interface ContainerWish {
   readonly mounts?: readonly Operation[]
   readonly caps?: readonly string[]
   readonly stdio?: Operation
+  /** false: no hostname operation (host's UTS namespace). */
+  readonly named?: boolean
 }
 
 /** A launch plan as Docker would want it, with the monitor's files in the given directory. */
@@ -79,7 +81,7 @@ export function launchPlan(directory: string, wish: ContainerWish): Operation[] 
     ),
     ...wish.root,
     ...(wish.mounts ?? [...standardMounts, ...standardMasks]),
-    ["hostname", "testbox"],
+    ...(wish.named === false ? [] : [["hostname", "testbox"] as Operation]),
     ["capabilities", ...caps],
     ["env", "PATH=/bin:/usr/bin"],
     ...(wish.operations ?? []),
