@@ -277,7 +277,10 @@ class BridgedNetworks implements Networks {
       // A launch that failed may mean that the launcher is a new one, which holds nothing.
       void this.#checkPool()
     }
-    await this.#firewall.unpublish(member.publications)
+    // The kernel has taken the ports back long before it answers (it waits for RCU): nobody need wait for that.
+    void this.#firewall
+      .unpublish(member.publications)
+      .catch((error: unknown) => this.#warn(`could not take back published ports: ${errorMessage(error)}`))
   }
 
   async #checkPool(): Promise<void> {

@@ -13,3 +13,7 @@ export const collect = async (kernel: Kernel, plan: Plan): Promise<Buffer> => {
 /** rtnetlink messages in the host's namespace, sent in one request; the replies of all of them. */
 export const routeRequest = (kernel: Kernel, messages: readonly Message[]): Promise<Buffer> =>
   collect(kernel, [["netlink"], ["namespace", "host"], netlinkOperation("host", "route", messages)])
+
+/** nf_tables messages in the host's namespace, in one request; a batch takes effect as one. */
+export const netfilterRequest = (kernel: Kernel, messages: readonly Message[]): Promise<Buffer> =>
+  collect(kernel, [["netlink"], ["namespace", "host"], netlinkOperation("host", "netfilter", messages)])

@@ -1,5 +1,5 @@
 // Keeps the engine's nf_tables table equal to what should be: rebuilt as one batch, ports by single elements.
-import type { Kernel, Plan } from "../../kernel/kernel.ts"
+import type { Kernel } from "../../kernel/kernel.ts"
 import type { Message } from "../../kernel/netlink/netlink.ts"
 import {
   addElements,
@@ -8,11 +8,10 @@ import {
   deleteTable,
   FAMILY_IPV4,
   listChains,
-  netlinkOperation,
   readChains,
   removeElements,
 } from "../../kernel/netlink/netlink.ts"
-import { collect } from "../request.ts"
+import { netfilterRequest } from "../request.ts"
 import type { GuardedBridge, Publication } from "./ruleset.ts"
 import { elementsBySet, rebuildMessages, ruleset } from "./ruleset.ts"
 
@@ -22,6 +21,8 @@ export class Firewall {
   readonly #table: string
   readonly #publications = new Set<Publication>()
   #bridges: readonly GuardedBridge[] = []
+  /** The last request; each follows the one before, so that a port taken back can be given at once to another. */
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(kernel: Kernel, table: string) {
     this.#kernel = kernel
@@ -29,12 +30,17 @@ export class Firewall {
   }
 
   #send(messages: readonly Message[]): Promise<unknown> {
-    const plan: Plan = [["netlink"], ["namespace", "host"], netlinkOperation("host", "netfilter", messages)]
-    return collect(this.#kernel, plan)
+    return netfilterRequest(this.#kernel, messages)
   }
 
-  /** Puts the whole table in place, atomically: connections and packets in between see the old or the new one. */
-  async rebuild(
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work)
+    this.#last = turn.catch(() => undefined)
+    return turn
+  }
+
+  /** Puts the whole table in place, atomically: packets in between see the old or the new one. */
+  rebuild(
     bridges: readonly GuardedBridge[] = this.#bridges,
     publications?: readonly Publication[],
   ): Promise<void> {
@@ -43,34 +49,44 @@ export class Firewall {
       this.#publications.clear()
       for (const publication of publications) this.#publications.add(publication)
     }
-    await this.#send(rebuildMessages(ruleset(this.#table, bridges), [...this.#publications]))
+    return this.#inTurn(() => this.#rebuild())
+  }
+
+  async #rebuild(): Promise<void> {
+    await this.#send(rebuildMessages(ruleset(this.#table, this.#bridges), [...this.#publications]))
   }
 
   /** Publishes ports in one request; all or none. A table that somebody removed is put back first. */
-  async publish(publications: readonly Publication[]): Promise<void> {
-    if (publications.length === 0) return
+  publish(publications: readonly Publication[]): Promise<void> {
+    if (publications.length === 0) return Promise.resolve()
     const table = { family: FAMILY_IPV4, name: this.#table }
     const add = [...elementsBySet(publications)].flatMap(([set, list]) => addElements(table, set, list))
-    await this.#send(batch(add)).catch(async () => {
-      await this.rebuild()
-      await this.#send(batch(add))
+    return this.#inTurn(async () => {
+      await this.#send(batch(add)).catch(async () => {
+        await this.#rebuild()
+        await this.#send(batch(add))
+      })
+      for (const publication of publications) this.#publications.add(publication)
     })
-    for (const publication of publications) this.#publications.add(publication)
   }
 
   /** Takes back what publish() was given (the same objects). What the kernel has lost already is no failure. */
-  async unpublish(publications: readonly Publication[]): Promise<void> {
-    const known = publications.filter((publication) => this.#publications.delete(publication))
-    if (known.length === 0) return
-    const table = { family: FAMILY_IPV4, name: this.#table }
-    const remove = [...elementsBySet(known)].flatMap(([set, list]) => removeElements(table, set, list))
-    await this.#send(batch(remove)).catch(() => this.rebuild())
+  unpublish(publications: readonly Publication[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const known = publications.filter((publication) => this.#publications.delete(publication))
+      if (known.length === 0) return
+      const table = { family: FAMILY_IPV4, name: this.#table }
+      const remove = [...elementsBySet(known)].flatMap(([set, list]) => removeElements(table, set, list))
+      await this.#send(batch(remove)).catch(() => this.#rebuild())
+    })
   }
 
   /** Removes the table. */
-  async remove(): Promise<void> {
+  remove(): Promise<void> {
     const table = { family: FAMILY_IPV4, name: this.#table }
-    await this.#send(batch([createTable(table), deleteTable(table)]))
+    return this.#inTurn(async () => {
+      await this.#send(batch([createTable(table), deleteTable(table)]))
+    })
   }
 
   /**
@@ -78,12 +94,7 @@ export class Firewall {
    * forward whose policy is drop (dockerd sets one) drops what it does not accept itself.
    */
   async warnings(): Promise<string[]> {
-    const plan: Plan = [
-      ["netlink"],
-      ["namespace", "host"],
-      netlinkOperation("host", "netfilter", [listChains(FAMILY_IPV4)]),
-    ]
-    return readChains(await collect(this.#kernel, plan))
+    return readChains(await netfilterRequest(this.#kernel, [listChains(FAMILY_IPV4)]))
       .filter((chain) => chain.hook === "forward" && chain.policy === "drop" && chain.table !== this.#table)
       .map(
         (chain) =>

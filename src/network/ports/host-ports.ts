@@ -1,7 +1,8 @@
 // Host ports: which are published, who holds them, and which one a container gets.
 import { failure } from "../../base/errors.ts"
 import type { PortRequest, PublishedPort } from "../../state/state.ts"
-import { readListeners } from "./listeners.ts"
+import type { BoundTest } from "./bound.ts"
+import { boundTest } from "./bound.ts"
 
 /** The kernel's own range of ephemeral ports, as Docker takes random ports from. */
 const EPHEMERAL = { first: 32768, last: 60999 }
@@ -70,7 +71,7 @@ export class HostPorts {
    * Gives a container its host ports, all or none. Throws Failure "conflict" naming the port, and the container that
    * holds it through `describe`.
    */
-  allocate(owner: string, requests: readonly PortRequest[], listeners = readListeners()): PublishedPort[] {
+  allocate(owner: string, requests: readonly PortRequest[], bound: BoundTest = boundTest()): PublishedPort[] {
     const given: PublishedPort[] = []
     try {
       for (const request of requests) {
@@ -78,7 +79,7 @@ export class HostPorts {
           protocol: request.protocol,
           containerPort: request.containerPort,
           hostAddress: shown(request.hostAddress),
-          hostPort: this.#choose(request, listeners),
+          hostPort: this.#choose(request, bound),
         }
         this.#hold(owner, port)
         given.push(port)
@@ -90,36 +91,39 @@ export class HostPorts {
     }
   }
 
-  #choose(request: PortRequest, listeners: ReturnType<typeof readListeners>): number {
-    const { protocol, hostAddress, hostPort, hostPortEnd } = request
-    const free = (port: number): boolean => this.owner(protocol, hostAddress, port) === undefined
-    if (hostPort !== undefined && hostPort !== 0 && (hostPortEnd ?? hostPort) === hostPort) {
-      if (!free(hostPort))
-        throw failure(
-          "conflict",
-          `Bind for ${shown(hostAddress)}:${hostPort} failed: port is already allocated`,
-        )
-      if (listeners(protocol, hostAddress, hostPort))
-        throw failure(
-          "conflict",
-          `failed to bind host port for ${shown(hostAddress)}:${hostPort}/${protocol}: address already in use`,
-        )
-      return hostPort
+  #choose(request: PortRequest, bound: BoundTest): number {
+    const { protocol, hostPort } = request
+    const address = shown(request.hostAddress)
+    if (!hostPort) return this.#chooseRandom(protocol, address, bound)
+    const last = request.hostPortEnd ?? hostPort
+    for (let port = hostPort; port <= last; port++) {
+      const ours = this.owner(protocol, address, port) !== undefined
+      const why = ours ? "" : bound(protocol, address, port)
+      if (why === undefined) return port
+      if (last !== hostPort) continue
+      if (ours) throw failure("conflict", `Bind for ${address}:${port} failed: port is already allocated`)
+      throw failure("conflict", `failed to bind host port for ${address}:${port}/${protocol}: ${why}`)
     }
-    if (hostPort !== undefined && hostPort !== 0 && hostPortEnd !== undefined) {
-      for (let port = hostPort; port <= hostPortEnd; port++)
-        if (free(port) && !listeners(protocol, hostAddress, port)) return port
-      throw failure(
-        "conflict",
-        `Bind for ${shown(hostAddress)}:${hostPort}-${hostPortEnd} failed: all ports of the range are already allocated`,
-      )
-    }
+    throw failure(
+      "conflict",
+      `Bind for ${address}:${hostPort}-${last} failed: all ports of the range are already allocated`,
+    )
+  }
+
+  #chooseRandom(protocol: string, address: string, bound: BoundTest): number {
     for (let tries = EPHEMERAL.last - EPHEMERAL.first; tries >= 0; tries--) {
       const port = this.#next
       this.#next = port === EPHEMERAL.last ? EPHEMERAL.first : port + 1
-      if (free(port) && !listeners(protocol, hostAddress, port)) return port
+      if (this.owner(protocol, address, port) !== undefined) continue
+      const why = bound(protocol, address, port)
+      if (why === undefined) return port
+      if (why !== "address already in use")
+        throw failure("conflict", `failed to bind host port for ${address}:${port}/${protocol}: ${why}`)
     }
-    throw failure("exhausted", `all ${protocol} ports from ${EPHEMERAL.first} to ${EPHEMERAL.last} are taken`)
+    throw failure(
+      "exhausted",
+      `all ${protocol} ports from ${EPHEMERAL.first} to ${EPHEMERAL.last} are allocated`,
+    )
   }
 
   /** Gives ports back; those that the owner does not hold are left alone. */
