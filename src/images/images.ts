@@ -103,3 +103,6 @@ export interface Images {
   view(image: Image): RootMount
   recover(): Promise<void>
 }
+
+export { applyChanges } from "./changes.ts"
+export { openImages } from "./open.ts"

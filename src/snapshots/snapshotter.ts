@@ -32,3 +32,5 @@ export interface Snapshotter {
   /** Waits for background reaping. */
   settle(): Promise<void>
 }
+
+export { openOverlaySnapshotter } from "./overlay.ts"

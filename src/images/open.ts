@@ -1,0 +1,139 @@
+// Opens the images of an engine: the rooms below, the catalog and the verbs put together.
+import { mkdirSync } from "node:fs"
+import { type DecompressionBounds, defaultBounds } from "../base/decompress.ts"
+import { errorMessage } from "../base/errors.ts"
+import { KeyedMutex } from "../base/keyed-mutex.ts"
+import { createLog } from "../base/log.ts"
+import type { ContentStore } from "../content/content.ts"
+import type { Events } from "../events/events.ts"
+import { familiarReference } from "../oci/reference.ts"
+import type { Snapshotter } from "../snapshots/snapshotter.ts"
+import type { State } from "../state/state.ts"
+import { announcer } from "./announce.ts"
+import { openCatalog } from "./catalog.ts"
+import { commitImage, importImage, targetName } from "./create.ts"
+import { openGarbage } from "./garbage.ts"
+import type { Image, Images } from "./images.ts"
+import { loadImages } from "./load.ts"
+import { prepareImage } from "./prepare.ts"
+import { pruneImages, removeImage } from "./removal.ts"
+import { saveImages, selectImages } from "./save.ts"
+
+const log = createLog("images")
+
+/** `root` is a directory of this room alone (made with mode 0700). `bounds` limit what archives may unpack to. */
+export const openImages = (parts: {
+  content: ContentStore
+  snapshots: Snapshotter
+  state: State
+  events: Events
+  root: string
+  bounds?: DecompressionBounds
+}): Images => {
+  const { content, snapshots, state, events } = parts
+  mkdirSync(parts.root, { recursive: true, mode: 0o700 })
+  const catalog = openCatalog({ content, state })
+  const garbage = openGarbage({ content, snapshots, state })
+  const announce = announcer(events, catalog)
+  // One removal at a time: what forbids it must still be so when it is done.
+  const removing = new KeyedMutex()
+  const workshop = { content, snapshots, state, catalog, garbage, bounds: parts.bounds ?? defaultBounds }
+  const removal = { catalog, garbage, snapshots, state, announce }
+
+  const list = async (): Promise<Image[]> => {
+    const images: Image[] = []
+    for (const { id } of state.images.list()) {
+      try {
+        images.push(await catalog.load(id))
+      } catch (error) {
+        // One damaged image must not hide the others.
+        log.error("an image cannot be read", { image: id, error: errorMessage(error) })
+      }
+    }
+    return images.toSorted((a, b) => b.created - a.created)
+  }
+
+  /** Layers whose directories have gone are unpacked again from their blobs. */
+  const restoreSnapshots = async (): Promise<void> => {
+    for (const record of state.images.list()) {
+      if (record.chainId === "" || snapshots.has(record.chainId)) continue
+      const source = {
+        config: record.id,
+        manifestDigest: record.manifestDigest,
+        layers: record.layers.map(({ blob }) => blob),
+        names: [],
+        parent: record.parent,
+      }
+      try {
+        catalog.put([{ record: await prepareImage(workshop, source, () => {}), names: [] }])
+        log.warn("the layers of an image were unpacked again", { image: record.id })
+      } catch (error) {
+        log.error("the layers of an image are missing and cannot be unpacked again", {
+          image: record.id,
+          error: errorMessage(error),
+        })
+      }
+    }
+  }
+
+  return {
+    // Async, so that a malformed reference is a rejection and never a throw at the call.
+    get: async (reference) => catalog.load(catalog.resolve(reference)),
+    async find(reference) {
+      const id = catalog.lookup(reference)
+      return id === undefined ? undefined : catalog.load(id)
+    },
+    list,
+    async load(tar, report, signal) {
+      const loaded = await loadImages(workshop, tar, report, signal)
+      const told: string[] = []
+      for (const { record, names } of loaded) {
+        await announce("load", record.id, record.id)
+        told.push(...(names.length === 0 ? [record.id] : names.map(familiarReference)))
+      }
+      return told
+    },
+    async *save(references, signal) {
+      const images = await selectImages(catalog, references)
+      const tar = await saveImages(content, images, signal)
+      for (const { image } of images) await announce("save", image.id, image.id)
+      yield* tar
+    },
+    async import(tar, options, signal) {
+      const id = await importImage(workshop, tar, options, signal)
+      await announce("import", id, id)
+      if (options.reference) await announce("tag", id, familiarReference(targetName(options.reference, "")))
+      return id
+    },
+    async tag(source, target) {
+      const name = targetName(target, "refusing to create a tag with a digest reference")
+      const id = catalog.resolve(source)
+      catalog.setName(name, id)
+      await announce("tag", id, familiarReference(name))
+    },
+    remove: (reference, options, users) =>
+      removing.run("", () => removeImage(removal, reference, options, users)),
+    async prune(options, users) {
+      const result = await removing.run("", async () => pruneImages(removal, await list(), options, users))
+      events.publish({
+        type: "image",
+        action: "prune",
+        id: "",
+        attributes: { reclaimed: String(result.reclaimed) },
+      })
+      return result
+    },
+    async commit(request) {
+      const id = await commitImage(workshop, request)
+      if (request.reference) await announce("tag", id, familiarReference(targetName(request.reference, "")))
+      return id
+    },
+    view: (image) => snapshots.view(image.chainId),
+    async recover() {
+      await garbage.during(restoreSnapshots)
+      await garbage.collect()
+      // Parsed now, so that the first start does not wait for it.
+      await list()
+    },
+  }
+}

@@ -1,0 +1,260 @@
+// Snapshots as directories that overlay mounts stack: ROOT/<n>/fs holds a layer, ROOT/<n>/work is overlay's own.
+//
+//   ROOT/<n>/fs        a committed layer (whiteouts in overlay's form), or the upper directory of an active snapshot
+//   ROOT/<n>/work      of active snapshots; <n> ends in "v" when it is ephemeral (overlay's volatile)
+//   ROOT/empty         the lower directory where there is no layer
+//   ROOT/reap/         removed directories on their way out
+//
+// A directory counts only once its record is written; recover() removes all others.
+import { chmodSync, chownSync, mkdirSync, readdirSync, rmdirSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { failure } from "../base/errors.ts"
+import { KeyedMutex } from "../base/keyed-mutex.ts"
+import { type Kernel, LauncherFailure } from "../kernel/kernel.ts"
+import type { OverlayMount } from "../kernel/mount.ts"
+import type { SnapshotRecord, State } from "../state/state.ts"
+import { openReaper } from "./reaper.ts"
+import type { Snapshotter } from "./snapshotter.ts"
+
+/** The kernel's overlay takes at most 500 lower directories. */
+const mostLowers = 500
+
+/** A layer that cannot be unpacked as it is (damaged, hostile) is the request's fault, not the engine's. */
+const unpackFailure = (error: unknown): unknown =>
+  error instanceof LauncherFailure && error.step === "unpack" && error.kind === "internal"
+    ? failure("invalid", `the layer cannot be unpacked: ${error.explanation || error.message}`, {
+        cause: error,
+      })
+    : error
+
+/** Owner and mode of a root directory, which a writable layer over it takes on. */
+interface RootOwner {
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+}
+const plainOwner: RootOwner = { mode: 0o755, uid: 0, gid: 0 }
+
+/** Opens the snapshots beneath `root` (made with mode 0700 when missing). Call recover() before use after a crash. */
+export const openOverlaySnapshotter = (parts: {
+  root: string
+  kernel: Kernel
+  state: State
+}): Snapshotter => {
+  const { root, kernel, state } = parts
+  const empty = join(root, "empty")
+  mkdirSync(root, { recursive: true, mode: 0o700 })
+  mkdirSync(empty, { recursive: true, mode: 0o755 })
+  const reaper = openReaper(join(root, "reap"), kernel)
+  const commits = new KeyedMutex()
+  const owners = new Map<string, RootOwner>()
+  const lowers = new Map<string, readonly string[]>()
+  const unrecorded = new Set<string>()
+
+  const numbers = readdirSync(root).map((name) => Number.parseInt(name, 10))
+  let counter = Math.max(0, ...numbers.filter(Number.isInteger))
+
+  const filesOf = (record: SnapshotRecord): string => join(root, record.directory, "fs")
+  const missing = (key: string) => failure("not-found", `No such snapshot: ${key}`)
+
+  const committed = (chainId: string): SnapshotRecord => {
+    const record = state.snapshots.find(chainId)
+    if (record?.kind !== "committed") throw missing(chainId)
+    return record
+  }
+  const active = (key: string): SnapshotRecord => {
+    const record = state.snapshots.find(key)
+    if (record?.kind !== "active") throw missing(key)
+    return record
+  }
+
+  /** Directories of a committed stack from top to bottom. */
+  const stackOf = (chainId: string): readonly string[] => {
+    if (chainId === "") return []
+    const known = lowers.get(chainId)
+    if (known !== undefined) return known
+    const record = committed(chainId)
+    const stack = [filesOf(record), ...stackOf(record.parent)]
+    lowers.set(chainId, stack)
+    return stack
+  }
+  /** As above, never empty: overlay wants a lower directory. */
+  const lowerOf = (chainId: string): readonly string[] => {
+    const stack = stackOf(chainId)
+    return stack.length === 0 ? [empty] : stack
+  }
+
+  const ownerOf = (chainId: string): RootOwner => {
+    if (chainId === "") return plainOwner
+    const known = owners.get(chainId)
+    if (known !== undefined) return known
+    const { mode, uid, gid } = statSync(filesOf(committed(chainId)))
+    const owner = { mode: mode & 0o7777, uid, gid }
+    owners.set(chainId, owner)
+    return owner
+  }
+
+  /** A numbered directory with an empty `fs` that looks like the root of its parent. */
+  const makeDirectory = (parent: string, suffix: "" | "v"): string => {
+    const owner = ownerOf(parent)
+    const name = `${++counter}${suffix}`
+    const files = join(root, name, "fs")
+    mkdirSync(join(root, name), { mode: 0o700 })
+    mkdirSync(files, { mode: 0o755 })
+    if (owner.uid !== 0 || owner.gid !== 0) chownSync(files, owner.uid, owner.gid)
+    // mkdir obeys the umask and drops setgid and sticky bits.
+    if (owner.mode !== 0o755 || (process.umask() & 0o055) !== 0) chmodSync(files, owner.mode)
+    return name
+  }
+
+  const mountOf = (record: SnapshotRecord): OverlayMount => {
+    const work = join(root, record.directory, "work")
+    const ephemeral = record.directory.endsWith("v")
+    // The kernel marks the work directory of a volatile overlay and refuses a second mount while the mark is there.
+    if (ephemeral) {
+      for (const mark of ["work/incompat/volatile", "work/incompat"])
+        try {
+          rmdirSync(join(work, mark))
+        } catch {
+          break
+        }
+    }
+    return {
+      type: "overlay",
+      lower: lowerOf(record.parent),
+      upper: filesOf(record),
+      work,
+      options: ephemeral ? ["volatile"] : [],
+    }
+  }
+
+  const commit = async (request: Parameters<Snapshotter["commitLayer"]>[0]): Promise<{ size: number }> => {
+    const { chainId, parent, tar, signal } = request
+    const present = state.snapshots.find(chainId)
+    if (present?.kind === "committed") return { size: present.size }
+    if (stackOf(parent).length + 1 > mostLowers)
+      throw failure("invalid", `max depth exceeded: an image has at most ${mostLowers} layers`)
+    const directory = makeDirectory(parent, "")
+    unrecorded.add(directory)
+    try {
+      const answer = await kernel.send(
+        [
+          ["unpack"],
+          ["root-path", join(root, directory, "fs")],
+          ["at", "/"],
+          ["option", "whiteouts", "overlay"],
+        ],
+        tar,
+        signal,
+      )
+      // The parent may have been removed meanwhile.
+      stackOf(parent)
+      const size = Number(answer.get("bytes")?.[0] ?? 0)
+      const record: SnapshotRecord = {
+        key: chainId,
+        parent,
+        kind: "committed",
+        directory,
+        createdAt: Date.now(),
+        size,
+      }
+      state.snapshots.put(chainId, record)
+      return { size }
+    } catch (error) {
+      reaper.take(join(root, directory))
+      throw unpackFailure(error)
+    } finally {
+      unrecorded.delete(directory)
+    }
+  }
+
+  return {
+    name: "overlay",
+    commitLayer: (request) => commits.run(request.chainId, () => commit(request)),
+    has: (chainId) => state.snapshots.find(chainId)?.kind === "committed",
+
+    // All of it runs before the promise is returned, so that a caller may put it into a transaction with writes of its own.
+    prepare(key, parent, { ephemeral }) {
+      try {
+        if (state.snapshots.find(key) !== undefined)
+          throw failure("conflict", `snapshot ${key} exists already`)
+        const lower = lowerOf(parent)
+        if (lower.length > mostLowers) throw failure("invalid", "max depth exceeded")
+        const directory = makeDirectory(parent, ephemeral ? "v" : "")
+        mkdirSync(join(root, directory, "work"), { mode: 0o700 })
+        const record: SnapshotRecord = {
+          key,
+          parent,
+          kind: "active",
+          directory,
+          createdAt: Date.now(),
+          size: 0,
+        }
+        // Becomes durable with the container's own record, which the caller writes next.
+        state.snapshots.put(key, record, { durable: false })
+        return Promise.resolve(mountOf(record))
+      } catch (error) {
+        return Promise.reject(error)
+      }
+    },
+    mounts: (key) => mountOf(active(key)),
+    view(chainId) {
+      const lower = lowerOf(chainId)
+      // Without an upper directory overlay wants two lower ones.
+      return { type: "overlay", lower: lower.length === 1 ? [...lower, empty] : lower, options: [] }
+    },
+
+    remove(keyOrChainId) {
+      try {
+        const record = state.snapshots.find(keyOrChainId)
+        if (record === undefined) return Promise.resolve()
+        if (record.kind === "committed") {
+          const child = state.snapshots.list().find((other) => other.parent === record.key)
+          if (child !== undefined)
+            throw failure("conflict", `snapshot ${record.key} is in use: ${child.key} is based on it`)
+        }
+        state.snapshots.remove(record.key, { durable: false })
+        lowers.delete(record.key)
+        owners.delete(record.key)
+        reaper.take(join(root, record.directory))
+        return Promise.resolve()
+      } catch (error) {
+        return Promise.reject(error)
+      }
+    },
+    layers(key) {
+      const record = active(key)
+      return { upper: filesOf(record), lower: lowerOf(record.parent) }
+    },
+    async usage(keyOrChainId) {
+      const record = state.snapshots.find(keyOrChainId)
+      if (record === undefined) throw missing(keyOrChainId)
+      const answer = await kernel.perform([["usage"], ["path", filesOf(record)]])
+      return { bytes: Number(answer.get("bytes")?.[0] ?? 0), inodes: Number(answer.get("inodes")?.[0] ?? 0) }
+    },
+    diff(key) {
+      return kernel.receive([
+        ["pack"],
+        ["root-path", filesOf(active(key))],
+        ["path", "/"],
+        ["option", "contents", "yes"],
+        ["option", "whiteouts", "overlay"],
+        ["option", "numeric-sort", "yes"],
+      ])
+    },
+
+    async recover() {
+      const recorded = new Map(state.snapshots.list().map((record) => [record.directory, record]))
+      for (const name of readdirSync(root)) {
+        if (!/^[0-9]+v?$/.test(name) || unrecorded.has(name)) continue
+        if (!recorded.delete(name)) reaper.take(join(root, name))
+      }
+      // A record whose directory has gone (deleted by hand) would fail at the next mount; images unpacks such layers again.
+      for (const record of recorded.values()) state.snapshots.remove(record.key)
+      lowers.clear()
+      owners.clear()
+      reaper.recover()
+    },
+    settle: () => reaper.settle(),
+  }
+}
