@@ -1,4 +1,5 @@
 // Contract. Mounts as values: snapshots and volumes produce them, runtime turns them into plan operations.
+import type { Operation } from "./kernel.ts"
 
 /** The root of a container as an overlay. Directories are host paths; `lower` is ordered from top to bottom. */
 export interface OverlayMount {
@@ -43,3 +44,9 @@ export interface FilesystemMount {
 }
 
 export type Mount = BindMount | FilesystemMount
+
+/** The plan operation that names this root, for every verb that resolves paths in one. */
+export const rootOperation = (root: RootMount): Operation =>
+  root.type === "directory"
+    ? ["root-path", root.path]
+    : ["root-overlay", root.upper ?? "", root.work ?? "", root.options.join(","), ...root.lower]

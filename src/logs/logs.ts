@@ -28,3 +28,5 @@ export interface Logs {
   /** Entries in order, across rotated files; survives rotation while following. `path` is the newest file. */
   read(path: string, query: LogQuery): AsyncIterable<LogEntry>
 }
+
+export { createLogs } from "./read.ts"

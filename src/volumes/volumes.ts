@@ -1,5 +1,5 @@
 // Contract. Named and anonymous volumes of the local driver: directories that outlive containers.
-import type { BindMount, RootMount } from "../kernel/mount.ts"
+import type { Mount, RootMount } from "../kernel/mount.ts"
 import type { VolumeRecord } from "../state/state.ts"
 
 export interface Volumes {
@@ -9,6 +9,8 @@ export interface Volumes {
     driver?: string
     options?: Readonly<Record<string, string>>
     labels?: Readonly<Record<string, string>>
+    /** With a name: the name was made up by the caller. */
+    anonymous?: boolean
   }): Promise<VolumeRecord>
   get(name: string): VolumeRecord
   find(name: string): VolumeRecord | undefined
@@ -24,7 +26,9 @@ export interface Volumes {
   usage(name: string): Promise<number>
   /** Copies what the image has at `path` into a volume that is still empty (Docker's copy-up). */
   populate(name: string, root: RootMount, path: string): Promise<void>
-  /** The mount of a volume at a target. */
-  mount(name: string, target: string, options: { readOnly: boolean; subpath?: string }): Promise<BindMount>
+  /** The mount of a volume at a target: a bind, or the file system that its options ask for. */
+  mount(name: string, target: string, options: { readOnly: boolean; subpath?: string }): Promise<Mount>
   recover(): Promise<void>
 }
+
+export { openVolumes } from "./local.ts"

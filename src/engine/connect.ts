@@ -1,0 +1,84 @@
+// Start: which namespaces and which network a container gets.
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { failure } from "../base/errors.ts"
+import type { BindMount } from "../kernel/mount.ts"
+import type { Attachment } from "../network/network.ts"
+import type { ContainerRecord } from "../state/state.ts"
+import type { Context } from "./context.ts"
+import { resolveLinks } from "./links.ts"
+import { sharedManagedFiles, writeManagedFiles } from "./managed-files.ts"
+import { containerDirectory } from "./places.ts"
+
+export interface Connection {
+  readonly namespace: string
+  /** Absent when another's network, or none to give back, is used. */
+  readonly attachment?: Attachment
+  readonly managed: readonly BindMount[]
+  readonly linkedEnv: readonly string[]
+}
+
+/** The host pid of a container whose namespaces are joined. */
+const joinedPid = (context: Context, mode: string, what: string): number => {
+  const id = mode.slice("container:".length)
+  const record = context.catalogue.get(id)
+  const pid = context.live.find(record.id)?.task?.pid
+  if (pid === undefined) {
+    throw failure("conflict", `cannot join ${what} of a non running container: ${record.id}`)
+  }
+  return pid
+}
+
+/** Paths of namespaces that other containers lend. */
+export const joinedNamespaces = (
+  context: Context,
+  record: ContainerRecord,
+): { pid?: string; ipc?: string; uts?: string } => {
+  const { pidMode, ipcMode } = record.config
+  return {
+    ...(pidMode.startsWith("container:") && { pid: `/proc/${joinedPid(context, pidMode, "PID")}/ns/pid` }),
+    ...(ipcMode.startsWith("container:") && { ipc: `/proc/${joinedPid(context, ipcMode, "IPC")}/ns/ipc` }),
+  }
+}
+
+/** Prepares the network and the managed files. What it joined must be left by the caller if the start fails. */
+export const connectContainer = async (context: Context, record: ContainerRecord): Promise<Connection> => {
+  const { config } = record
+  const directory = containerDirectory(context, record.id)
+  const mode = config.networkDisabled ? "none" : config.networkMode
+  if (mode.startsWith("container:")) {
+    const pid = joinedPid(context, mode, "network")
+    const owner = containerDirectory(context, mode.slice("container:".length))
+    const files = ["hostname", "hosts", "resolv.conf"].filter((file) => existsSync(join(owner, file)))
+    return { namespace: `/proc/${pid}/ns/net`, managed: sharedManagedFiles(owner, files), linkedEnv: [] }
+  }
+  const links = resolveLinks(context, record)
+  const attachment = await context.networks.join({
+    containerId: record.id,
+    containerName: record.name,
+    hostname: config.hostname,
+    domainname: config.domainname,
+    mode,
+    networks: config.networks,
+    ports: config.ports,
+    exposedPorts: config.exposedPorts,
+    publishAll: config.publishAllPorts,
+    macAddress: config.macAddress,
+    extraHosts: config.extraHosts,
+    dns: config.dns,
+    dnsSearch: config.dnsSearch,
+    dnsOptions: config.dnsOptions,
+    links: links.addresses,
+  })
+  try {
+    const managed = writeManagedFiles(directory, {
+      hostname: config.hostname,
+      hosts: attachment.hosts,
+      resolvConf: attachment.resolvConf,
+    })
+    return { namespace: attachment.namespace, attachment, managed, linkedEnv: links.env }
+  } catch (error) {
+    await context.networks.leave(attachment.lease)
+    throw error
+  }
+}

@@ -1,0 +1,124 @@
+// Creates a container: image and defaults merged, name taken, writable layer and volumes made, record written last.
+import { mkdirSync, rmSync } from "node:fs"
+import { hostname } from "node:os"
+import { unixMilliseconds } from "../base/clock.ts"
+import { crashPoint } from "../base/crash-point.ts"
+import { failure } from "../base/errors.ts"
+import { newId, randomName } from "../base/ids.ts"
+import { UndoStack } from "../base/undo-stack.ts"
+import type { ContainerConfig, ContainerRecord } from "../state/state.ts"
+import { durability, eventAttributes } from "./catalogue.ts"
+import type { Context } from "./context.ts"
+import type { CreateConfig } from "./engine.ts"
+import { argvOf, mergeConfig } from "./merge.ts"
+import { makeMountPoints } from "./mount-points.ts"
+import { containerDirectory } from "./places.ts"
+import { validateConfig, validateName } from "./validate.ts"
+
+/** "container:web" → "container:ID". Throws not-found. */
+const resolveMode = (context: Context, mode: string): string =>
+  mode.startsWith("container:")
+    ? `container:${context.catalogue.get(mode.slice("container:".length)).id}`
+    : mode
+
+const resolveModes = (context: Context, config: ContainerConfig): ContainerConfig => {
+  const { networkMode, pidMode, ipcMode } = config
+  if (![networkMode, pidMode, ipcMode].some((mode) => mode.startsWith("container:"))) return config
+  return {
+    ...config,
+    networkMode: resolveMode(context, networkMode),
+    pidMode: resolveMode(context, pidMode),
+    ipcMode: resolveMode(context, ipcMode),
+  }
+}
+
+const takeName = (context: Context, asked: string | undefined, id: string): string => {
+  if (asked === undefined || asked === "") {
+    const name = randomName((candidate) => context.catalogue.holder(candidate) !== undefined)
+    context.catalogue.reserve(name, id)
+    return name
+  }
+  const name = asked.startsWith("/") ? asked.slice(1) : asked
+  validateName(name)
+  context.catalogue.reserve(name, id)
+  return name
+}
+
+const newRecord = (id: string, name: string, imageId: string, config: ContainerConfig): ContainerRecord => {
+  const [path = "", ...args] = argvOf(config)
+  return {
+    id,
+    name,
+    createdAt: unixMilliseconds(),
+    imageId,
+    path,
+    args,
+    config,
+    snapshot: id,
+    mountPoints: [],
+    status: "created",
+    pid: 0,
+    exitCode: 0,
+    oomKilled: false,
+    error: "",
+    startedAt: 0,
+    finishedAt: 0,
+    restartCount: 0,
+    stoppedByUser: false,
+    endpoints: [],
+    publishedPorts: [],
+  }
+}
+
+/** Throws invalid, not-found (image, container of a mode), conflict (name). Nothing is left when it fails. */
+export const createContainer = async (
+  context: Context,
+  request: { name?: string; config: CreateConfig },
+): Promise<{ id: string; warnings: string[] }> => {
+  const { catalogue, state } = context
+  const image = await context.images.get(request.config.image)
+  const id = newId()
+  const merged = mergeConfig(request.config, image.config, context.config, {
+    id,
+    hostName: context.config.name ?? hostname(),
+  })
+  const config = resolveModes(context, merged)
+  if (argvOf(config).length === 0 || argvOf(config)[0] === "")
+    throw failure("invalid", "no command specified")
+  validateConfig(config)
+  const warnings = await context.runtime.validate(config)
+
+  const undo = new UndoStack()
+  try {
+    const name = takeName(context, request.name, id)
+    undo.push("name", () => catalogue.unreserve(name, id))
+    let record = newRecord(id, name, image.id, config)
+    // Until the record is written, this tells a restarted engine what to clear.
+    state.removals.put(id, { container: record, volumes: [] }, { durable: false })
+    undo.push("removal", () => state.removals.remove(id, { durable: false }))
+    crashPoint("create:begun")
+
+    const directory = containerDirectory(context, id)
+    mkdirSync(directory, { recursive: true, mode: 0o710 })
+    undo.push("directory", () => rmSync(directory, { recursive: true, force: true }))
+    await context.snapshots.prepare(id, image.chainId, { ephemeral: config.autoRemove })
+    undo.push("snapshot", () => context.snapshots.remove(id))
+    crashPoint("create:snapshot")
+
+    const mountPoints = await makeMountPoints(context, record, undo, () => context.images.view(image))
+    if (mountPoints.length > 0) record = { ...record, mountPoints }
+    crashPoint("create:volumes")
+
+    state.transaction(() => {
+      catalogue.put(record)
+      state.removals.remove(id)
+    }, durability(record))
+    undo.discard()
+    crashPoint("create:recorded")
+    context.events.publish({ type: "container", action: "create", id, attributes: eventAttributes(record) })
+    return { id, warnings }
+  } catch (error) {
+    await undo.unwind()
+    throw error
+  }
+}

@@ -1,0 +1,207 @@
+// Further processes in a running container.
+import type { Duplex } from "node:stream"
+import { crashPoint } from "../base/crash-point.ts"
+import { errorMessage, failure } from "../base/errors.ts"
+import { newId } from "../base/ids.ts"
+import type { MonitoredProcess } from "../kernel/kernel.ts"
+import type { ContainerRecord } from "../state/state.ts"
+import { eventAttributes } from "./catalogue.ts"
+import type { Context } from "./context.ts"
+import { DetachScanner, parseDetachKeys } from "./detach-keys.ts"
+import type { Attached, ExecConfig, ExecRecord, Execs } from "./engine.ts"
+import { execEnvironment } from "./environment.ts"
+import { LateStream } from "./late-stream.ts"
+import { startFailureCode } from "./start.ts"
+import { permit } from "./transitions.ts"
+
+/** How long an ended (or never started) exec can be asked about, and how many of them at most. */
+const keptMilliseconds = 5 * 60_000
+const keptCount = 2000
+
+interface Exec {
+  record: ExecRecord
+  process?: MonitoredProcess
+  started: boolean
+  /** When it may be forgotten; 0 while it runs. */
+  idleSince: number
+}
+
+export class ExecTable {
+  readonly #execs = new Map<string, Exec>()
+
+  add(exec: Exec): void {
+    this.#sweep()
+    this.#execs.set(exec.record.id, exec)
+  }
+
+  get(id: string): Exec {
+    const exec = this.#execs.get(id)
+    if (exec === undefined) throw failure("not-found", `No such exec instance: ${id}`)
+    return exec
+  }
+
+  /** Ids of execs that run in a container. */
+  runningIn(containerId: string): string[] {
+    const ids: string[] = []
+    for (const { record } of this.#execs.values()) {
+      if (record.containerId === containerId && record.running) ids.push(record.id)
+    }
+    return ids
+  }
+
+  forgetContainer(containerId: string): void {
+    for (const [id, exec] of this.#execs) if (exec.record.containerId === containerId) this.#execs.delete(id)
+  }
+
+  #sweep(): void {
+    const horizon = Date.now() - keptMilliseconds
+    let surplus = this.#execs.size - keptCount
+    for (const [id, exec] of this.#execs) {
+      if (exec.idleSince === 0) continue
+      if (exec.idleSince > horizon && surplus <= 0) break
+      this.#execs.delete(id)
+      surplus--
+    }
+  }
+}
+
+const publish = (
+  context: Context,
+  container: ContainerRecord,
+  action: string,
+  more: Readonly<Record<string, string>>,
+): void =>
+  context.events.publish({
+    type: "container",
+    action,
+    id: container.id,
+    attributes: eventAttributes(container, more),
+  })
+
+const commandLine = (record: ExecRecord): string => record.command.join(" ")
+
+/** Prepares an exec. Throws conflict when the container does not run, invalid without a command. */
+export const createExec = (
+  context: Context,
+  execs: ExecTable,
+  reference: string,
+  config: ExecConfig,
+): string => {
+  const container = context.catalogue.get(reference)
+  permit("exec", container)
+  if (config.command.length === 0 || config.command[0] === "")
+    throw failure("invalid", "No exec command specified")
+  for (const word of [...config.command, ...config.env, config.user, config.workingDirectory]) {
+    if (word.includes("\0"))
+      throw failure("invalid", "an exec's command, environment or user holds a NUL byte")
+  }
+  if (config.workingDirectory !== "" && !config.workingDirectory.startsWith("/")) {
+    throw failure("invalid", `Cwd must be an absolute path: ${config.workingDirectory}`)
+  }
+  parseDetachKeys(config.detachKeys)
+  const record: ExecRecord = { ...config, id: newId(), containerId: container.id, running: false, pid: 0 }
+  execs.add({ record, started: false, idleSince: Date.now() })
+  publish(context, container, `exec_create: ${commandLine(record)}`, { execID: record.id })
+  return record.id
+}
+
+const launchExec = async (
+  context: Context,
+  exec: Exec,
+  options: {
+    tty: boolean
+    consoleSize?: readonly [number, number]
+    expectedAttachments: number
+    stdin: boolean
+  },
+): Promise<MonitoredProcess> => {
+  const { record } = exec
+  const container = context.catalogue.get(record.containerId)
+  permit("exec", container)
+  const task = context.live.find(container.id)?.task
+  if (task === undefined) throw failure("conflict", `container ${container.id} is not running`)
+  const { config } = container
+  publish(context, container, `exec_start: ${commandLine(record)}`, { execID: record.id })
+  const process = await task.exec(config, {
+    id: record.id,
+    argv: record.command,
+    env: execEnvironment(config, { env: record.env, tty: record.tty }),
+    user: record.user || config.user,
+    workingDirectory: record.workingDirectory || config.workingDirectory || "/",
+    tty: record.tty,
+    openStdin: options.stdin,
+    privileged: record.privileged || config.privileged,
+    consoleSize: options.consoleSize ?? record.consoleSize ?? [0, 0],
+    expectedAttachments: options.expectedAttachments,
+  })
+  crashPoint("exec:launched")
+  return process
+}
+
+const follow = (context: Context, exec: Exec, process: MonitoredProcess): void => {
+  exec.process = process
+  exec.record = { ...exec.record, running: true, pid: process.pid }
+  process.exited.then((exit) => {
+    exec.record = { ...exec.record, running: false, exitCode: exit.code, pid: 0 }
+    exec.idleSince = Date.now()
+    exec.process = undefined
+    const container = context.catalogue.find(exec.record.containerId)
+    if (container === undefined) return
+    publish(context, container, "exec_die", { execID: exec.record.id, exitCode: String(exit.code) })
+  })
+}
+
+const streamOf = async (exec: Exec, process: MonitoredProcess): Promise<Duplex> => {
+  const { attachStdin, attachStdout, attachStderr, tty, detachKeys } = exec.record
+  const socket = await process.attach({ stdin: attachStdin, stdout: attachStdout, stderr: attachStderr })
+  const keys = tty && attachStdin ? parseDetachKeys(detachKeys) : []
+  if (keys.length === 0) return socket
+  const stream = new LateStream({ scanner: new DetachScanner(keys) })
+  stream.connect(socket)
+  return stream
+}
+
+/** Starts an exec; gives its streams unless detached. Throws conflict when it was started before. */
+export const startExec = async (
+  context: Context,
+  execs: ExecTable,
+  id: string,
+  options: { detach: boolean; tty: boolean; consoleSize?: readonly [number, number] },
+): Promise<Attached | undefined> => {
+  const exec = execs.get(id)
+  if (exec.record.running) throw failure("conflict", `exec command ${id} is already running`)
+  if (exec.started) throw failure("conflict", `exec command ${id} has already run`)
+  exec.started = true
+  exec.idleSince = 0
+  const { attachStdin, attachStdout, attachStderr, tty } = exec.record
+  const attaches = !options.detach && (attachStdin || attachStdout || attachStderr)
+  try {
+    const process = await launchExec(context, exec, {
+      tty,
+      consoleSize: options.consoleSize,
+      expectedAttachments: attaches ? 1 : 0,
+      stdin: attaches && attachStdin,
+    })
+    follow(context, exec, process)
+    if (!attaches) return undefined
+    return { tty, stream: await streamOf(exec, process) }
+  } catch (error) {
+    if (exec.process === undefined) {
+      exec.record = { ...exec.record, running: false, exitCode: startFailureCode(errorMessage(error)) }
+      exec.idleSince = Date.now()
+    }
+    throw error
+  }
+}
+
+/** The exec face of the engine. */
+export const createExecs = (context: Context, execs: ExecTable): Execs => ({
+  create: async (container, config) => createExec(context, execs, container, config),
+  start: (id, options) => startExec(context, execs, id, options),
+  get: (id) => execs.get(id).record,
+  resize: async (id, rows, columns) => {
+    const exec = execs.get(id)
+    if (exec.process === undefined) throw failure("conflict", `exec ${id} is not running`)
+    await exec.process.resize(rows, columns)
+  },
+})

@@ -1,0 +1,112 @@
+// A process has ended: record it, tell who waits, then take down, restart or remove. Shortest path to the waiters first.
+import { unixMilliseconds } from "../base/clock.ts"
+import { crashPoint } from "../base/crash-point.ts"
+import { errorMessage } from "../base/errors.ts"
+import { createLog } from "../base/log.ts"
+import type { ExitRecord } from "../kernel/kernel.ts"
+import type { Task } from "../runtime/runtime.ts"
+import type { ContainerRecord } from "../state/state.ts"
+import { describeContainer, eventAttributes } from "./catalogue.ts"
+import type { Context } from "./context.ts"
+import type { Live } from "./live.ts"
+import { removeRecord } from "./remove.ts"
+import { restartDelay } from "./restart-policy.ts"
+import { takeDown } from "./take-down.ts"
+
+const log = createLog("engine")
+
+/** Handles the end of a task when it comes. */
+export const watchExit = (context: Context, live: Live, task: Task): void => {
+  live.ended = task.exited.then((exit) => handleExit(context, live, task, exit))
+}
+
+/** Resolves waits for the end of a run. */
+export const resolveEnded = (live: Live, exitCode: number, error: string): void => {
+  if (live.waiters.size === 0) return
+  for (const waiter of live.waiters) {
+    if (waiter.condition === "removed") continue
+    live.waiters.delete(waiter)
+    waiter.resolve(error === "" ? { exitCode } : { exitCode, error })
+  }
+}
+
+const publishEnd = (context: Context, record: ContainerRecord): void => {
+  if (record.oomKilled) {
+    context.events.publish({
+      type: "container",
+      action: "oom",
+      id: record.id,
+      attributes: eventAttributes(record),
+    })
+  }
+  const seconds = Math.max(0, Math.floor((record.finishedAt - record.startedAt) / 1000))
+  context.events.publish({
+    type: "container",
+    action: "die",
+    id: record.id,
+    attributes: eventAttributes(record, { exitCode: String(record.exitCode), execDuration: String(seconds) }),
+  })
+}
+
+/** Everything that follows the end of a run. Resolves when the end is recorded and waits are resolved. */
+export const handleExit = (context: Context, live: Live, task: Task | undefined, exit: ExitRecord): void => {
+  const record = context.catalogue.find(live.id)
+  live.task = undefined
+  live.stopHealth?.()
+  live.stopHealth = undefined
+  task?.release()
+  if (record === undefined) return
+  crashPoint("exit:known")
+  const delay = context.closing
+    ? undefined
+    : restartDelay(record.config.restart, {
+        code: exit.code,
+        stoppedByUser: record.stoppedByUser,
+        restarts: record.restartCount,
+        backoff: live.backoff,
+        ran: exit.finishedAt - record.startedAt,
+      })
+  const ended: ContainerRecord = {
+    ...record,
+    status: delay === undefined ? "exited" : "restarting",
+    pid: 0,
+    exitCode: exit.code,
+    oomKilled: exit.oom,
+    error: exit.reason,
+    finishedAt: exit.finishedAt || unixMilliseconds(),
+    publishedPorts: [],
+    restartCount: delay === undefined ? record.restartCount : record.restartCount + 1,
+    ...(record.health !== undefined && { health: { ...record.health, status: "unhealthy" as const } }),
+  }
+  live.attached.clear()
+  if (ended.config.autoRemove && !live.keepOnExit && !live.removing) {
+    resolveEnded(live, exit.code, exit.reason)
+    publishEnd(context, ended)
+    removeRecord(context, live, ended, { volumes: true })
+    return
+  }
+  context.catalogue.put(ended, { durable: false })
+  crashPoint("exit:recorded")
+  resolveEnded(live, exit.code, exit.reason)
+  publishEnd(context, ended)
+  live.teardown = context.background.run(`taking down ${describeContainer(ended)}`, () =>
+    takeDown(context, ended),
+  )
+  if (delay !== undefined) scheduleRestart(context, live, delay)
+}
+
+/** Starts the container again after a while. */
+export const scheduleRestart = (context: Context, live: Live, delay: number): void => {
+  live.backoff = delay
+  clearTimeout(live.restartTimer)
+  live.restartTimer = setTimeout(() => {
+    live.restartTimer = undefined
+    context.background.run("restarting a container", async () => {
+      try {
+        await context.relaunch(live)
+      } catch (error) {
+        log.warn("a container did not start again", { id: live.id, error: errorMessage(error) })
+      }
+    })
+  }, delay)
+}

@@ -1,0 +1,69 @@
+// What the engine knows of a container only while it runs itself: task, waiting clients, timers.
+import type { Task } from "../runtime/runtime.ts"
+import type { WaitCondition } from "./engine.ts"
+import type { LateStream } from "./late-stream.ts"
+
+export interface Waiter {
+  readonly condition: WaitCondition
+  resolve(result: { exitCode: number; error?: string }): void
+}
+
+export interface PendingAttach {
+  readonly stream: LateStream
+  readonly streams: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean }
+}
+
+export interface Live {
+  readonly id: string
+  task?: Task
+  /** Resolves when the present run has ended and its end is recorded. */
+  ended?: Promise<void>
+  readonly waiters: Set<Waiter>
+  /** Attached before the start; connected by the next one. */
+  readonly pending: Set<PendingAttach>
+  /** Streams that are connected to the present run. */
+  readonly attached: Set<LateStream>
+  /** The last run's teardown (network, cgroups); the next start and removal wait for it. */
+  teardown?: Promise<void>
+  restartTimer?: NodeJS.Timeout
+  /** Milliseconds that the last automatic restart waited. */
+  backoff: number
+  /** `docker restart` of a --rm container keeps it. */
+  keepOnExit: boolean
+  /** Someone removes it right now. */
+  removing: boolean
+  stopHealth?: () => void
+}
+
+export class LiveContainers {
+  readonly #containers = new Map<string, Live>()
+
+  of(id: string): Live {
+    let live = this.#containers.get(id)
+    if (live === undefined) {
+      live = {
+        id,
+        waiters: new Set(),
+        pending: new Set(),
+        attached: new Set(),
+        backoff: 0,
+        keepOnExit: false,
+        removing: false,
+      }
+      this.#containers.set(id, live)
+    }
+    return live
+  }
+
+  find(id: string): Live | undefined {
+    return this.#containers.get(id)
+  }
+
+  forget(id: string): void {
+    this.#containers.delete(id)
+  }
+
+  list(): Live[] {
+    return [...this.#containers.values()]
+  }
+}

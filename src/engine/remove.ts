@@ -1,0 +1,135 @@
+// Removes a container: the record goes first and is the decision, its traces follow and are finished after a crash.
+import { crashPoint } from "../base/crash-point.ts"
+import { errorKind, failure } from "../base/errors.ts"
+import type { ContainerRecord, RemovalRecord } from "../state/state.ts"
+import { describeContainer, durability, eventAttributes } from "./catalogue.ts"
+import type { Context } from "./context.ts"
+import type { Live } from "./live.ts"
+import { containerDirectory } from "./places.ts"
+import { removeTree } from "./reap.ts"
+import { signalKill } from "./signals.ts"
+import { takeDown } from "./take-down.ts"
+import { isActive, permit } from "./transitions.ts"
+
+/** Anonymous volumes of a container that no other one uses. */
+const ownVolumes = (context: Context, record: ContainerRecord): string[] => {
+  const names = record.mountPoints.flatMap((point) =>
+    point.name !== undefined && context.volumes.find(point.name)?.anonymous ? [point.name] : [],
+  )
+  if (names.length === 0) return []
+  const others = context.catalogue.list().filter((other) => other.id !== record.id)
+  return names.filter(
+    (name) => !others.some((other) => other.mountPoints.some((point) => point.name === name)),
+  )
+}
+
+/** Clears what is left of a removed container. Every step may be repeated. */
+export const finishRemoval = async (context: Context, removal: RemovalRecord): Promise<void> => {
+  const { container } = removal
+  await takeDown(context, container)
+  crashPoint("remove:down")
+  await context.snapshots.remove(container.snapshot)
+  crashPoint("remove:snapshot")
+  await removeTree(context, containerDirectory(context, container.id))
+  crashPoint("remove:directory")
+  for (const name of removal.volumes) await context.volumes.remove(name, { force: true }, [])
+  context.state.removals.remove(container.id, { durable: false })
+  crashPoint("remove:done")
+}
+
+/**
+ * Removes a container that does not run: record and name are gone when it returns and `removed` waits are resolved.
+ * What nobody sees any more is cleared in the background.
+ */
+export const removeRecord = (
+  context: Context,
+  live: Live,
+  record: ContainerRecord,
+  options: { volumes: boolean },
+): void => {
+  live.removing = true
+  clearTimeout(live.restartTimer)
+  const teardown = live.teardown
+  const removal: RemovalRecord = {
+    container: record,
+    volumes: options.volumes ? ownVolumes(context, record) : [],
+  }
+  context.state.transaction(() => {
+    context.state.removals.put(record.id, removal)
+    context.catalogue.remove(record.id)
+  }, durability(record))
+  crashPoint("remove:recorded")
+  for (const waiter of live.waiters) {
+    waiter.resolve(
+      record.error === ""
+        ? { exitCode: record.exitCode }
+        : { exitCode: record.exitCode, error: record.error },
+    )
+  }
+  live.waiters.clear()
+  for (const attach of live.pending) attach.stream.finish()
+  live.pending.clear()
+  context.live.forget(record.id)
+  context.events.publish({
+    type: "container",
+    action: "destroy",
+    id: record.id,
+    attributes: eventAttributes(record),
+  })
+  context.background.run(`removing ${describeContainer(record)}`, async () => {
+    await teardown
+    await finishRemoval(context, removal)
+  })
+}
+
+/** Kills the container if it runs and waits until its end is recorded. */
+const killFirst = async (context: Context, live: Live): Promise<void> => {
+  const { task, ended } = live
+  if (task === undefined) return
+  try {
+    await task.signal(signalKill)
+    await task.resume().catch(() => {})
+  } catch (error) {
+    if (errorKind(error) !== "conflict") throw error
+  }
+  context.events.publish({
+    type: "container",
+    action: "kill",
+    id: live.id,
+    attributes: eventAttributes(context.catalogue.get(live.id), { signal: "9" }),
+  })
+  await ended
+}
+
+/** The remove verb. */
+export const removeVerb = async (
+  context: Context,
+  reference: string,
+  options: { force: boolean; volumes: boolean; link?: boolean },
+): Promise<void> => {
+  if (options.link) {
+    throw failure(
+      "not-implemented",
+      "removing a link is not supported: remove the container, or start it without --link",
+    )
+  }
+  const { id, name } = context.catalogue.get(reference)
+  const busy = context.live.find(id)
+  if (busy?.removing) throw failure("conflict", `removal of container ${name} is already in progress`)
+  await context.mutex.run(id, async () => {
+    const record = context.catalogue.get(id)
+    if (!options.force) permit("remove", record)
+    const live = context.live.of(id)
+    if (live.removing) throw failure("conflict", `removal of container ${name} is already in progress`)
+    live.removing = true
+    crashPoint("remove:begun")
+    try {
+      clearTimeout(live.restartTimer)
+      if (isActive(record.status)) await killFirst(context, live)
+      removeRecord(context, live, context.catalogue.get(id), { volumes: options.volumes })
+    } catch (error) {
+      live.removing = false
+      throw error
+    }
+  })
+}

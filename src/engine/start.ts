@@ -1,0 +1,213 @@
+// Starts a container: namespaces and network, files, mounts, launch, record. A failure unwinds everything.
+import { mkdirSync } from "node:fs"
+import { unixMilliseconds } from "../base/clock.ts"
+import { crashPoint } from "../base/crash-point.ts"
+import { errorMessage } from "../base/errors.ts"
+import { UndoStack } from "../base/undo-stack.ts"
+import type { Task } from "../runtime/runtime.ts"
+import type { ContainerRecord } from "../state/state.ts"
+import { eventAttributes } from "./catalogue.ts"
+import { connectContainer, joinedNamespaces } from "./connect.ts"
+import type { Context } from "./context.ts"
+import { environmentOf } from "./environment.ts"
+import { watchExit } from "./exit.ts"
+import { startHealthcheck } from "./health.ts"
+import type { Live, PendingAttach } from "./live.ts"
+import { parseLog } from "./log-options.ts"
+import { mountAttributes } from "./mount-points.ts"
+import { mountsOf } from "./mounts.ts"
+import { containerDirectory, logPath, runDirectory } from "./places.ts"
+import { removeRecord } from "./remove.ts"
+import { permit } from "./transitions.ts"
+
+/** What `docker run` exits with: the engine's own failures are 125. */
+export const startFailureCode = (message: string): number => {
+  if (/executable file not found|no such file or directory|not found/i.test(message)) return 127
+  if (/permission denied|is a directory|exec format error|not a directory/i.test(message)) return 126
+  return 128
+}
+
+/** Joins the clients that were waiting to the running process, whether or not they are still there. */
+const connectPending = async (task: Task, live: Live, pending: readonly PendingAttach[]): Promise<void> => {
+  await Promise.all(
+    pending.map(async (attach) => {
+      try {
+        attach.stream.connect(await task.attach(attach.streams))
+        live.attached.add(attach.stream)
+      } catch {
+        // The process and its monitor are gone already: there is nothing to stream.
+        attach.stream.finish()
+      }
+    }),
+  )
+}
+
+const launch = async (
+  context: Context,
+  live: Live,
+  record: ContainerRecord,
+  undo: UndoStack,
+): Promise<Task> => {
+  const { config, id } = record
+  // The old exit record goes with a new launch; the exit must be on the disk before.
+  if (record.startedAt > 0) context.state.flush()
+  const root = context.snapshots.mounts(id)
+  const joined = joinedNamespaces(context, record)
+  const connection = await connectContainer(context, record)
+  const { attachment } = connection
+  if (attachment !== undefined) undo.push("network", () => context.networks.leave(attachment.lease))
+  crashPoint("start:joined")
+  const mounts = await mountsOf(context, record, connection.managed)
+  const directory = containerDirectory(context, id)
+  const run = runDirectory(context, id)
+  mkdirSync(run, { recursive: true, mode: 0o700 })
+  // The intent: a restarted engine finds the lease, and by it everything of this start.
+  context.catalogue.change(
+    id,
+    {
+      networkLease: attachment?.lease,
+      endpoints: attachment?.endpoints ?? [],
+      publishedPorts: attachment?.ports ?? [],
+    },
+    { durable: false },
+  )
+  crashPoint("start:intended")
+
+  const pending = [...live.pending]
+  undo.push("launch", () => context.runtime.clean({ id, config, runDirectory: run }))
+  const task = await context.runtime.launch({
+    id,
+    name: record.name,
+    config,
+    argv: [record.path, ...record.args],
+    env: environmentOf(config, connection.linkedEnv),
+    root,
+    mounts,
+    networkNamespace: connection.namespace,
+    joined,
+    reservations: attachment?.reservations ?? [],
+    expectedAttachments: pending.length,
+    directory,
+    runDirectory: run,
+    log: { ...parseLog(config.logDriver, config.logOptions), path: logPath(context, id) },
+    durableExit: !config.autoRemove,
+  })
+  crashPoint("start:launched")
+  for (const attach of pending) live.pending.delete(attach)
+  if (attachment !== undefined) context.networks.joined(attachment.lease)
+  await connectPending(task, live, pending)
+  return task
+}
+
+const recordFailure = (context: Context, live: Live, record: ContainerRecord, error: unknown): void => {
+  const message = errorMessage(error)
+  const exitCode = startFailureCode(message)
+  for (const attach of live.pending) attach.stream.finish()
+  live.pending.clear()
+  const failed = context.catalogue.change(record.id, {
+    status: record.startedAt > 0 ? "exited" : "created",
+    pid: 0,
+    exitCode,
+    error: message,
+    networkLease: undefined,
+    endpoints: [],
+    publishedPorts: [],
+  })
+  for (const waiter of live.waiters) {
+    if (waiter.condition !== "removed") {
+      waiter.resolve({ exitCode, error: message })
+      live.waiters.delete(waiter)
+    }
+  }
+  if (failed?.config.autoRemove && !live.keepOnExit) {
+    removeRecord(context, live, failed, { volumes: true })
+  }
+}
+
+/** Starts a container that does not run, with its lock held. Throws what the failing step said. */
+export const launchContainer = async (
+  context: Context,
+  live: Live,
+  restarting: { count: number } | undefined,
+): Promise<void> => {
+  await live.teardown
+  const record = context.catalogue.get(live.id)
+  const undo = new UndoStack()
+  let task: Task
+  try {
+    crashPoint("start:begun")
+    task = await launch(context, live, record, undo)
+  } catch (error) {
+    await undo.unwind()
+    recordFailure(context, live, record, error)
+    throw error
+  }
+  live.task = task
+  const started = context.catalogue.change(live.id, {
+    status: "running",
+    pid: task.pid,
+    startedAt: unixMilliseconds(),
+    exitCode: 0,
+    oomKilled: false,
+    error: "",
+    stoppedByUser: false,
+    restartCount: restarting?.count ?? 0,
+    health: undefined,
+  })
+  crashPoint("start:recorded")
+  undo.discard()
+  if (started === undefined) return
+  publishStart(context, started)
+  watchExit(context, live, task)
+  startHealthcheck(context, live, started)
+  // Clients that came while the launch was under way.
+  const late = [...live.pending]
+  live.pending.clear()
+  if (late.length > 0) await connectPending(task, live, late)
+}
+
+const publishStart = (context: Context, record: ContainerRecord): void => {
+  for (const point of record.mountPoints) {
+    if (point.type !== "volume" || point.name === undefined) continue
+    context.events.publish({
+      type: "volume",
+      action: "mount",
+      id: point.name,
+      attributes: mountAttributes(point, record.id),
+    })
+  }
+  for (const endpoint of record.endpoints) {
+    context.events.publish({
+      type: "network",
+      action: "connect",
+      id: endpoint.network,
+      attributes: { container: record.id, name: endpoint.networkName, type: "bridge" },
+    })
+  }
+  context.events.publish({
+    type: "container",
+    action: "start",
+    id: record.id,
+    attributes: eventAttributes(record),
+  })
+}
+
+/** The start verb. not-modified when it runs already. */
+export const startContainer = async (context: Context, reference: string): Promise<void> => {
+  const { id } = context.catalogue.get(reference)
+  await context.mutex.run(id, async () => {
+    const record = context.catalogue.get(id)
+    permit("start", record)
+    const live = context.live.of(id)
+    live.backoff = 0
+    await launchContainer(context, live, undefined)
+  })
+}
+
+/** Starts again after an exit, if nobody decided otherwise meanwhile. A failing start tries again later. */
+export const restartContainer = (context: Context, live: Live): Promise<void> =>
+  context.mutex.run(live.id, async () => {
+    const record = context.catalogue.find(live.id)
+    if (record === undefined || record.status !== "restarting" || context.closing || live.removing) return
+    await launchContainer(context, live, { count: record.restartCount })
+  })

@@ -1,0 +1,30 @@
+// After a run: network and cgroups are given back.
+import { crashPoint } from "../base/crash-point.ts"
+import type { ContainerRecord } from "../state/state.ts"
+import type { Context } from "./context.ts"
+import { runDirectory } from "./places.ts"
+
+/** Gives back network and cgroups of the run that ended, and forgets the lease. */
+export const takeDown = async (context: Context, record: ContainerRecord): Promise<void> => {
+  const lease = record.networkLease
+  if (lease !== undefined) await context.networks.leave(lease)
+  crashPoint("exit:left")
+  await context.runtime.clean({
+    id: record.id,
+    config: record.config,
+    runDirectory: runDirectory(context, record.id),
+  })
+  if (lease === undefined) return
+  for (const endpoint of record.endpoints) {
+    context.events.publish({
+      type: "network",
+      action: "disconnect",
+      id: endpoint.network,
+      attributes: { container: record.id, name: endpoint.networkName, type: "bridge" },
+    })
+  }
+  const now = context.catalogue.find(record.id)
+  if (now?.networkLease === lease && now.pid === 0) {
+    context.catalogue.change(record.id, { networkLease: undefined, endpoints: [] }, { durable: false })
+  }
+}
