@@ -3,10 +3,11 @@
 //   ROOT/<n>/fs        a committed layer (whiteouts in overlay's form), or the upper directory of an active snapshot
 //   ROOT/<n>/work      of active snapshots; <n> ends in "v" when it is ephemeral (overlay's volatile)
 //   ROOT/empty         the lower directory where there is no layer
+//   ROOT/floor         empty too; beneath a single layer in views, where overlay wants two
 //   ROOT/reap/         removed directories on their way out
 //
 // A directory counts only once its record is written; recover() removes all others.
-import { chmodSync, chownSync, mkdirSync, readdirSync, rmdirSync, statSync } from "node:fs"
+import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { failure } from "../base/errors.ts"
 import { KeyedMutex } from "../base/keyed-mutex.ts"
@@ -44,7 +45,8 @@ export const openOverlaySnapshotter = (parts: {
   const { root, kernel, state } = parts
   const empty = join(root, "empty")
   mkdirSync(root, { recursive: true, mode: 0o700 })
-  mkdirSync(empty, { recursive: true, mode: 0o755 })
+  const floor = join(root, "floor")
+  for (const directory of [empty, floor]) mkdirSync(directory, { recursive: true, mode: 0o755 })
   const reaper = openReaper(join(root, "reap"), kernel)
   const commits = new KeyedMutex()
   const owners = new Map<string, RootOwner>()
@@ -111,14 +113,7 @@ export const openOverlaySnapshotter = (parts: {
     const work = join(root, record.directory, "work")
     const ephemeral = record.directory.endsWith("v")
     // The kernel marks the work directory of a volatile overlay and refuses a second mount while the mark is there.
-    if (ephemeral) {
-      for (const mark of ["work/incompat/volatile", "work/incompat"])
-        try {
-          rmdirSync(join(work, mark))
-        } catch {
-          break
-        }
-    }
+    if (ephemeral) rmSync(join(work, "work", "incompat"), { recursive: true, force: true })
     return {
       type: "overlay",
       lower: lowerOf(record.parent),
@@ -201,7 +196,7 @@ export const openOverlaySnapshotter = (parts: {
     view(chainId) {
       const lower = lowerOf(chainId)
       // Without an upper directory overlay wants two lower ones.
-      return { type: "overlay", lower: lower.length === 1 ? [...lower, empty] : lower, options: [] }
+      return { type: "overlay", lower: lower.length === 1 ? [...lower, floor] : lower, options: [] }
     },
 
     remove(keyOrChainId) {

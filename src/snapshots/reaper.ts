@@ -28,6 +28,7 @@ const isMissing = (error: unknown): boolean =>
 export const openReaper = (root: string, kernel: Kernel): Reaper => {
   mkdirSync(root, { recursive: true, mode: 0o700 })
   const waiting: string[] = []
+  const postponed: string[] = []
   let working: Promise<void> | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
   let sequence = 0
@@ -38,7 +39,8 @@ export const openReaper = (root: string, kernel: Kernel): Reaper => {
       try {
         await kernel.perform([["remove-tree"], ...paths.map((path): ["path", string] => ["path", path])])
       } catch (error) {
-        // They stay in the reaper's directory and are tried again at the next start.
+        // They stay in the reaper's directory and are tried again with the next one, or at the next start.
+        postponed.push(...paths)
         log.warn("removed snapshots could not be deleted yet", {
           paths: paths.length,
           error: errorMessage(error),
@@ -70,6 +72,7 @@ export const openReaper = (root: string, kernel: Kernel): Reaper => {
         if (isMissing(error)) return
         throw error
       }
+      waiting.push(...postponed.splice(0))
       queue(aside)
     },
     recover() {

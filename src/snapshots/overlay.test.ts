@@ -1,0 +1,107 @@
+// The overlay snapshotter: conformance, and what only directories can show.
+import { expect, test } from "bun:test"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { openTestKernel } from "../../test/fixtures/launcher-kernel.ts"
+import { type TarSource, writeTar } from "../base/tar-writer.ts"
+import { openState } from "../state/state.ts"
+import { testSnapshotter } from "./snapshotter.conformance.ts"
+import { openOverlaySnapshotter } from "./snapshotter.ts"
+
+const open = async () => {
+  const directory = mkdtempSync(join(tmpdir(), "sloop-overlay-"))
+  const { kernel, stop } = await openTestKernel(directory)
+  const state = openState(join(directory, "state.db"))
+  const root = join(directory, "data", "snapshots")
+  const make = () => openOverlaySnapshotter({ root, kernel, state })
+  return {
+    kernel,
+    state,
+    root,
+    make,
+    snapshots: make(),
+    async reopen() {
+      const again = make()
+      await again.recover()
+      return again
+    },
+    async close() {
+      await stop()
+      state.close()
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+testSnapshotter("overlay", open)
+
+const layerId = `sha256:${"c".repeat(64)}`
+const numbered = (root: string) => readdirSync(root).filter((name) => /^[0-9]/.test(name))
+
+test("recover removes directories without a record and records without a directory", async () => {
+  const { snapshots, state, root, reopen, close } = await open()
+  try {
+    await snapshots.commitLayer({ chainId: layerId, parent: "", tar: writeTar([]) })
+    await snapshots.prepare("kept", layerId, { ephemeral: true })
+    await snapshots.prepare("lost", layerId, { ephemeral: false })
+    const lost = state.snapshots.find("lost")?.directory ?? ""
+    rmSync(join(root, lost), { recursive: true })
+    mkdirSync(join(root, "77", "fs"), { recursive: true })
+    mkdirSync(join(root, "reap", "left"), { recursive: true })
+    const again = await reopen()
+    await again.settle()
+    expect(numbered(root).toSorted()).toEqual(["1", "2v"])
+    expect(readdirSync(join(root, "reap"))).toEqual([])
+    expect(state.snapshots.find("lost")).toBeUndefined()
+    await again.prepare("next", layerId, { ephemeral: false })
+    expect(Number(state.snapshots.find("next")?.directory)).toBeGreaterThan(77)
+  } finally {
+    await close()
+  }
+}, 20_000)
+
+test("a removed snapshot's name is gone at once, its bytes soon", async () => {
+  const { snapshots, root, close } = await open()
+  try {
+    await snapshots.prepare("one", "", { ephemeral: false })
+    await snapshots.remove("one")
+    expect(numbered(root)).toEqual([])
+    expect(readdirSync(join(root, "reap"))).toHaveLength(1)
+    await snapshots.settle()
+    expect(readdirSync(join(root, "reap"))).toEqual([])
+  } finally {
+    await close()
+  }
+}, 20_000)
+
+test("the writable layer looks like the image's root, and others cannot enter", async () => {
+  const { snapshots, root, close } = await open()
+  try {
+    const top: TarSource = { name: "./", type: "directory", mode: 0o1750 }
+    await snapshots.commitLayer({ chainId: layerId, parent: "", tar: writeTar([top]) })
+    await snapshots.prepare("one", layerId, { ephemeral: false })
+    expect(statSync(snapshots.layers("one").upper).mode & 0o7777).toBe(0o1750)
+    await snapshots.prepare("plain", "", { ephemeral: false })
+    expect(statSync(snapshots.layers("plain").upper).mode & 0o7777).toBe(0o755)
+    expect(statSync(root).mode & 0o777).toBe(0o700)
+  } finally {
+    await close()
+  }
+}, 20_000)
+
+test("a volatile overlay can be mounted again after it was used", async () => {
+  const { snapshots, close } = await open()
+  try {
+    await snapshots.prepare("one", "", { ephemeral: true })
+    const mount = snapshots.mounts("one")
+    if (mount.type !== "overlay" || mount.work === undefined) throw new Error("not an overlay")
+    expect(mount.options).toEqual(["volatile"])
+    mkdirSync(join(mount.work, "work", "incompat", "volatile"), { recursive: true })
+    writeFileSync(join(mount.work, "work", "incompat", "volatile", "dirty"), "")
+    snapshots.mounts("one")
+    expect(existsSync(join(mount.work, "work", "incompat"))).toBe(false)
+  } finally {
+    await close()
+  }
+}, 20_000)
