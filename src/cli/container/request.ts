@@ -36,7 +36,7 @@ function healthcheck(parsed: Parsed): Body | undefined {
   }
 }
 
-function restartPolicy(value: string): Body {
+export function readRestartPolicy(value: string): Body {
   const [name = "no", count] = value.split(":")
   if (count !== undefined && (!/^\d+$/.test(count) || name !== "on-failure"))
     throw failure(
@@ -108,7 +108,7 @@ function nanoCpus(value: string | undefined): number | undefined {
   return Math.round(Number(value) * 1e9)
 }
 
-function resources(parsed: Parsed): Body {
+export function readResources(parsed: Parsed): Body {
   const number = (name: string) => parsed.int(name)
   return {
     Memory: bytes(parsed, "memory"),
@@ -171,7 +171,7 @@ function networking(parsed: Parsed): { mode: string; endpoints: Record<string, B
 
 function hostConfig(parsed: Parsed, binds: readonly string[], mode: string, bindings: Body): Body {
   return {
-    ...resources(parsed),
+    ...readResources(parsed),
     Binds: binds,
     Mounts: parsed.list("mount").map(readMount),
     Tmpfs: Object.fromEntries(
@@ -187,7 +187,7 @@ function hostConfig(parsed: Parsed, binds: readonly string[], mode: string, bind
     Dns: parsed.list("dns"),
     DnsOptions: [...parsed.list("dns-option"), ...parsed.list("dns-opt")],
     DnsSearch: parsed.list("dns-search"),
-    RestartPolicy: restartPolicy(parsed.string("restart") ?? "no"),
+    RestartPolicy: readRestartPolicy(parsed.string("restart") ?? "no"),
     AutoRemove: parsed.bool("rm"),
     Privileged: parsed.bool("privileged"),
     ReadonlyRootfs: parsed.bool("read-only"),

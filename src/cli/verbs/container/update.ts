@@ -1,0 +1,52 @@
+// sloop update
+import { createFlags } from "../../container/flags.ts"
+import { readResources, readRestartPolicy } from "../../container/request.ts"
+import { forEach } from "../../each.ts"
+import type { Verb } from "../../verb.ts"
+
+const names = [
+  "blkio-weight",
+  "cpu-period",
+  "cpu-quota",
+  "cpu-rt-period",
+  "cpu-rt-runtime",
+  "cpu-shares",
+  "cpus",
+  "cpuset-cpus",
+  "cpuset-mems",
+  "memory",
+  "memory-reservation",
+  "memory-swap",
+  "pids-limit",
+  "restart",
+  "kernel-memory",
+]
+
+export const verb: Verb = {
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  summary: "Update configuration of one or more containers",
+  // The flags of create that change something living; none has a default here, so that only what is given is sent.
+  flags: createFlags.map((flag) => ({
+    ...flag,
+    default: undefined,
+    hidden: flag.hidden || !names.includes(flag.name),
+  })),
+  interspersed: true,
+  least: 1,
+  most: Number.POSITIVE_INFINITY,
+  run(context, parsed) {
+    const restart = parsed.string("restart")
+    const body = {
+      ...readResources(parsed),
+      ...(restart === undefined ? {} : { RestartPolicy: readRestartPolicy(restart) }),
+    }
+    return forEach(context, parsed.arguments, async (name) => {
+      const { Warnings } = await context.client.json<{ Warnings: string[] | null }>(
+        "POST",
+        `/containers/${encodeURIComponent(name)}/update`,
+        { body },
+      )
+      for (const warning of Warnings ?? []) context.warn(warning)
+    })
+  },
+}

@@ -1,0 +1,69 @@
+// sloop network ls
+import { readFilters } from "../../each.ts"
+import { printList } from "../../format/list.ts"
+import { shortId } from "../../format/units.ts"
+import type { Verb } from "../../verb.ts"
+
+interface Listed {
+  Id: string
+  Name: string
+  Driver: string
+  Scope: string
+  Internal: boolean
+  EnableIPv6: boolean
+  Labels: Record<string, string> | null
+  Created: string
+}
+
+const headings = {
+  ID: "NETWORK ID",
+  Name: "NAME",
+  Driver: "DRIVER",
+  Scope: "SCOPE",
+  IPv6: "IPV6",
+  Internal: "INTERNAL",
+  Labels: "LABELS",
+  CreatedAt: "CREATED AT",
+}
+
+export const verb: Verb = {
+  usage: "[OPTIONS]",
+  summary: "List networks",
+  flags: [
+    {
+      name: "filter",
+      short: "f",
+      kind: "list",
+      value: "filter",
+      summary: 'Provide filter values (e.g. "driver=bridge")',
+    },
+    { name: "format", kind: "string", value: "string", summary: "Format output using a custom template" },
+    { name: "no-trunc", kind: "bool", summary: "Do not truncate the output" },
+    { name: "quiet", short: "q", kind: "bool", summary: "Only display network IDs" },
+  ],
+  interspersed: true,
+  least: 0,
+  most: 0,
+  async run(context, parsed) {
+    const networks = await context.client.json<Listed[]>("GET", "/networks", {
+      query: { filters: readFilters(parsed.list("filter")) },
+    })
+    const rows = networks.map((network) => ({
+      ID: parsed.bool("no-trunc") ? network.Id : shortId(network.Id),
+      Name: network.Name,
+      Driver: network.Driver,
+      Scope: network.Scope,
+      IPv6: String(network.EnableIPv6),
+      Internal: String(network.Internal),
+      Labels: Object.entries(network.Labels ?? {})
+        .map(([key, value]) => `${key}=${value}`)
+        .join(","),
+      CreatedAt: network.Created,
+    }))
+    printList(context, { columns: ["ID", "Name", "Driver", "Scope"], headings, quiet: "ID" }, rows, {
+      format: parsed.string("format"),
+      quiet: parsed.bool("quiet"),
+    })
+    return 0
+  },
+}

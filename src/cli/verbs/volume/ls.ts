@@ -1,0 +1,56 @@
+// sloop volume ls
+import { readFilters } from "../../each.ts"
+import { printList } from "../../format/list.ts"
+import type { Verb } from "../../verb.ts"
+
+interface Listed {
+  Name: string
+  Driver: string
+  Scope: string
+  Mountpoint: string
+  Labels: Record<string, string> | null
+}
+
+const headings = {
+  Name: "VOLUME NAME",
+  Driver: "DRIVER",
+  Scope: "SCOPE",
+  Mountpoint: "MOUNTPOINT",
+  Labels: "LABELS",
+}
+
+export const verb: Verb = {
+  usage: "[OPTIONS]",
+  summary: "List volumes",
+  flags: [
+    {
+      name: "filter",
+      short: "f",
+      kind: "list",
+      value: "filter",
+      summary: 'Provide filter values (e.g. "dangling=true")',
+    },
+    { name: "format", kind: "string", value: "string", summary: "Format output using a custom template" },
+    { name: "quiet", short: "q", kind: "bool", summary: "Only display volume names" },
+  ],
+  interspersed: true,
+  least: 0,
+  most: 0,
+  async run(context, parsed) {
+    const { Volumes } = await context.client.json<{ Volumes: Listed[] | null }>("GET", "/volumes", {
+      query: { filters: readFilters(parsed.list("filter")) },
+    })
+    const rows = (Volumes ?? []).map((volume) => ({
+      ...volume,
+      Labels: Object.entries(volume.Labels ?? {})
+        .map(([key, value]) => `${key}=${value}`)
+        .join(","),
+      Label: (name: unknown) => volume.Labels?.[String(name)] ?? "",
+    }))
+    printList(context, { columns: ["Driver", "Name"], headings, quiet: "Name" }, rows, {
+      format: parsed.string("format"),
+      quiet: parsed.bool("quiet"),
+    })
+    return 0
+  },
+}
