@@ -9,19 +9,6 @@
 #include "verbs.h"
 
 #define LAUNCHER_VERSION "1"
-#pragma weak verb_netns_create
-#pragma weak verb_netns_drop
-#pragma weak verb_netns_list
-#pragma weak verb_netlink
-#pragma weak verb_cgroup_kill
-#pragma weak verb_remove_tree
-#pragma weak verb_stat
-#pragma weak verb_pack
-#pragma weak verb_unpack
-#pragma weak verb_copy
-#pragma weak verb_changes
-#pragma weak verb_usage
-#pragma weak verb_probe
 
 static const struct {
   const char *name;
