@@ -86,7 +86,8 @@ function kindOf(step: string, errno: number): ErrorKind {
 
 function sentence(step: string, path: string, errno: number, explanation: string): string {
   const subject = path === "" ? step : `${step} ${path}`
-  const reason = errno === 0 ? "" : errnoText(errno)
+  const words = errno === 0 ? "" : errnoText(errno)
+  const reason = explanation.toLowerCase().includes(words) ? "" : words
   return [subject, explanation, reason].filter((part) => part !== "").join(": ")
 }
 

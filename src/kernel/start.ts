@@ -3,7 +3,7 @@ import { spawn } from "node:child_process"
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
-import { errorMessage, failure } from "../base/errors.ts"
+import { errorKind, errorMessage, failure } from "../base/errors.ts"
 import { connect, isAbsent } from "./connection.ts"
 import { encodePlan } from "./plan.ts"
 import { answerOf } from "./reports.ts"
@@ -31,10 +31,15 @@ export async function identify(socket: string): Promise<{ version: string; pid: 
     const answer = answerOf(fields)
     return { version: answer.get("version")?.[0] ?? "", pid: Number(answer.get("pid")?.[0] ?? 0) }
   } catch (error) {
-    if (isAbsent(error)) return undefined
+    if (isAbsent(error) || isBroken(error)) return undefined
     throw error
   }
 }
+
+/** True when the other side went away in the midst of a request. */
+const isBroken = (error: unknown): boolean =>
+  errorKind(error) === "unavailable" ||
+  (error instanceof Error && "code" in error && (error.code === "EPIPE" || error.code === "ECONNRESET"))
 
 /** Whether a running launcher was started from exactly this binary (it runs from a sealed copy of it). */
 export function isSameBinary(pid: number, binary: string): boolean {

@@ -114,3 +114,6 @@ export interface Runtime {
   /** Throws invalid for what this machine or engine cannot do; returns warnings as Docker words them. */
   validate(config: ContainerConfig): Promise<string[]>
 }
+
+export type { RuntimeOptions } from "./native/native.ts"
+export { createRuntime } from "./native/native.ts"

@@ -1,0 +1,39 @@
+// A running container behind its monitor.
+import type { Monitor, MonitoredProcess } from "../../kernel/kernel.ts"
+import type { ContainerConfig, Resources } from "../../state/container.ts"
+import { memberPids } from "../cgroup/files.ts"
+import { setFrozen } from "../cgroup/freezer.ts"
+import type { CgroupLayout } from "../cgroup/layout.ts"
+import { readUsage } from "../cgroup/reading.ts"
+import { updateLimits } from "../cgroup/update.ts"
+import type { ExecRequest, Task } from "../runtime.ts"
+import { changedLimits } from "../spec/resources.ts"
+import type { ExecPlan } from "./exec.ts"
+import { execFailure } from "./failures.ts"
+
+/** The task of a monitor whose container has these cgroups. */
+export function taskOf(id: string, monitor: Monitor, layout: CgroupLayout, planExec: ExecPlan): Task {
+  return {
+    id,
+    pid: monitor.pid,
+    rootPid: monitor.pid,
+    exited: monitor.exited,
+    attach: (streams) => monitor.attach(streams),
+    signal: (number) => monitor.signal(number),
+    resize: (rows, columns) => monitor.resize(rows, columns),
+    exec: async (config: ContainerConfig, request: ExecRequest): Promise<MonitoredProcess> => {
+      const operations = await planExec(config, request, layout)
+      try {
+        return await monitor.exec(request.id, operations)
+      } catch (error) {
+        throw execFailure(error)
+      }
+    },
+    pause: () => setFrozen(layout, true),
+    resume: () => setFrozen(layout, false),
+    update: async (resources: Resources) => updateLimits(layout, changedLimits(resources)),
+    read: async () => readUsage(layout),
+    pids: async () => memberPids(layout.members),
+    release: () => monitor.release(),
+  }
+}
