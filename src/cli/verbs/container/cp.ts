@@ -1,7 +1,7 @@
 // sloop cp: a tar stream in either direction, packed and unpacked by the host's tar.
 import { spawn } from "node:child_process"
 import { existsSync, lstatSync, realpathSync, statSync } from "node:fs"
-import { basename, dirname, join, resolve } from "node:path"
+import { basename, dirname, resolve } from "node:path"
 import type { Readable } from "node:stream"
 import { failure } from "../../../base/errors.ts"
 import type { Context, Verb } from "../../verb.ts"
