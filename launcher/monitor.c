@@ -18,7 +18,7 @@
 
 #include "own.h"
 
-enum { LISTEN_BACKLOG = 128, ATTACHES_MAX = 64 };
+enum { LISTEN_BACKLOG = 1024, ATTACHES_MAX = 64 };
 
 int expect_attaches(struct task *task, const struct plan *plan, struct failure *failure) {
   const struct operation *operation = plan_find(plan, "attach-expect", 0);

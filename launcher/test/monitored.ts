@@ -1,7 +1,8 @@
 // A container with its monitor, for the monitor's tests: a busybox root, one launch, and what it left on disk.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs"
 import { join } from "node:path"
-import { type Connection, connect, type Operation, type Report, type TestLauncher } from "./client.ts"
+import { createConnection, type Socket } from "node:net"
+import { type Connection, connect, encodeFrame, encodePlan, type Operation, type Report, type TestLauncher } from "./client.ts"
 
 const applets = ["sh", "cat", "head", "yes", "sleep", "printf", "echo", "stty", "seq", "kill", "tr", "dd", "true"]
 
@@ -20,6 +21,8 @@ export interface LaunchOptions {
   readonly stdin?: "open" | "closed"
   readonly once?: "once" | "keep"
   readonly log?: readonly [maxBytes: number, maxFiles: number] | "none"
+  /** Instead of a file in the container's directory. */
+  readonly logPath?: string
   readonly expect?: number
   readonly rows?: number
   readonly cols?: number
@@ -112,7 +115,7 @@ export async function launch(launcher: TestLauncher, argv: readonly string[], op
   const directory = join(launcher.directory, `c${++launched}`)
   mkdirSync(directory)
   const plan = await connect(launcher.socket)
-  const log: Operation = options.log === "none" ? ["log", "none"] : ["log", "json-file", join(directory, "log"), ...(options.log ?? [0, 1])]
+  const log: Operation = options.log === "none" ? ["log", "none"] : ["log", "json-file", options.logPath ?? join(directory, "log"), ...(options.log ?? [0, 1])]
   plan.send([
     ["launch", `c${launched}`],
     ["monitor-socket", join(directory, "monitor.sock")],
@@ -161,6 +164,46 @@ export function demultiplex(bytes: Buffer): { stdout: string; stderr: string } {
     at += 8 + length
   }
   return { stdout: Buffer.concat(streams[1] ?? []).toString(), stderr: Buffer.concat(streams[2] ?? []).toString() }
+}
+
+export interface Count {
+  bytes: number
+  readonly socket: Socket
+  readonly ended: Promise<void>
+}
+
+/** Attaches to stdout and counts what its frames carry, without keeping it. */
+export function countOutput(container: Monitored): Promise<Count> {
+  const socket = createConnection({ path: container.socket })
+  const count: Count = { bytes: 0, socket, ended: new Promise((resolve) => socket.once("end", () => resolve())) }
+  let header = Buffer.alloc(0)
+  let left = 0
+  let answered = false
+  return new Promise((resolve, reject) => {
+    socket.once("error", reject)
+    socket.write(encodeFrame(1, encodePlan([["attach"], ["streams", "stdout"]])))
+    socket.on("data", (chunk) => {
+      for (let at = 0; at < chunk.length; ) {
+        if (left > 0) {
+          const part = Math.min(left, chunk.length - at)
+          if (answered) count.bytes += part
+          left -= part
+          at += part
+        } else {
+          const part = chunk.subarray(at, at + 8 - header.length)
+          header = Buffer.concat([header, part])
+          at += part.length
+          if (header.length < 8) return
+          left = answered ? header.readUInt32BE(4) : header.readUInt32LE(4)
+          header = Buffer.alloc(0)
+        }
+        if (left === 0 && !answered) {
+          answered = true
+          resolve(count)
+        }
+      }
+    })
+  })
 }
 
 /** A field of the monitor's memory in KiB, from smaps_rollup. */
