@@ -110,9 +110,9 @@ export const withoutIpv6 = (link: LinkReference): Message => ({
   ],
 })
 
-/** Lets a bridge send frames back out of the port that they came in by. */
+/** Lets a bridge send frames back out of the port that they came in by. Only "new link" heeds what concerns a master. */
 export const setHairpin = (link: LinkReference): Message => ({
-  type: SET_LINK,
+  type: NEW_LINK,
   flags: ACK,
   struct: struct(link.index ?? 0),
   attributes: [
