@@ -39,14 +39,32 @@ static char *escape_sequence(char *to, const unsigned char **at, const unsigned 
   return to + 6;
 }
 
+typedef signed char block __attribute__((vector_size(16)));
+
+// Copies whole blocks while they need no escaping; may write up to a block beyond what it counts.
+static size_t copy_plain(char *to, const unsigned char *at, const unsigned char *end) {
+  size_t copied = 0;
+  while ((size_t)(end - at) - copied >= sizeof(block)) {
+    block bytes;
+    uint64_t halves[2];
+    memcpy(&bytes, at + copied, sizeof bytes);
+    // Signed: below a space is also every byte from 128 on. One comparison each for < and >, for " and &.
+    block special = (bytes < ' ') | ((bytes | 2) == '>') | ((bytes | 4) == '&') | (bytes == '\\');
+    memcpy(to + copied, &bytes, sizeof bytes);
+    memcpy(halves, &special, sizeof halves);
+    if (halves[0] | halves[1]) break;
+    copied += sizeof bytes;
+  }
+  return copied;
+}
+
 size_t json_escape(char *out, const char *in, size_t length) {
   const unsigned char *at = (const unsigned char *)in, *end = at + length;
   char *to = out;
   while (at < end) {
-    const unsigned char *run = at;
-    while (at < end && !classes[*at]) at++;
-    memcpy(to, run, (size_t)(at - run));
-    to += at - run;
+    size_t plain = copy_plain(to, at, end);
+    at += plain, to += plain;
+    while (at < end && !classes[*at]) *to++ = (char)*at++;
     if (at == end) break;
     unsigned char class = classes[*at];
     if (class == 2) {

@@ -84,22 +84,24 @@ static void flush_lines(struct log *log) {
 }
 
 // Nine digits always, so that times sort as text.
-static void stamp(struct log *log) {
+static void stamp(struct log *log, const char *stream) {
+  char second[32];
   struct timespec now;
   struct tm parts;
   clock_gettime(CLOCK_REALTIME, &now);
   gmtime_r(&now.tv_sec, &parts);
-  size_t used = strftime(log->time, sizeof log->time, "%Y-%m-%dT%H:%M:%S", &parts);
-  snprintf(log->time + used, sizeof log->time - used, ".%09ldZ", now.tv_nsec);
+  strftime(second, sizeof second, "%Y-%m-%dT%H:%M:%S", &parts);
+  log->tail_length = (size_t)snprintf(log->tail, sizeof log->tail, "\",\"stream\":\"%s\",\"time\":\"%s.%09ldZ\"}\n", stream,
+                                      second, now.tv_nsec);
 }
 
-static void emit_line(struct log *log, const char *stream, const char *bytes, size_t length, bool whole) {
+static void emit_line(struct log *log, const char *bytes, size_t length, bool whole) {
   if (log->max_bytes && log->size + log->used >= log->max_bytes) {
     flush_lines(log);
     // When rotation fails the file grows on: losing the limit is better than losing the lines.
     if (log->size >= log->max_bytes) log_rotate(log);
   }
-  if (log->used + length * 6 + 128 > LOG_BUFFER_BYTES) flush_lines(log);
+  if (log->used + length * 6 + 160 > LOG_BUFFER_BYTES) flush_lines(log);
   char *to = log->buffer + log->used;
   memcpy(to, "{\"log\":\"", 8);
   to += 8;
@@ -108,9 +110,8 @@ static void emit_line(struct log *log, const char *stream, const char *bytes, si
     memcpy(to, "\\n", 2);
     to += 2;
   }
-  to = stpcpy(stpcpy(to, "\",\"stream\":\""), stream);
-  to = stpcpy(stpcpy(stpcpy(to, "\",\"time\":\""), log->time), "\"}\n");
-  log->used = (size_t)(to - log->buffer);
+  memcpy(to, log->tail, log->tail_length);
+  log->used = (size_t)(to + log->tail_length - log->buffer);
 }
 
 static bool make_buffer(struct log *log) {
@@ -137,15 +138,15 @@ static bool add_to_stash(struct stash *stash, const char *bytes, size_t length) 
 }
 
 // Writes a full-length piece of a line that goes on; returns how many of the bytes it took.
-static size_t emit_piece(struct log *log, struct stash *stash, const char *stream, const char *bytes, size_t room) {
+static size_t emit_piece(struct log *log, struct stash *stash, const char *bytes, size_t room) {
   if (!stash->used) {
     size_t cut = utf8_cut(bytes, LINE_BYTES_MAX);
-    emit_line(log, stream, bytes, cut, false);
+    emit_line(log, bytes, cut, false);
     return cut;
   }
   memcpy(stash->bytes + stash->used, bytes, room);
   size_t cut = utf8_cut(stash->bytes, LINE_BYTES_MAX);
-  emit_line(log, stream, stash->bytes, cut, false);
+  emit_line(log, stash->bytes, cut, false);
   memmove(stash->bytes, stash->bytes + cut, LINE_BYTES_MAX - cut);
   stash->used = LINE_BYTES_MAX - cut;
   return room;
@@ -157,7 +158,7 @@ void log_write(struct log *log, struct stash *stash, const char *stream, const c
     log->dropped += count_lines(bytes, length);
     return;
   }
-  stamp(log);
+  stamp(log, stream);
   while (length) {
     size_t room = LINE_BYTES_MAX - stash->used, look = length < room ? length : room, taken;
     const char *newline = memchr(bytes, '\n', look);
@@ -166,13 +167,13 @@ void log_write(struct log *log, struct stash *stash, const char *stream, const c
       taken = line + 1;
       if (stash->used) {
         add_to_stash(stash, bytes, line);
-        emit_line(log, stream, stash->bytes, stash->used, true);
+        emit_line(log, stash->bytes, stash->used, true);
         forget_stash(stash);
       } else {
-        emit_line(log, stream, bytes, line, true);
+        emit_line(log, bytes, line, true);
       }
     } else if (length >= room) {
-      taken = emit_piece(log, stash, stream, bytes, room);
+      taken = emit_piece(log, stash, bytes, room);
     } else {
       if (!add_to_stash(stash, bytes, length)) log->dropped++;
       taken = length;
@@ -186,8 +187,8 @@ void log_write(struct log *log, struct stash *stash, const char *stream, const c
 
 void log_finish(struct log *log, struct stash *stash, const char *stream) {
   if (log->fd >= 0 && stash->used && make_buffer(log)) {
-    stamp(log);
-    emit_line(log, stream, stash->bytes, stash->used, false);
+    stamp(log, stream);
+    emit_line(log, stash->bytes, stash->used, false);
     flush_lines(log);
   }
   forget_stash(stash);

@@ -22,7 +22,8 @@ struct log {
   uint32_t max_files;
   char *buffer;  // LOG_BUFFER_BYTES, mapped
   size_t used;
-  char time[40];
+  char tail[96];  // what follows a line's text, the same for all lines of one read
+  size_t tail_length;
 };
 
 // Opens what the plan's `log` says; no operation or `none` = no log. -1 with the failure filled.
@@ -35,7 +36,7 @@ void log_finish(struct log *log, struct stash *stash, const char *stream);
 int log_rotate(struct log *log);
 void log_close(struct log *log);
 
-// json-line.c: escapes as Docker does; out has room for 6 bytes for each byte. Returns the length.
+// json-line.c: escapes as Docker does; out has room for 6 bytes for each byte and 16 more. Returns the length.
 size_t json_escape(char *out, const char *in, size_t length);
 // At most length: the largest cut that does not tear a UTF-8 sequence apart.
 size_t utf8_cut(const char *bytes, size_t length);
