@@ -76,7 +76,7 @@ const field = (block: Uint8Array, offset: number, length: number): number => {
     .replace(/^ +/, "")
   if (text === "") return 0
   if (!/^[0-7]+$/.test(text))
-    throw failure("invalid", "the tar archive is damaged: a header holds a malformed number")
+    throw failure("invalid", "this is not a tar archive, or it is damaged: a header holds a malformed number")
   return Number.parseInt(text, 8)
 }
 
