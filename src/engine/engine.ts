@@ -213,3 +213,6 @@ export interface Engine {
   /** `stopContainers`: stop all first; else leave them running. */
   close(options: { stopContainers: boolean }): Promise<void>
 }
+
+export { createEngine, type EngineOptions } from "./assemble.ts"
+export type { EngineConfiguration } from "./context.ts"

@@ -9,6 +9,7 @@ import type { ContainerRecord } from "../state/state.ts"
 import { eventAttributes } from "./catalogue.ts"
 import { connectContainer, joinedNamespaces } from "./connect.ts"
 import type { Context } from "./context.ts"
+import { parseDetachKeys } from "./detach-keys.ts"
 import { environmentOf } from "./environment.ts"
 import { watchExit } from "./exit.ts"
 import { startHealthcheck } from "./health.ts"
@@ -193,7 +194,12 @@ const publishStart = (context: Context, record: ContainerRecord): void => {
 }
 
 /** The start verb. not-modified when it runs already. */
-export const startContainer = async (context: Context, reference: string): Promise<void> => {
+export const startContainer = async (
+  context: Context,
+  reference: string,
+  options: { detachKeys?: string } = {},
+): Promise<void> => {
+  parseDetachKeys(options.detachKeys)
   const { id } = context.catalogue.get(reference)
   await context.mutex.run(id, async () => {
     const record = context.catalogue.get(id)

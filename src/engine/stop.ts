@@ -1,6 +1,7 @@
 // Stops, kills, restarts, pauses and resumes.
 import { crashPoint } from "../base/crash-point.ts"
 import { errorKind } from "../base/errors.ts"
+import { Limiter } from "../base/limiter.ts"
 import type { ContainerRecord } from "../state/state.ts"
 import { eventAttributes } from "./catalogue.ts"
 import type { Context } from "./context.ts"
@@ -80,7 +81,7 @@ const stopRun = async (
 ): Promise<void> => {
   const signal = options.signal ?? record.config.stopSignal
   const timeout = options.timeout ?? record.config.stopTimeout ?? context.config.stopTimeout ?? 10
-  markStopped(context, record)
+  if (!context.closing) markStopped(context, record)
   await send(context, live, record, signal === undefined ? signalTerminate : parseSignal(signal), true)
   crashPoint("stop:signalled")
   if (await endsWithin(live, timeout < 0 ? -1 : timeout * 1000)) return
@@ -153,6 +154,22 @@ export const restartVerb = async (
     live.keepOnExit = false
   }
   publish(context, context.catalogue.find(record.id) ?? record, "restart")
+}
+
+const stopsAtOnce = 16
+
+/** Stops everything that runs because the engine ends; the user did not ask for it, so policies start it again. */
+export const stopAll = async (context: Context): Promise<void> => {
+  const limiter = new Limiter(stopsAtOnce)
+  const running = context.live.list().filter((live) => live.task !== undefined)
+  await Promise.all(
+    running.map((live) =>
+      limiter.run(async () => {
+        const record = context.catalogue.find(live.id)
+        if (record !== undefined) await stopRun(context, live, record, {})
+      }),
+    ),
+  )
 }
 
 const freeze = async (context: Context, reference: string, verb: "pause" | "unpause"): Promise<void> => {

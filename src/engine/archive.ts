@@ -1,0 +1,180 @@
+// Files of a container: stat, tar out, tar in, changes, sizes. Every path is resolved by the launcher, in the root.
+import { failure } from "../base/errors.ts"
+import type { Operation } from "../kernel/kernel.ts"
+import { rootOperation } from "../kernel/mount.ts"
+import type { ContainerRecord, MountPoint } from "../state/state.ts"
+import type { Context } from "./context.ts"
+import type { ContainerSizes, PathStat } from "./engine.ts"
+import { cleanPath } from "./validate.ts"
+
+interface Place {
+  readonly root: Operation
+  /** In that root. */
+  readonly path: string
+  readonly mount?: MountPoint
+}
+
+/** The mount that a path lies in, by its text; symlinks are the launcher's to follow, inside one root. */
+const mountAt = (record: ContainerRecord, path: string): MountPoint | undefined =>
+  record.mountPoints
+    .filter((point) => path === point.target || path.startsWith(`${point.target}/`))
+    .sort((first, second) => second.target.length - first.target.length)[0]
+
+const checkPath = (path: string): void => {
+  if (path === "") throw failure("invalid", "no path was given")
+  if (path.includes("\0")) throw failure("invalid", "a path must not hold NUL")
+}
+
+/** Where a path is to be resolved: in the live root, in a volume or bind of a stopped one, or in its layers. */
+const placeOf = (context: Context, record: ContainerRecord, path: string): Place => {
+  checkPath(path)
+  const task = context.live.find(record.id)?.task
+  const inside = path.startsWith("/") ? path : `/${path}`
+  const mount = mountAt(record, cleanPath(inside))
+  if (task !== undefined) return { root: ["root-pid", String(task.rootPid)], path: inside, mount }
+  if (mount !== undefined && mount.type !== "tmpfs") {
+    const rest = cleanPath(inside).slice(mount.target.length)
+    const trailing = inside.endsWith("/") || inside.endsWith("/.") ? "/." : ""
+    return { root: ["root-path", mount.source], path: rest === "" ? "/." : `${rest}${trailing}`, mount }
+  }
+  return { root: rootOperation(context.snapshots.mounts(record.snapshot)), path: inside, mount }
+}
+
+const missing = (path: string, name: string, cause: unknown) =>
+  failure("not-found", `Could not find the file ${path} in container ${name}`, { cause })
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && /ENOENT|ENOTDIR|no such file|not a directory|not found/i.test(`${error.message}`)
+
+const baseName = (path: string): string => {
+  const parts = cleanPath(path).split("/")
+  return parts.at(-1) || "/"
+}
+
+const statAt = async (context: Context, place: Place, name: string, path: string): Promise<PathStat> => {
+  try {
+    const answer = await context.kernel.perform([["stat"], place.root, ["path", place.path]])
+    const text = (key: string): string => answer.get(key)?.[0] ?? ""
+    return {
+      name: baseName(path),
+      size: Number(text("size")),
+      mode: Number(text("mode")),
+      mtime: BigInt(text("mtime-ns") || "0"),
+      linkTarget: text("link-target"),
+    }
+  } catch (error) {
+    if (isMissing(error)) throw missing(path, name, error)
+    throw error
+  }
+}
+
+export const archiveStat = async (context: Context, reference: string, path: string): Promise<PathStat> => {
+  const record = context.catalogue.get(reference)
+  return statAt(context, placeOf(context, record, path), reference, path)
+}
+
+/** A tar of the path, its top entry named as the path's last part; "DIR/." is the contents below "./". */
+export const archiveGet = async (
+  context: Context,
+  reference: string,
+  path: string,
+): Promise<{ stat: PathStat; tar: AsyncIterable<Uint8Array> }> => {
+  const record = context.catalogue.get(reference)
+  const place = placeOf(context, record, path)
+  const stat = await statAt(context, place, reference, path)
+  context.events.publish({
+    type: "container",
+    action: "archive-path",
+    id: record.id,
+    attributes: { image: record.config.image, name: record.name },
+  })
+  const name = /(^|\/)\.$/.test(path) && path !== "/." ? "." : stat.name
+  const tar = context.kernel.receive([["pack"], place.root, ["path", place.path], ["option", "name", name]])
+  return { stat, tar }
+}
+
+const isDirectory = (mode: number): boolean => (mode & 0o170000) === 0o040000
+
+/** Extracts a tar into a directory of the container. */
+export const archivePut = async (
+  context: Context,
+  reference: string,
+  path: string,
+  tar: AsyncIterable<Uint8Array>,
+  options: { noOverwriteDirNonDir: boolean; copyOwners: boolean },
+): Promise<void> => {
+  const record = context.catalogue.get(reference)
+  const place = placeOf(context, record, path)
+  const readOnlyMount = place.mount !== undefined && place.mount.type !== "tmpfs" && place.mount.readOnly
+  if (readOnlyMount) throw failure("forbidden", "mounted volume is marked read-only")
+  if (record.config.readOnlyRoot && place.mount === undefined) {
+    throw failure("forbidden", "container rootfs is marked read-only")
+  }
+  const stat = await statAt(
+    context,
+    { ...place, path: `${place.path.replace(/\/+$/, "")}/.` },
+    reference,
+    path,
+  )
+  if (!isDirectory(stat.mode)) throw failure("invalid", "extraction point is not a directory")
+  await context.kernel.send(
+    [
+      ["unpack"],
+      place.root,
+      ["at", place.path],
+      ["option", "whiteouts", "none"],
+      ["option", "overwrite-dir-with-file", options.noOverwriteDirNonDir ? "no" : "yes"],
+      // Docker's cp keeps owners only with -a.
+      ["option", "owners", "keep"],
+    ],
+    tar,
+  )
+  context.events.publish({
+    type: "container",
+    action: "extract-to-dir",
+    id: record.id,
+    attributes: { image: record.config.image, name: record.name },
+  })
+}
+
+/** The whole root file system without mounts. */
+export const exportContainer = (context: Context, reference: string): AsyncIterable<Uint8Array> => {
+  const record = context.catalogue.get(reference)
+  const root = rootOperation(context.snapshots.mounts(record.snapshot))
+  context.events.publish({
+    type: "container",
+    action: "export",
+    id: record.id,
+    attributes: { image: record.config.image, name: record.name },
+  })
+  return context.kernel.receive([["pack"], root, ["path", "/"], ["option", "contents", "yes"]])
+}
+
+const kinds: Readonly<Record<string, 0 | 1 | 2>> = { C: 0, A: 1, D: 2 }
+
+/** What the writable layer changed, sorted by path. */
+export const changesOf = async (
+  context: Context,
+  reference: string,
+): Promise<{ kind: 0 | 1 | 2; path: string }[]> => {
+  const record = context.catalogue.get(reference)
+  const { upper, lower } = context.snapshots.layers(record.snapshot)
+  const chunks: Uint8Array[] = []
+  for await (const chunk of context.kernel.receive([["changes"], ["upper", upper], ["lower", ...lower]])) {
+    chunks.push(chunk)
+  }
+  const changes: { kind: 0 | 1 | 2; path: string }[] = []
+  for (const line of Buffer.concat(chunks).toString("utf8").split("\0")) {
+    const kind = kinds[line[0] ?? ""]
+    if (kind !== undefined) changes.push({ kind, path: line.slice(2) })
+  }
+  return changes.sort((first, second) => (first.path < second.path ? -1 : 1))
+}
+
+/** Bytes of the writable layer, and of everything. */
+export const sizesOf = async (context: Context, reference: string): Promise<ContainerSizes> => {
+  const record = context.catalogue.get(reference)
+  const { bytes: writable } = await context.snapshots.usage(record.snapshot)
+  const image = context.state.images.find(record.imageId)
+  return { writable, root: writable + (image?.size ?? 0) }
+}
