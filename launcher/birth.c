@@ -77,7 +77,8 @@ int birth_attend(int line, int *console, struct failure *failure) {
   for (;;) {
     int descriptor = -1;
     int got = listen_once(line, &letter, &descriptor);
-    if (got < 0 && errno == ECONNRESET) got = 0;
+    // The child ended without having read our last word; what it said is still to come.
+    if (got < 0 && errno == ECONNRESET) continue;
     if (descriptor >= 0) {
       own_close(&master);
       master = descriptor;
