@@ -1,0 +1,117 @@
+// Image layers: whiteouts become overlayfs's own and back again, and what is merged is what the layers say.
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { execFileSync } from "node:child_process"
+import { existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { describeTree, download, freshDirectory, pack, unpack } from "./archives.ts"
+import { startLauncher, type TestLauncher } from "./client.ts"
+import { readTar, tarOf } from "./tar.ts"
+
+let launcher: TestLauncher
+beforeAll(async () => {
+  launcher = await startLauncher()
+})
+afterAll(() => launcher[Symbol.asyncDispose]())
+
+const layerNames = async (directory: string): Promise<string[]> => {
+  const options = { contents: "yes", whiteouts: "overlay", "numeric-sort": "yes" }
+  return readTar(await pack(launcher.socket, directory, "/", options)).map((entry) => entry.name)
+}
+
+test("whiteouts and opaque markers become overlay's and are packed as they came", async () => {
+  using place = freshDirectory(launcher.directory)
+  const archive = tarOf({ name: "d/", kind: "5" }, { name: "d/.wh..wh..opq" }, { name: "d/new" }, { name: ".wh.gone" }, { name: ".wh..wh.plnk/1.2" })
+  expect((await unpack(launcher.socket, place.path, archive, { whiteouts: "overlay" })).kind).toBe("ok")
+  expect(readdirSync(place.path).sort()).toEqual(["d", "gone"])
+  expect(lstatSync(join(place.path, "gone"))).toMatchObject({ rdev: 0 })
+  expect(lstatSync(join(place.path, "gone")).isCharacterDevice()).toBe(true)
+  expect(await layerNames(place.path)).toEqual(["d/", "d/.wh..wh..opq", "d/new", ".wh.gone"])
+})
+
+test("within a layer an entry wins over its own whiteout, and older contents stay hidden", async () => {
+  for (const entries of [
+    [{ name: ".wh.d" }, { name: "d/", kind: "5" }, { name: "d/new" }],
+    [{ name: "d/", kind: "5" }, { name: "d/new" }, { name: ".wh.d" }],
+  ]) {
+    using place = freshDirectory(launcher.directory)
+    await unpack(launcher.socket, place.path, tarOf(...entries), { whiteouts: "overlay" })
+    expect(await layerNames(place.path)).toEqual(["d/", "d/.wh..wh..opq", "d/new"])
+    using old = freshDirectory(launcher.directory)
+    mkdirSync(join(old.path, "d"))
+    writeFileSync(join(old.path, "d/old"), "")
+    await unpack(launcher.socket, old.path, tarOf(...entries), { whiteouts: "apply" })
+    expect(readdirSync(join(old.path, "d"))).toEqual(["new"])
+  }
+})
+
+test("a file named like a whiteout cannot become part of a layer", async () => {
+  using place = freshDirectory(launcher.directory)
+  writeFileSync(join(place.path, ".wh.x"), "")
+  expect(layerNames(place.path)).rejects.toThrow("would mean a deletion")
+})
+
+/** A mounted overlay in which a script has changed files; lower layers from top to bottom. */
+function overlay(prepare: string, change: string) {
+  const place = freshDirectory(launcher.directory)
+  const at = (name: string) => join(place.path, name)
+  for (const name of ["l1", "l2", "upper", "work", "merged"]) mkdirSync(at(name))
+  execFileSync("sh", ["-ec", prepare], { cwd: place.path })
+  const options = `lowerdir=${at("l1")}:${at("l2")},upperdir=${at("upper")},workdir=${at("work")}`
+  execFileSync("mount", ["-t", "overlay", "-o", options, "overlay", at("merged")])
+  execFileSync("sh", ["-ec", change], { cwd: at("merged") })
+  return {
+    at,
+    [Symbol.dispose]: () => {
+      execFileSync("umount", [at("merged")])
+      place[Symbol.dispose]()
+    },
+  }
+}
+
+const prepare = `
+  mkdir -p l2/etc/sub l2/opq/in l2/keep l1/etc
+  echo a > l2/etc/x; echo b > l2/etc/sub/y; echo c > l2/opq/z; echo d > l2/opq/in/q; echo e > l2/opq/in/r
+  echo k > l2/keep/k; echo f > l2/filetodir; mkdir l2/dirtofile; touch l2/dirtofile/x; mknod l1/hidden c 0 0; touch l2/hidden`
+const change = `
+  echo n >> etc/x; rm etc/sub/y; touch etc/sub/new; rm -rf opq; mkdir -p opq/in; touch opq/fresh opq/in/q
+  mkdir -p brand/new; ln -s x link; rm filetodir; mkdir filetodir; touch filetodir/in; rm -r dirtofile; touch dirtofile
+  touch hidden; chmod 700 keep`
+
+test("changes tells what docker diff tells", async () => {
+  using place = overlay(prepare, change)
+  const { report, data } = await download(launcher.socket, [
+    ["changes"],
+    ["upper", place.at("upper")],
+    ["lower", place.at("l1"), place.at("l2")],
+  ])
+  expect(report.kind).toBe("ok")
+  expect(data.toString().split("\0").slice(0, -1)).toEqual([
+    "A /brand", "A /brand/new", "C /dirtofile", "C /etc", "C /etc/sub", "A /etc/sub/new", "D /etc/sub/y", "C /etc/x",
+    "C /filetodir", "A /filetodir/in", "A /hidden", "C /keep", "A /link", "C /opq", "A /opq/fresh", "C /opq/in",
+    "C /opq/in/q", "D /opq/in/r", "D /opq/z",
+  ])
+})
+
+test("a container's layer unpacked elsewhere gives the same merged tree", async () => {
+  using place = overlay(prepare, change)
+  const layer = await pack(launcher.socket, place.at("upper"), "/", { contents: "yes", whiteouts: "overlay" })
+  using again = freshDirectory(launcher.directory)
+  const upper = join(again.path, "upper")
+  mkdirSync(upper)
+  await unpack(launcher.socket, upper, layer, { whiteouts: "overlay" })
+  const merged = await pack(launcher.socket, place.at("merged"), "/", { contents: "yes", "numeric-sort": "yes" })
+  const { data } = await download(launcher.socket, [
+    ["pack"],
+    ["root-overlay", "", "", "", upper, place.at("l1"), place.at("l2")],
+    ["path", "/"],
+    ["option", "contents", "yes"],
+    ["option", "numeric-sort", "yes"],
+  ])
+  expect(data.equals(merged)).toBe(true)
+  const applied = join(again.path, "applied")
+  execFileSync("cp", ["-a", place.at("l2"), applied])
+  await unpack(launcher.socket, applied, tarOf({ name: ".wh.hidden" }), { whiteouts: "apply" })
+  expect(existsSync(join(applied, "hidden"))).toBe(false)
+  await unpack(launcher.socket, applied, layer, { whiteouts: "apply" })
+  expect(describeTree(applied)).toEqual(describeTree(place.at("merged")))
+})
