@@ -107,10 +107,16 @@ export class Connection {
     return this.#ended || this.#broken !== undefined
   }
 
-  /** Gives the socket away, paused, with what was received and not read put back. */
+  /** Gives the socket away with what was received and not read put back; it flows once someone listens. */
   detach(): Socket {
     const { socket } = this
     socket.pause()
+    const wake = (event: string | symbol) => {
+      if (event !== "data") return
+      socket.off("newListener", wake)
+      queueMicrotask(() => socket.resume())
+    }
+    socket.on("newListener", wake)
     socket.off("data", this.#onData)
     socket.off("end", this.#onEnd)
     socket.off("close", this.#onEnd)
