@@ -116,8 +116,14 @@ int directory_make(int root, const struct operation *operation, struct failure *
   if (errno != ENOENT) return parent_refused(operation, path, failure);
   OWN_FD parent = parent_open(root, path, &name);
   if (parent < 0) return parent_refused(operation, path, failure);
-  if (mkdirat(parent, name, (mode_t)mode) || fchownat(parent, name, (uid_t)uid, (gid_t)gid, AT_SYMLINK_NOFOLLOW))
-    return fail(failure, "directory", path, errno, "the directory cannot be made: %s", strerror(errno));
+  struct stat status;
+  if (mkdirat(parent, name, (mode_t)mode)) {
+    int error = errno;
+    bool made = error == EEXIST && !fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) && S_ISDIR(status.st_mode);
+    return made ? 0 : fail(failure, "directory", path, error, "the directory cannot be made: %s", strerror(error));
+  }
+  if (fchownat(parent, name, (uid_t)uid, (gid_t)gid, AT_SYMLINK_NOFOLLOW))
+    return fail(failure, "directory", path, errno, "the directory's owner cannot be set: %s", strerror(errno));
   return 0;
 }
 
