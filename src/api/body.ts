@@ -1,0 +1,84 @@
+// Request bodies: bounded JSON checked by a schema, and byte streams with back-pressure.
+import type { IncomingMessage } from "node:http"
+import * as v from "valibot"
+import { failure } from "../base/errors.ts"
+
+/** Largest JSON body. */
+const MAX_JSON = 4 * 1024 * 1024
+
+/** The body, decoded. Throws invalid for a wrong type, malformed JSON, or a shape that the schema refuses. */
+export async function readJson<S extends v.GenericSchema>(
+  request: IncomingMessage,
+  schema: S,
+): Promise<v.InferOutput<S>> {
+  const body = await readText(request)
+  if (body !== "") requireJsonType(request)
+  else throw failure("invalid", "invalid JSON: got EOF while reading request body")
+  return decode(body, schema)
+}
+
+/** As readJson, but a missing body is an empty object. */
+export async function readOptionalJson<S extends v.GenericSchema>(
+  request: IncomingMessage,
+  schema: S,
+): Promise<v.InferOutput<S>> {
+  const body = await readText(request)
+  if (body === "") return decode("{}", schema)
+  requireJsonType(request)
+  return decode(body === "null" ? "{}" : body, schema)
+}
+
+function requireJsonType(request: IncomingMessage): void {
+  const type = request.headers["content-type"] ?? ""
+  if (type.split(";", 1)[0]?.trim().toLowerCase() !== "application/json") {
+    throw failure("invalid", `unsupported Content-Type header (${type}): must be 'application/json'`)
+  }
+}
+
+function decode<S extends v.GenericSchema>(body: string, schema: S): v.InferOutput<S> {
+  let value: unknown
+  try {
+    value = JSON.parse(body)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw failure("invalid", `invalid JSON: ${reason}`, { cause })
+  }
+  const result = v.safeParse(schema, value, { abortEarly: true })
+  if (result.success) return result.output
+  const issue = result.issues[0]
+  const path = v.getDotPath(issue)
+  throw failure("invalid", `invalid JSON: ${path === null ? "" : `${path} `}${issue.message}`.trim())
+}
+
+/** Reads and forgets a body that the route has no use for, so that the connection stays usable. */
+export function discard(request: IncomingMessage): void {
+  request.resume()
+}
+
+function readText(request: IncomingMessage): Promise<string> {
+  if (request.headers["content-length"] === "0") return Promise.resolve("")
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    let refused = false
+    request.on("data", (chunk: Buffer) => {
+      if (refused) return
+      size += chunk.length
+      if (size > MAX_JSON) {
+        refused = true
+        chunks.length = 0
+        reject(failure("invalid", `the request body is larger than ${MAX_JSON / 1024 / 1024} MiB`))
+        return
+      }
+      chunks.push(chunk)
+    })
+    request.once("end", () => {
+      const first = chunks[0]
+      resolve(
+        chunks.length === 1 && first !== undefined ? first.toString() : Buffer.concat(chunks).toString(),
+      )
+    })
+    request.once("error", (cause) => reject(failure("cancelled", "the client went away", { cause })))
+    request.once("close", () => reject(failure("cancelled", "the client went away")))
+  })
+}

@@ -1,0 +1,192 @@
+// Containers: create, list, inspect, and the verbs that answer once.
+import { failure } from "../../base/errors.ts"
+import type { Engine } from "../../engine/engine.ts"
+import {
+  type ContainerSummary,
+  type CreateResponse,
+  createRequestSchema,
+  updateRequestSchema,
+} from "../../wire/wire.ts"
+import { readJson } from "../body.ts"
+import type { Call } from "../call.ts"
+import type { Query } from "../query.ts"
+import type { Route } from "../route.ts"
+import { createConfig } from "../translate/create.ts"
+import { containerInspect } from "../translate/inspect.ts"
+import { resources, restartPolicy } from "../translate/resources.ts"
+import { containerSummary } from "../translate/summary.ts"
+import { pruneCriteria } from "./prune.ts"
+
+const LIST_FILTERS: ReadonlySet<string> = new Set([
+  "ancestor",
+  "before",
+  "exited",
+  "expose",
+  "health",
+  "id",
+  "is-task",
+  "isolation",
+  "label",
+  "name",
+  "network",
+  "publish",
+  "since",
+  "status",
+  "volume",
+])
+
+export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "describe">): Route[] {
+  const { containers, images } = engine
+
+  async function create(call: Call): Promise<void> {
+    const name = call.query.optional("name")
+    const request = await readJson(call.request, createRequestSchema)
+    if (request.Image === "") throw failure("invalid", "no image specified: name one in the Image field")
+    requirePlatform(call.query)
+    const created = await containers.create({ name: name?.replace(/^\//, ""), config: createConfig(request) })
+    const answer: CreateResponse = { Id: created.id, Warnings: created.warnings }
+    call.json(answer, 201)
+  }
+
+  async function list({ query }: Call): Promise<ContainerSummary[]> {
+    const filters = query.filters(LIST_FILTERS)
+    const limit = query.whole("limit")
+    const withSizes = query.flag("size")
+    const records = await containers.list({
+      all: query.flag("all") || filters.has("status"),
+      limit: limit !== undefined && limit > 0 ? limit : undefined,
+      filters,
+    })
+    const meanings = new Map<string, string | undefined>()
+    for (const { config } of records) {
+      if (!meanings.has(config.image)) meanings.set(config.image, (await images.find(config.image))?.id)
+    }
+    const now = Date.now()
+    return Promise.all(
+      records.map(async (record) => {
+        const sizes = withSizes ? await containers.sizes(record.id) : undefined
+        const meant = meanings.get(record.config.image) === record.imageId
+        return containerSummary(record, { image: meant ? record.config.image : record.imageId, sizes }, now)
+      }),
+    )
+  }
+
+  async function inspect(call: Call): Promise<void> {
+    const record = containers.get(call.param("id"))
+    const sizes = call.query.flag("size") ? await containers.sizes(record.id) : undefined
+    call.json(containerInspect(record, engine.describe(), call.minor, sizes))
+  }
+
+  async function rename(call: Call): Promise<void> {
+    const name = call.query.text("name").replace(/^\//, "")
+    if (name === "") throw failure("invalid", "Neither old nor new names may be empty")
+    await containers.rename(call.param("id"), name)
+    call.empty()
+  }
+
+  async function update(call: Call): Promise<void> {
+    const request = await readJson(call.request, updateRequestSchema)
+    const warnings = await containers.update(call.param("id"), {
+      resources: resources(request),
+      restart: restartPolicy(request.RestartPolicy),
+    })
+    call.json({ Warnings: warnings })
+  }
+
+  async function top(call: Call): Promise<void> {
+    const table = await containers.top(call.param("id"), call.query.optional("ps_args") ?? "-ef")
+    call.json({ Processes: table.processes, Titles: table.titles })
+  }
+
+  async function changes(call: Call): Promise<void> {
+    const found = await containers.changes(call.param("id"))
+    call.json(found.length === 0 ? null : found.map(({ kind, path }) => ({ Kind: kind, Path: path })))
+  }
+
+  /** A verb that answers 204. */
+  const act =
+    (verb: (id: string, query: Query) => Promise<void>) =>
+    async (call: Call): Promise<void> => {
+      await verb(call.param("id"), call.query)
+      call.empty()
+    }
+
+  const start = act((id, query) => containers.start(id, { detachKeys: query.find("detachKeys") }))
+  const stop = act((id, query) => containers.stop(id, stopOptions(query)))
+  const restart = act((id, query) => containers.restart(id, stopOptions(query)))
+  const kill = act((id, query) => containers.kill(id, query.optional("signal")))
+  const pause = act((id) => containers.pause(id))
+  const unpause = act((id) => containers.unpause(id))
+  const resize = act((id, query) => containers.resize(id, ...windowSize(query)))
+  const remove = act((id, query) =>
+    containers.remove(id, {
+      force: query.flag("force"),
+      volumes: query.flag("v"),
+      link: query.flag("link") || undefined,
+    }),
+  )
+
+  async function prune(call: Call): Promise<void> {
+    const { removed, reclaimed } = await containers.prune(pruneCriteria(call.query))
+    call.json({ ContainersDeleted: removed.length > 0 ? removed : null, SpaceReclaimed: reclaimed })
+  }
+
+  const yes = { support: "yes" } as const
+  return [
+    { ...yes, method: "POST", path: "/containers/create", summary: "Create a container", run: create },
+    {
+      ...yes,
+      method: "GET",
+      path: "/containers/json",
+      summary: "List containers",
+      run: async (call) => call.json(await list(call)),
+    },
+    { ...yes, method: "GET", path: "/containers/:id/json", summary: "Inspect a container", run: inspect },
+    { ...yes, method: "POST", path: "/containers/:id/start", summary: "Start a container", run: start },
+    { ...yes, method: "POST", path: "/containers/:id/stop", summary: "Stop a container", run: stop },
+    { ...yes, method: "POST", path: "/containers/:id/restart", summary: "Restart a container", run: restart },
+    { ...yes, method: "POST", path: "/containers/:id/kill", summary: "Signal a container", run: kill },
+    { ...yes, method: "POST", path: "/containers/:id/pause", summary: "Freeze a container", run: pause },
+    { ...yes, method: "POST", path: "/containers/:id/unpause", summary: "Thaw a container", run: unpause },
+    { ...yes, method: "POST", path: "/containers/:id/rename", summary: "Rename a container", run: rename },
+    { ...yes, method: "POST", path: "/containers/:id/resize", summary: "Resize its terminal", run: resize },
+    {
+      ...yes,
+      method: "POST",
+      path: "/containers/:id/update",
+      summary: "Change limits and restart policy",
+      run: update,
+    },
+    { ...yes, method: "GET", path: "/containers/:id/top", summary: "List its processes", run: top },
+    { ...yes, method: "GET", path: "/containers/:id/changes", summary: "List changed paths", run: changes },
+    { ...yes, method: "DELETE", path: "/containers/:id", summary: "Remove a container", run: remove },
+    { ...yes, method: "POST", path: "/containers/prune", summary: "Remove stopped containers", run: prune },
+  ]
+}
+
+function stopOptions(query: Query): { timeout?: number; signal?: string } {
+  return { timeout: query.whole("t"), signal: query.optional("signal") }
+}
+
+/** Rows and columns of ?h and ?w. Throws invalid. */
+export function windowSize(query: Query): [rows: number, columns: number] {
+  const sizes = ["h", "w"].map((name) => {
+    const value = query.whole(name)
+    if (value === undefined || value < 0 || value > 65535) {
+      throw failure("invalid", `bad parameter: ${name} must be a number of characters from 0 to 65535`)
+    }
+    return value
+  })
+  return [sizes[0] ?? 0, sizes[1] ?? 0]
+}
+
+function requirePlatform(query: Query): void {
+  const platform = query.optional("platform")
+  if (platform === undefined) return
+  if (!/^[a-z0-9]+(\/[a-z0-9_]+(\/[a-z0-9_.]+)?)?$/i.test(platform)) {
+    throw failure(
+      "invalid",
+      `"${platform}" is an invalid platform: write it as os/architecture, such as linux/amd64`,
+    )
+  }
+}

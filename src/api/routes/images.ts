@@ -1,0 +1,233 @@
+// Images: list, inspect, tag, remove, prune, and their archives in and out.
+import { failure } from "../../base/errors.ts"
+import type { Engine } from "../../engine/engine.ts"
+import type { Image, ImageProgress } from "../../images/images.ts"
+import type { Call } from "../call.ts"
+import { globToRegExp } from "../glob.ts"
+import { type Filters, flagFilter, labelsMatch } from "../query.ts"
+import type { Route } from "../route.ts"
+import { receiveBytes, sendBytes } from "../stream/bytes.ts"
+import { progressStream } from "../stream/lines.ts"
+import { imageHistory, imageInspect, imageSummary } from "../translate/images.ts"
+import { driverName } from "../translate/inspect.ts"
+import { parseTimestamp } from "../translate/times.ts"
+import { pruneCriteria } from "./prune.ts"
+
+const LIST_FILTERS: ReadonlySet<string> = new Set([
+  "dangling",
+  "label",
+  "before",
+  "since",
+  "reference",
+  "until",
+])
+
+type Used = Pick<Engine, "images" | "containers" | "removeImage" | "pruneImages" | "describe">
+
+export function imageRoutes(engine: Used): Route[] {
+  const { images } = engine
+
+  async function list(call: Call): Promise<void> {
+    const filters = call.query.filters(LIST_FILTERS)
+    const keep = await imageFilter(engine, filters)
+    const found = (await images.list()).filter(keep).sort((a, b) => b.created - a.created)
+    call.json(found.map((image) => imageSummary(image, call.minor, -1)))
+  }
+
+  async function inspect(call: Call): Promise<void> {
+    const image = await images.get(call.param("name"))
+    call.json(imageInspect(image, driverName(engine.describe()), call.minor))
+  }
+
+  async function history(call: Call): Promise<void> {
+    call.json(imageHistory(await images.get(call.param("name"))))
+  }
+
+  async function tag(call: Call): Promise<void> {
+    const target = targetReference(call.query.text("repo"), call.query.text("tag"))
+    if (target === undefined) throw failure("invalid", "bad parameter: repo cannot be empty")
+    await images.tag(call.param("name"), target)
+    call.empty(201)
+  }
+
+  async function remove(call: Call): Promise<void> {
+    const removed = await engine.removeImage(call.param("name"), {
+      force: call.query.flag("force"),
+      prune: !call.query.flag("noprune"),
+    })
+    call.json(removed.map(deleteEntry))
+  }
+
+  async function prune(call: Call): Promise<void> {
+    const filters = call.query.filters(new Set(["until", "label", "label!", "dangling"]))
+    const { removed, reclaimed } = await engine.pruneImages({
+      ...pruneCriteria(call.query, ["dangling"]),
+      all: flagFilter(filters, "dangling") === false,
+    })
+    call.json({
+      ImagesDeleted: removed.length > 0 ? removed.map(deleteEntry) : null,
+      SpaceReclaimed: reclaimed,
+    })
+  }
+
+  async function save(call: Call, names: readonly string[]): Promise<void> {
+    if (names.length === 0) throw failure("invalid", "bad parameter: names cannot be empty")
+    await Promise.all(names.map((name) => images.get(name)))
+    await sendBytes(call, images.save(names, call.gone), { "Content-Type": "application/x-tar" })
+  }
+
+  function load(call: Call): Promise<void> {
+    const quiet = call.query.flag("quiet", true)
+    const signal = call.gone
+    return progressStream(call, async (lines) => {
+      const report = ({ id, status, current, total }: ImageProgress) => {
+        if (quiet) return
+        const counted = current !== undefined || total !== undefined
+        lines.write({ id, status, ...(counted ? { progressDetail: { current, total } } : {}) })
+      }
+      const loaded = await images.load(receiveBytes(call.request), report, signal)
+      for (const name of loaded) {
+        lines.write({ stream: `Loaded image${name.startsWith("sha256:") ? " ID" : ""}: ${name}\n` })
+      }
+    })
+  }
+
+  function createImage(call: Call): Promise<void> | void {
+    const { query } = call
+    const source = query.text("fromSrc")
+    const wanted = query.text("fromImage")
+    if (wanted !== "") throw noPull(wanted, query.text("tag"))
+    if (source !== "-") {
+      throw failure(
+        "invalid",
+        source === ""
+          ? "bad parameter: one of fromImage and fromSrc must be given"
+          : `cannot import from ${source}: fetch it and send it as the request's body (fromSrc=-)`,
+      )
+    }
+    const signal = call.gone
+    return progressStream(call, async (lines) => {
+      const id = await images.import(
+        receiveBytes(call.request),
+        {
+          reference: targetReference(query.text("repo"), query.text("tag")),
+          message: query.optional("message"),
+          changes: query
+            .all("changes")
+            .flatMap((text) => text.split("\n"))
+            .filter((line) => line.trim() !== ""),
+          platform: query.optional("platform"),
+        },
+        signal,
+      )
+      lines.write({ status: id })
+    })
+  }
+
+  const yes = { support: "yes" } as const
+  return [
+    { ...yes, method: "GET", path: "/images/json", summary: "List images", run: list },
+    { ...yes, method: "GET", path: "/images/:name+/json", summary: "Inspect an image", run: inspect },
+    { ...yes, method: "GET", path: "/images/:name+/history", summary: "Show how it was made", run: history },
+    {
+      ...yes,
+      method: "GET",
+      path: "/images/:name+/get",
+      summary: "Save an image as a tar",
+      run: (call) => save(call, [call.param("name")]),
+    },
+    {
+      ...yes,
+      method: "GET",
+      path: "/images/get",
+      summary: "Save images as one tar",
+      run: (call) =>
+        save(
+          call,
+          call.query.all("names").flatMap((names) => names.split(",")),
+        ),
+    },
+    { ...yes, method: "POST", path: "/images/load", summary: "Load images from a tar", run: load },
+    {
+      method: "POST",
+      path: "/images/create",
+      summary: "Import a root file system; pulling comes with registries",
+      support: "partly",
+      run: createImage,
+    },
+    { ...yes, method: "POST", path: "/images/:name+/tag", summary: "Name an image", run: tag },
+    { ...yes, method: "DELETE", path: "/images/:name+", summary: "Remove a name or an image", run: remove },
+    { ...yes, method: "POST", path: "/images/prune", summary: "Remove unused images", run: prune },
+    {
+      method: "POST",
+      path: "/images/:name+/push",
+      summary: "Push an image to a registry",
+      support: "refused",
+      run: (call) => {
+        throw failure(
+          "not-implemented",
+          `pushing ${call.param("name")}: this engine does not talk to registries yet; use "docker save"`,
+        )
+      },
+    },
+    {
+      method: "GET",
+      path: "/images/search",
+      summary: "Search a registry",
+      support: "refused",
+      run: () => {
+        throw failure("not-implemented", "searching: this engine does not talk to registries yet")
+      },
+    },
+  ]
+}
+
+function noPull(name: string, tag: string): Error {
+  const reference = targetReference(name, tag) ?? name
+  return failure(
+    "not-found",
+    `pulling ${reference}: this engine does not talk to registries yet; load the image with "docker load" or make it with "docker import"`,
+  )
+}
+
+/** "name:tag" or "name@digest"; undefined without a name. */
+export function targetReference(repository: string, tag: string): string | undefined {
+  if (repository === "") return undefined
+  if (tag === "") return repository
+  return tag.includes(":") ? `${repository}@${tag}` : `${repository}:${tag}`
+}
+
+const deleteEntry = ({ untagged, deleted }: { untagged?: string; deleted?: string }) =>
+  untagged === undefined ? { Deleted: deleted } : { Untagged: untagged }
+
+async function imageFilter(engine: Used, filters: Filters): Promise<(image: Image) => boolean> {
+  const dangling = flagFilter(filters, "dangling")
+  const [before] = filters.get("before") ?? []
+  const [since] = filters.get("since") ?? []
+  const [until] = filters.get("until") ?? []
+  const earlier = before === undefined ? undefined : (await engine.images.get(before)).created
+  const later = since === undefined ? undefined : (await engine.images.get(since)).created
+  const untilTime = until === undefined ? undefined : parseTimestamp(until)
+  if (until !== undefined && untilTime === undefined) {
+    throw failure("invalid", `invalid filter 'until=${until}': write a time or a duration such as 24h`)
+  }
+  const patterns = filters.get("reference")?.map(referencePattern)
+  return (image) => {
+    if (dangling !== undefined && (image.tags.length === 0) !== dangling) return false
+    if (earlier !== undefined && image.created >= earlier) return false
+    if (later !== undefined && image.created <= later) return false
+    if (untilTime !== undefined && BigInt(Math.floor(image.created)) * 1_000_000n >= untilTime) return false
+    if (!labelsMatch(image.config.labels, filters.get("label"))) return false
+    if (patterns === undefined) return true
+    return patterns.some((matches) => image.tags.some(matches))
+  }
+}
+
+/** A pattern of --filter reference: globs over "name" or "name:tag". */
+function referencePattern(pattern: string): (tag: string) => boolean {
+  const glob = globToRegExp(pattern)
+  return (tag) => {
+    const colon = tag.lastIndexOf(":")
+    return glob.test(tag) || (colon > tag.lastIndexOf("/") && glob.test(tag.slice(0, colon)))
+  }
+}

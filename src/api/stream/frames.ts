@@ -1,0 +1,18 @@
+// Docker's multiplexed stream: an 8-byte header (1 or 2, three zeros, length) before each piece of output.
+import type { LogEntry } from "../../logs/logs.ts"
+
+export const RAW_STREAM = "application/vnd.docker.raw-stream"
+export const MULTIPLEXED_STREAM = "application/vnd.docker.multiplexed-stream"
+
+/** What a stream of this kind is called; clients before 1.42 know only one name. */
+export const streamType = (tty: boolean, minor: number): string =>
+  !tty && minor >= 42 ? MULTIPLEXED_STREAM : RAW_STREAM
+
+/** One frame: header and payload in one buffer. */
+export function frame(stream: LogEntry["stream"], payload: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(8 + payload.length)
+  bytes.writeUInt32BE(stream === "stdout" ? 0x0100_0000 : 0x0200_0000, 0)
+  bytes.writeUInt32BE(payload.length, 4)
+  bytes.set(payload, 8)
+  return bytes
+}

@@ -1,0 +1,32 @@
+// Joins a client's connection and an attached process: bytes both ways with back-pressure, half-close kept as such.
+import type { Duplex } from "node:stream"
+import type { Hijacked } from "../call.ts"
+
+/**
+ * Runs until the process's stream ends or the client goes away, which detaches it. Never throws: whatever breaks on
+ * one side closes the other. `stdin` false = what the client sends is dropped.
+ */
+export function splice(client: Hijacked, attached: Duplex, options: { stdin: boolean }): void {
+  let over = false
+  const detach = () => {
+    if (over) return
+    over = true
+    attached.destroy()
+    client.destroy()
+  }
+  attached.once("end", () => {
+    over = true
+    // The client may still hold its side open; it has nothing more to say to anyone.
+    client.input.resume()
+  })
+  attached.once("error", detach)
+  attached.once("close", () => {
+    if (!over) detach()
+  })
+  client.output.once("error", detach)
+  client.output.once("close", detach)
+  client.input.once("error", detach)
+  attached.pipe(client.output)
+  if (options.stdin) client.input.pipe(attached)
+  else client.input.resume()
+}

@@ -1,0 +1,234 @@
+// A container as GET /containers/{id}/json shows it.
+import type { EngineDescription } from "../../engine/engine.ts"
+import type { ContainerRecord, EndpointRecord, HealthState, MountPoint } from "../../state/state.ts"
+import type {
+  ContainerConfigView,
+  ContainerInspect,
+  EndpointView,
+  HealthcheckView,
+  HealthView,
+  MountPointView,
+} from "../../wire/wire.ts"
+import { hostConfigView } from "./host-config.ts"
+import { publishedPorts } from "./ports.ts"
+import { present } from "./present.ts"
+import { rfc3339, ZERO_TIME } from "./times.ts"
+
+export interface InspectSizes {
+  readonly writable: number
+  readonly root: number
+}
+
+export function containerInspect(
+  record: ContainerRecord,
+  engine: EngineDescription,
+  minor: number,
+  sizes?: InspectSizes,
+): ContainerInspect {
+  const directory = `${engine.dataRoot}/containers/${record.id}`
+  const [first] = record.endpoints
+  return {
+    Id: record.id,
+    Created: rfc3339(record.createdAt),
+    Path: record.path,
+    Args: [...record.args],
+    State: {
+      Status: record.status,
+      Running: isRunning(record),
+      Paused: record.status === "paused",
+      Restarting: record.status === "restarting",
+      OOMKilled: record.oomKilled,
+      Dead: record.status === "dead",
+      Pid: record.pid,
+      ExitCode: record.exitCode,
+      Error: record.error,
+      StartedAt: rfc3339(record.startedAt),
+      FinishedAt: rfc3339(record.finishedAt),
+      ...(record.health === undefined ? {} : { Health: healthView(record.health) }),
+    },
+    Image: record.imageId,
+    ResolvConfPath: `${directory}/resolv.conf`,
+    HostnamePath: `${directory}/hostname`,
+    HostsPath: `${directory}/hosts`,
+    LogPath: record.config.logDriver === "none" ? "" : `${directory}/${record.id}-json.log`,
+    Name: `/${record.name}`,
+    RestartCount: record.restartCount,
+    Driver: driverName(engine),
+    Platform: "linux",
+    MountLabel: "",
+    ProcessLabel: "",
+    AppArmorProfile: "",
+    ExecIDs: null,
+    HostConfig: hostConfigView(record.config),
+    GraphDriver: { Data: null, Name: driverName(engine) },
+    ...(sizes === undefined ? {} : { SizeRw: sizes.writable, SizeRootFs: sizes.root }),
+    Mounts: record.mountPoints.map(mountPointView),
+    Config: configView(record.config, minor),
+    NetworkSettings: {
+      Bridge: "",
+      SandboxID: first === undefined ? "" : record.id,
+      SandboxKey: record.pid > 0 ? `/proc/${record.pid}/ns/net` : "",
+      Ports: publishedPorts(record),
+      HairpinMode: false,
+      LinkLocalIPv6Address: "",
+      LinkLocalIPv6PrefixLen: 0,
+      SecondaryIPAddresses: null,
+      SecondaryIPv6Addresses: null,
+      ...topAddresses(first?.networkName === "bridge" ? first : undefined),
+      Networks: endpointViews(record),
+    },
+  }
+}
+
+/** Docker's "Running" is true while paused and while it waits to restart. */
+export const isRunning = (record: ContainerRecord): boolean =>
+  record.status === "running" || record.status === "paused" || record.status === "restarting"
+
+/** Clients look for the name that Docker gives its overlay driver. */
+export const driverName = (engine: EngineDescription): string =>
+  engine.snapshotter === "overlay" ? "overlay2" : engine.snapshotter
+
+function topAddresses(endpoint: EndpointRecord | undefined) {
+  return {
+    EndpointID: endpoint?.endpointId ?? "",
+    Gateway: endpoint?.gateway ?? "",
+    GlobalIPv6Address: endpoint?.ipv6 ?? "",
+    GlobalIPv6PrefixLen: endpoint?.ipv6PrefixLength ?? 0,
+    IPAddress: endpoint?.ipv4 ?? "",
+    IPPrefixLen: endpoint?.ipv4PrefixLength ?? 0,
+    IPv6Gateway: endpoint?.gateway6 ?? "",
+    MacAddress: endpoint?.macAddress ?? "",
+  }
+}
+
+/** Networks by name; a container that is not up shows those it will join, without addresses. */
+export function endpointViews(record: ContainerRecord): Record<string, EndpointView> {
+  const views: Record<string, EndpointView> = {}
+  for (const endpoint of record.endpoints) views[endpoint.networkName] = endpointView(endpoint, record)
+  if (record.endpoints.length > 0) return views
+  const { networkMode } = record.config
+  if (networkMode.startsWith("container:")) return views
+  const names = new Set(record.config.networks.map(({ network }) => shownMode(network)))
+  names.add(shownMode(networkMode))
+  for (const name of names) views[name] = endpointView(undefined, record)
+  return views
+}
+
+function endpointView(endpoint: EndpointRecord | undefined, record: ContainerRecord): EndpointView {
+  const name = endpoint?.networkName ?? shownMode(record.config.networkMode)
+  const asked = record.config.networks.find(({ network }) => shownMode(network) === name)
+  const hasAddress = asked?.ipv4 !== undefined || asked?.ipv6 !== undefined
+  return {
+    IPAMConfig: hasAddress ? present({ IPv4Address: asked?.ipv4, IPv6Address: asked?.ipv6 }) : null,
+    Links: asked?.links.length ? [...asked.links] : null,
+    Aliases: asked?.aliases.length ? [...asked.aliases] : null,
+    DriverOpts: asked?.driverOptions ? { ...asked.driverOptions } : null,
+    GwPriority: 0,
+    NetworkID: endpoint?.network ?? "",
+    DNSNames: endpoint?.aliases.length ? [...endpoint.aliases] : null,
+    ...topAddresses(endpoint),
+  }
+}
+
+/** "default" is the bridge. */
+export const shownMode = (mode: string): string => (mode === "default" || mode === "" ? "bridge" : mode)
+
+function healthView(health: HealthState): HealthView {
+  return {
+    Status: health.status,
+    FailingStreak: health.failingStreak,
+    Log: health.log.map(({ start, end, exitCode, output }) => ({
+      Start: rfc3339(start),
+      End: end === 0 ? ZERO_TIME : rfc3339(end),
+      ExitCode: exitCode,
+      Output: output,
+    })),
+  }
+}
+
+export function mountPointView(mount: MountPoint): MountPointView {
+  return {
+    Type: mount.type,
+    ...(mount.name === undefined ? {} : { Name: mount.name }),
+    Source: mount.source,
+    Destination: mount.target,
+    ...(mount.driver === undefined ? {} : { Driver: mount.driver }),
+    Mode: mount.mode,
+    RW: !mount.readOnly,
+    Propagation: mount.propagation,
+  }
+}
+
+type ConfigSource = Pick<
+  ContainerRecord["config"],
+  | "user"
+  | "env"
+  | "command"
+  | "entrypoint"
+  | "workingDirectory"
+  | "labels"
+  | "exposedPorts"
+  | "volumes"
+  | "stopSignal"
+  | "healthcheck"
+  | "shell"
+  | "onBuild"
+  | "argsEscaped"
+>
+
+function configView(config: ContainerRecord["config"], minor: number): ContainerConfigView {
+  return {
+    Hostname: config.hostname,
+    Domainname: config.domainname,
+    User: config.user,
+    AttachStdin: config.attachStdin,
+    AttachStdout: config.attachStdout,
+    AttachStderr: config.attachStderr,
+    ...keySetView("ExposedPorts", config.exposedPorts),
+    Tty: config.tty,
+    OpenStdin: config.openStdin,
+    StdinOnce: config.stdinOnce,
+    Env: [...config.env],
+    Cmd: config.command.length > 0 ? [...config.command] : null,
+    Image: config.image,
+    Volumes: config.volumes.length > 0 ? setOf(config.volumes) : null,
+    WorkingDir: config.workingDirectory,
+    Entrypoint: config.entrypoint === undefined ? null : [...config.entrypoint],
+    ...(config.networkDisabled ? { NetworkDisabled: true } : {}),
+    ...(config.macAddress !== undefined && minor < 44 ? { MacAddress: config.macAddress } : {}),
+    OnBuild: config.onBuild?.length ? [...config.onBuild] : null,
+    Labels: { ...config.labels },
+    ...(config.stopSignal === undefined ? {} : { StopSignal: config.stopSignal }),
+    ...(config.stopTimeout === undefined ? {} : { StopTimeout: config.stopTimeout }),
+    ...sharedView(config),
+  }
+}
+
+/** The optional keys that container and image configs share. */
+export function sharedView(config: Partial<ConfigSource>): Partial<ContainerConfigView> {
+  return present<Partial<ContainerConfigView>>({
+    Healthcheck: config.healthcheck === undefined ? undefined : healthcheckView(config.healthcheck),
+    ArgsEscaped: config.argsEscaped || undefined,
+    Shell: config.shell?.length ? [...config.shell] : undefined,
+  } as Partial<ContainerConfigView>)
+}
+
+function healthcheckView(check: NonNullable<ConfigSource["healthcheck"]>): HealthcheckView {
+  const nanoseconds = (milliseconds: number | undefined) =>
+    milliseconds === undefined ? undefined : Math.round(milliseconds * 1_000_000)
+  return present<HealthcheckView>({
+    Test: check.test === undefined ? undefined : [...check.test],
+    Interval: nanoseconds(check.interval),
+    Timeout: nanoseconds(check.timeout),
+    StartPeriod: nanoseconds(check.startPeriod),
+    StartInterval: nanoseconds(check.startInterval),
+    Retries: check.retries,
+  } as HealthcheckView)
+}
+
+const keySetView = <K extends string>(key: K, values: readonly string[]) =>
+  values.length > 0 ? ({ [key]: setOf(values) } as Record<K, Record<string, Record<string, never>>>) : {}
+
+/** A Go set: keys with empty objects. */
+export const setOf = (keys: readonly string[]): Record<string, Record<string, never>> =>
+  Object.fromEntries(keys.map((key) => [key, {}]))

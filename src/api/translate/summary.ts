@@ -1,0 +1,71 @@
+// A container as GET /containers/json lists it.
+import { humanDuration } from "../../base/duration.ts"
+import type { ContainerRecord } from "../../state/state.ts"
+import type { ContainerSummary } from "../../wire/wire.ts"
+import { endpointViews, mountPointView, shownMode } from "./inspect.ts"
+import { portSummaries } from "./ports.ts"
+
+export interface SummaryExtras {
+  /** What to show as image: the name that was asked for while it still means this image, else the id. */
+  readonly image: string
+  readonly sizes?: { readonly writable: number; readonly root: number }
+}
+
+export function containerSummary(
+  record: ContainerRecord,
+  extras: SummaryExtras,
+  now: number,
+): ContainerSummary {
+  const { annotations, networkMode } = record.config
+  return {
+    Id: record.id,
+    Names: [`/${record.name}`],
+    Image: extras.image,
+    ImageID: record.imageId,
+    Command: commandText(record),
+    Created: Math.floor(record.createdAt / 1000),
+    Ports: portSummaries(record),
+    ...(extras.sizes === undefined ? {} : { SizeRw: extras.sizes.writable, SizeRootFs: extras.sizes.root }),
+    Labels: { ...record.config.labels },
+    State: record.status,
+    Status: statusText(record, now),
+    HostConfig: {
+      NetworkMode: shownMode(networkMode),
+      ...(Object.keys(annotations).length > 0 ? { Annotations: { ...annotations } } : {}),
+    },
+    NetworkSettings: { Networks: endpointViews(record) },
+    Mounts: record.mountPoints.map(mountPointView),
+  }
+}
+
+function commandText({ path, args }: ContainerRecord): string {
+  const shown = args.map((argument) => (argument.includes(" ") ? `'${argument}'` : argument))
+  return [path, ...shown].join(" ")
+}
+
+/** "Up 5 minutes (healthy)", "Exited (0) 2 hours ago", as `docker ps` prints it. */
+export function statusText(record: ContainerRecord, now: number): string {
+  const up = humanDuration(now - record.startedAt)
+  const since = humanDuration(now - record.finishedAt)
+  switch (record.status) {
+    case "running":
+      return `Up ${up}${healthText(record)}`
+    case "paused":
+      return `Up ${up} (Paused)`
+    case "restarting":
+      return `Restarting (${record.exitCode}) ${since} ago`
+    case "removing":
+      return "Removal In Progress"
+    case "dead":
+      return "Dead"
+    case "created":
+      return "Created"
+    case "exited":
+      return record.finishedAt === 0 ? "" : `Exited (${record.exitCode}) ${since} ago`
+  }
+}
+
+function healthText({ health }: ContainerRecord): string {
+  if (health === undefined) return ""
+  return health.status === "starting" ? " (health: starting)" : ` (${health.status})`
+}

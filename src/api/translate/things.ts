@@ -1,0 +1,107 @@
+// Volumes, networks, events and path stats as the API shows them.
+import type { PathStat } from "../../engine/engine.ts"
+import type { EngineEvent } from "../../events/events.ts"
+import type { ContainerRecord, NetworkRecord, VolumeRecord } from "../../state/state.ts"
+import type { EventView, NetworkView, PathStatView, VolumeView } from "../../wire/wire.ts"
+import { rfc3339, rfc3339Nano, rfc3339Seconds } from "./times.ts"
+
+export function volumeView(volume: VolumeRecord, mountpoint: string): VolumeView {
+  return {
+    CreatedAt: rfc3339Seconds(volume.createdAt),
+    Driver: volume.driver,
+    Labels: Object.keys(volume.labels).length > 0 ? { ...volume.labels } : null,
+    Mountpoint: mountpoint,
+    Name: volume.name,
+    Options: Object.keys(volume.options).length > 0 ? { ...volume.options } : null,
+    Scope: "local",
+  }
+}
+
+/** `members`: containers that may be on it; lists show none, as Docker's do. */
+export function networkView(network: NetworkRecord, members: readonly ContainerRecord[]): NetworkView {
+  const containers: NetworkView["Containers"] = {}
+  for (const member of members) {
+    const endpoint = member.endpoints.find((candidate) => candidate.network === network.id)
+    if (endpoint === undefined) continue
+    containers[member.id] = {
+      Name: member.name,
+      EndpointID: endpoint.endpointId,
+      MacAddress: endpoint.macAddress,
+      IPv4Address: endpoint.ipv4 === undefined ? "" : `${endpoint.ipv4}/${endpoint.ipv4PrefixLength ?? 32}`,
+      IPv6Address: endpoint.ipv6 === undefined ? "" : `${endpoint.ipv6}/${endpoint.ipv6PrefixLength ?? 128}`,
+    }
+  }
+  return {
+    Name: network.name,
+    Id: network.id,
+    Created: rfc3339(network.createdAt),
+    Scope: "local",
+    Driver: network.driver,
+    EnableIPv4: true,
+    EnableIPv6: network.ipv6,
+    IPAM: {
+      Driver: "default",
+      Options: null,
+      Config: network.subnets.map(({ subnet, gateway, range, auxiliary }) => ({
+        Subnet: subnet,
+        ...(range === undefined ? {} : { IPRange: range }),
+        ...(gateway === "" ? {} : { Gateway: gateway }),
+        ...(auxiliary === undefined ? {} : { AuxiliaryAddresses: { ...auxiliary } }),
+      })),
+    },
+    Internal: network.internal,
+    Attachable: network.attachable,
+    Ingress: false,
+    ConfigFrom: { Network: "" },
+    ConfigOnly: false,
+    Containers: containers,
+    Options: { ...network.options },
+    Labels: { ...network.labels },
+  }
+}
+
+/** One line of the event stream. Container and image events repeat their fields as clients before 1.22 knew them. */
+export function eventLine(event: EngineEvent): string {
+  const old = event.type === "container" || event.type === "image"
+  const from = event.attributes.image
+  const view: EventView = {
+    ...(old ? { status: event.action, id: event.id } : {}),
+    ...(event.type === "container" && from !== undefined ? { from } : {}),
+    Type: event.type,
+    Action: event.action,
+    Actor: { ID: event.id, Attributes: { ...event.attributes } },
+    scope: "local",
+    time: Number(event.timeNano / 1_000_000_000n),
+  }
+  return `${JSON.stringify(view).slice(0, -1)},"timeNano":${event.timeNano}}\n`
+}
+
+const TYPE_BITS: Readonly<Record<number, number>> = {
+  9604: 2 ** 31, // directory
+  21609: 2 ** 27, // symbolic link
+  14406: 2 ** 26, // block device
+  4802: 2 ** 26 + 2 ** 21, // character device
+  2401: 2 ** 25, // named pipe
+  26411: 2 ** 24, // socket
+}
+
+/** st_mode as Go's os.FileMode. */
+export function goFileMode(mode: number): number {
+  let bits = (mode & 0o777) + (TYPE_BITS[mode & 0o170000] ?? 0)
+  if (mode & 0o4000) bits += 2 ** 23
+  if (mode & 0o2000) bits += 2 ** 22
+  if (mode & 0o1000) bits += 2 ** 20
+  return bits
+}
+
+/** The value of X-Docker-Container-Path-Stat. */
+export function pathStatHeader(stat: PathStat): string {
+  const view: PathStatView = {
+    name: stat.name,
+    size: stat.size,
+    mode: goFileMode(stat.mode),
+    mtime: rfc3339Nano(stat.mtime),
+    linkTarget: stat.linkTarget,
+  }
+  return Buffer.from(JSON.stringify(view)).toString("base64")
+}

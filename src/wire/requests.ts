@@ -1,0 +1,45 @@
+// The smaller request bodies: exec, volumes, networks, and what the other verbs send.
+import * as v from "valibot"
+import { containerConfigEntries } from "./create.ts"
+import { flag, listOf, maybe, maybeFlag, maybeText, text, textMap, texts, whole, words } from "./lenient.ts"
+
+export const execCreateSchema = v.object({
+  User: text,
+  Privileged: flag,
+  Tty: flag,
+  AttachStdin: flag,
+  AttachStdout: flag,
+  AttachStderr: flag,
+  DetachKeys: maybeText,
+  Env: texts,
+  WorkingDir: text,
+  Cmd: words,
+  ConsoleSize: maybe(v.tuple([whole, whole])),
+})
+export type ExecCreateRequest = v.InferOutput<typeof execCreateSchema>
+
+export const execStartSchema = v.object({
+  Detach: flag,
+  Tty: flag,
+  ConsoleSize: maybe(v.tuple([whole, whole])),
+})
+
+export const volumeCreateSchema = v.object({ Name: text, Driver: text, DriverOpts: textMap, Labels: textMap })
+
+export const commitSchema = v.object({ ...containerConfigEntries })
+
+export const networkCreateSchema = v.object({
+  Name: text,
+  Driver: text,
+  Internal: flag,
+  Attachable: flag,
+  EnableIPv6: maybeFlag,
+  Options: textMap,
+  Labels: textMap,
+  IPAM: maybe(
+    v.object({
+      Driver: text,
+      Config: listOf(v.object({ Subnet: text, IPRange: text, Gateway: text, AuxiliaryAddresses: textMap })),
+    }),
+  ),
+})
