@@ -37,44 +37,56 @@ static bool write_file(const char *directory, const char *name, const char *text
   return fd >= 0 && write(fd, text, strlen(text)) >= 0;
 }
 
-// Without cgroup.kill: a frozen process would not die, and new ones may be born while the list is read.
-static void kill_listed(const char *directory) {
-  char path[CGROUP_PATH_MAX], line[32];
-  if (snprintf(path, sizeof path, "%s/cgroup.procs", directory) >= (int)sizeof path) return;
-  for (int pass = 0, found = 1; pass < 8 && found; pass++) {
-    FILE *list = fopen(path, "re");
-    if (!list) return;
-    found = 0;
-    while (fgets(line, sizeof line, list)) {
-      uint64_t pid;
-      line[strcspn(line, "\n")] = 0;
-      if (parse_u64(line, 10, INT32_MAX, &pid) && pid > 1 && !kill((pid_t)pid, SIGKILL)) found = 1;
-    }
-    fclose(list);
-  }
-}
+typedef bool cgroup_function(const char *directory, int depth);
 
-void cgroup_kill_rest(const char *directory) {
-  if (write_file(directory, "cgroup.kill", "1")) return;
-  kill_listed(directory);
-  if (write_file(directory, "freezer.state", "THAWED")) kill_listed(directory);
-}
-
-// A container with its own cgroup rights may have made directories beneath.
-static bool remove_cgroup(const char *directory, int depth) {
-  if (!rmdir(directory) || errno == ENOENT) return true;
-  if ((errno != EBUSY && errno != ENOTEMPTY) || depth > CGROUP_DEPTH_MAX) return false;
-  DIR *list = opendir(directory);
-  if (!list) return false;
+// Calls visit for each directory right beneath.
+static void each_below(const char *directory, int depth, cgroup_function *visit) {
+  DIR *list = depth > CGROUP_DEPTH_MAX ? NULL : opendir(directory);
+  if (!list) return;
   for (struct dirent *entry; (entry = readdir(list));) {
     size_t room = strlen(directory) + strlen(entry->d_name) + 2;
     if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
     OWN_MEMORY char *path = malloc(room);
     if (!path) break;
     snprintf(path, room, "%s/%s", directory, entry->d_name);
-    remove_cgroup(path, depth + 1);
+    visit(path, depth + 1);
   }
   closedir(list);
+}
+
+static bool kill_listed(const char *directory) {
+  char path[CGROUP_PATH_MAX], line[32];
+  bool found = false;
+  if (snprintf(path, sizeof path, "%s/cgroup.procs", directory) >= (int)sizeof path) return false;
+  FILE *list = fopen(path, "re");
+  if (!list) return false;
+  while (fgets(line, sizeof line, list)) {
+    uint64_t pid;
+    line[strcspn(line, "\n")] = 0;
+    if (parse_u64(line, 10, INT32_MAX, &pid) && pid > 1 && !kill((pid_t)pid, SIGKILL)) found = true;
+  }
+  fclose(list);
+  return found;
+}
+
+// Without cgroup.kill: new processes may be born while the list is read, and a frozen one does not die.
+static bool kill_tree(const char *directory, int depth) {
+  for (int pass = 0; pass < 8 && kill_listed(directory); pass++) {
+  }
+  write_file(directory, "freezer.state", "THAWED");
+  each_below(directory, depth, kill_tree);
+  return true;
+}
+
+void cgroup_kill_rest(const char *directory) {
+  if (!write_file(directory, "cgroup.kill", "1")) kill_tree(directory, 0);
+}
+
+// A container with its own cgroup rights may have made directories beneath.
+static bool remove_cgroup(const char *directory, int depth) {
+  if (!rmdir(directory) || errno == ENOENT) return true;
+  if (errno != EBUSY && errno != ENOTEMPTY) return false;
+  each_below(directory, depth, remove_cgroup);
   return !rmdir(directory) || errno == ENOENT;
 }
 

@@ -130,9 +130,10 @@ enum read_result source_read(struct monitor *monitor, struct task *task, struct 
   if (got <= 0) return READ_END;
   if (!source->wide && !task->tty && got >= 64 << 10) widen(source);
   mark_read(monitor, got);
+  // Clients first: they work on it while the log is written.
+  attach_deliver(monitor, task, source->kind, monitor->buffer, (size_t)got);
   if (task == monitor->tasks)
     log_write(&monitor->log, &source->stash, stream_name(source), monitor->buffer, (size_t)got);
-  attach_deliver(monitor, task, source->kind, monitor->buffer, (size_t)got);
   return READ_SOME;
 }
 

@@ -27,6 +27,8 @@ export interface LaunchOptions {
   readonly rows?: number
   readonly cols?: number
   readonly extra?: readonly Operation[]
+  /** `host` shares the pid namespace. */
+  readonly pid?: "host"
 }
 
 export interface Line {
@@ -125,7 +127,7 @@ export async function launch(launcher: TestLauncher, argv: readonly string[], op
     ...expected(options),
     ...(options.extra ?? []),
     ["namespace", "mount", "new"],
-    ["namespace", "pid", "new"],
+    ...(options.pid === "host" ? [] : [["namespace", "pid", "new"] as const]),
     ["root-path", makeRoot(launcher)],
     ["mount", "proc", "proc", "/proc", "nosuid,nodev,noexec", ""],
     ["mount", "tmpfs", "tmpfs", "/dev", "nosuid", "mode=755"],
@@ -148,6 +150,7 @@ export async function exec(container: Monitored, id: string, script: string, opt
     ["exec", id],
     stdio(options),
     ...expected(options),
+    ...(options.extra ?? []),
     ["env", "PATH=/bin:/usr/bin"],
     ["cwd", "/", "exist"],
     ["argv", "/bin/sh", "-c", script],
