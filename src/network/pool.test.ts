@@ -1,0 +1,118 @@
+// The pool's size follows demand, and it never works while something is being launched.
+import { expect, test } from "bun:test"
+import type { PoolOptions, Prepared } from "./pool.ts"
+import { Pool } from "./pool.ts"
+
+const made = (options: Partial<PoolOptions> = {}) => {
+  let serial = 0
+  const dropped: string[] = []
+  const failures: unknown[] = []
+  const pool = new Pool({
+    create: async () => {
+      serial++
+      return { held: `n${serial}`, link: `v${serial}`, address: `10.0.0.${serial}`, macAddress: "" }
+    },
+    drop: async (entries: readonly Prepared[]) => {
+      dropped.push(...entries.map((entry) => entry.held))
+    },
+    failed: (error) => failures.push(error),
+    quiet: 1,
+    ...options,
+  })
+  return { pool, dropped, failures, count: () => serial }
+}
+const settle = async (pool: Pool): Promise<void> => {
+  await Bun.sleep(15)
+  await pool.settled()
+}
+
+test("it starts small, doubles when it runs empty, and stops at its largest", async () => {
+  const { pool } = made({ largest: 6 })
+  pool.schedule()
+  await settle(pool)
+  expect(pool.size).toBe(2)
+  for (const size of [4, 6, 6]) {
+    for (let left = pool.size; left > 0; left--) pool.take()
+    pool.schedule()
+    await settle(pool)
+    expect(pool.size).toBe(size)
+  }
+  await pool.close()
+})
+
+test("it is not refilled while a launch is under way", async () => {
+  const { pool } = made()
+  pool.begin("launch")
+  pool.schedule()
+  await settle(pool)
+  expect(pool.size).toBe(0)
+  pool.end("launch")
+  await settle(pool)
+  expect(pool.size).toBe(2)
+  await pool.close()
+})
+
+test("without demand it shrinks, then lets go of everything; the next launch starts it again", async () => {
+  const { pool, dropped } = made({ shrinkAfter: 40, emptyAfter: 60 })
+  pool.schedule()
+  await settle(pool)
+  pool.take()
+  pool.take()
+  pool.schedule()
+  await settle(pool)
+  expect(pool.size).toBe(4)
+  await Bun.sleep(40)
+  expect(pool.size).toBe(2)
+  await Bun.sleep(80)
+  expect(pool.size).toBe(0)
+  expect(dropped).toHaveLength(4)
+  pool.begin("a")
+  expect(pool.take()).toBeUndefined()
+  pool.end("a")
+  await settle(pool)
+  expect(pool.size).toBe(2)
+  await pool.close()
+  expect(dropped).toHaveLength(6)
+})
+
+test("a failure is told once, and the pool tries again after the next launch", async () => {
+  let broken = true
+  const { pool, failures } = made({
+    create: async () => {
+      if (broken) throw new Error("no more links")
+      return { held: "n", link: "v", address: "10.0.0.1", macAddress: "" }
+    },
+  })
+  pool.schedule()
+  await settle(pool)
+  expect(failures.map(String)).toEqual(["Error: no more links"])
+  broken = false
+  pool.begin("a")
+  pool.end("a")
+  await settle(pool)
+  expect(pool.size).toBe(2)
+  await pool.close()
+})
+
+test("what is made while it closes is dropped", async () => {
+  const { pool, dropped } = made({
+    create: async () => {
+      await Bun.sleep(20)
+      return { held: "late", link: "v", address: "10.0.0.1", macAddress: "" }
+    },
+  })
+  pool.schedule()
+  await Bun.sleep(8)
+  await pool.close()
+  expect(dropped).toEqual(["late"])
+  expect(pool.size).toBe(0)
+})
+
+test("namespaces that the launcher lost are forgotten", async () => {
+  const { pool } = made()
+  pool.schedule()
+  await settle(pool)
+  expect(pool.keepOnly(new Set(["n2"])).map((entry) => entry.held)).toEqual(["n1"])
+  expect(pool.size).toBe(1)
+  await pool.close()
+})
