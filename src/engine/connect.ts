@@ -9,6 +9,7 @@ import type { Context } from "./context.ts"
 import { resolveLinks } from "./links.ts"
 import { sharedManagedFiles, writeManagedFiles } from "./managed-files.ts"
 import { containerDirectory } from "./places.ts"
+import { plainTexts } from "./plain-network.ts"
 
 export interface Connection {
   readonly namespace: string
@@ -51,6 +52,10 @@ export const connectContainer = async (context: Context, record: ContainerRecord
     const owner = containerDirectory(context, mode.slice("container:".length))
     const files = ["hostname", "hosts", "resolv.conf"].filter((file) => existsSync(join(owner, file)))
     return { namespace: `/proc/${pid}/ns/net`, managed: sharedManagedFiles(owner, files), linkedEnv: [] }
+  }
+  if (mode === "none" || mode === "host") {
+    const managed = writeManagedFiles(directory, { hostname: config.hostname, ...plainTexts(mode, config) })
+    return { namespace: mode === "host" ? "host" : "new", managed, linkedEnv: [] }
   }
   const links = resolveLinks(context, record)
   const attachment = await context.networks.join({

@@ -1,5 +1,4 @@
 // Starts a container: namespaces and network, files, mounts, launch, record. A failure unwinds everything.
-import { mkdirSync } from "node:fs"
 import { unixMilliseconds } from "../base/clock.ts"
 import { crashPoint } from "../base/crash-point.ts"
 import { errorMessage } from "../base/errors.ts"
@@ -61,7 +60,6 @@ const launch = async (
   const mounts = await mountsOf(context, record, connection.managed)
   const directory = containerDirectory(context, id)
   const run = runDirectory(context, id)
-  mkdirSync(run, { recursive: true, mode: 0o700 })
   // The intent: a restarted engine finds the lease, and by it everything of this start.
   context.catalogue.change(
     id,
