@@ -80,4 +80,8 @@ test("resolv.conf: what was asked for replaces the host's, list by list", () => 
   expect(() => resolvConfText(host, { ...none, servers: ["dns.example"] })).toThrow(
     "dns.example is not an IP address",
   )
+  for (const word of ["a\nnameserver 6.6.6.6", "", "a b"])
+    expect(() => resolvConfText(host, { ...none, search: [word] })).toThrow(
+      "is not a DNS search domain or option",
+    )
 })

@@ -24,7 +24,7 @@ export interface HostsRequest {
 }
 
 const extraLine = (text: string, hostGateway: string): string => {
-  const match = /^([^:=]+)[:=](.+)$/.exec(text)
+  const match = /^([^:=\s]+)[:=](\S+)$/.exec(text)
   const name = match?.[1]
   const given = match?.[2]?.replace(/^\[(.*)\]$/, "$1")
   const address = given === "host-gateway" ? hostGateway : given

@@ -40,6 +40,9 @@ const isReachable = (server: string): boolean => !isLoopback(server) && isIP(ser
 export const resolvConfText = (host: ResolverSettings, asked: ResolverSettings): string => {
   for (const server of asked.servers)
     if (isIP(server) === 0) throw failure("invalid", `${server} is not an IP address`)
+  for (const word of [...asked.search, ...asked.options])
+    if (!/^[\x21-\x7e]+$/.test(word))
+      throw failure("invalid", `${JSON.stringify(word)} is not a DNS search domain or option`)
   const reachable = host.servers.filter(isReachable)
   const servers = asked.servers.length > 0 ? asked.servers : reachable.length > 0 ? reachable : PUBLIC_SERVERS
   const search = (asked.search.length > 0 ? asked.search : host.search).filter((domain) => domain !== ".")
