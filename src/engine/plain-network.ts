@@ -40,7 +40,10 @@ const resolvConf = (config: ContainerConfig): string => {
 }
 
 /** Texts of /etc/hosts and /etc/resolv.conf. */
-export const plainTexts = (mode: "none" | "host", config: ContainerConfig): { hosts: string; resolvConf: string } => {
+export const plainTexts = (
+  mode: "none" | "host",
+  config: ContainerConfig,
+): { hosts: string; resolvConf: string } => {
   const extra = config.extraHosts.map(extraLine)
   const base = mode === "host" ? hostText("/etc/hosts").replace(/\n*$/, "") : localLines.join("\n")
   return { hosts: `${[base, ...extra].join("\n")}\n`, resolvConf: resolvConf(config) }

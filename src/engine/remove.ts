@@ -26,13 +26,14 @@ const ownVolumes = (context: Context, record: ContainerRecord): string[] => {
 /** Clears what is left of a removed container. Every step may be repeated. */
 export const finishRemoval = async (context: Context, removal: RemovalRecord): Promise<void> => {
   const { container } = removal
+  for (const name of removal.volumes) await context.volumes.remove(name, { force: true }, [])
+  crashPoint("remove:volumes")
   await takeDown(context, container)
   crashPoint("remove:down")
   await context.snapshots.remove(container.snapshot)
   crashPoint("remove:snapshot")
   await removeTree(context, containerDirectory(context, container.id))
   crashPoint("remove:directory")
-  for (const name of removal.volumes) await context.volumes.remove(name, { force: true }, [])
   context.state.removals.remove(container.id, { durable: false })
   crashPoint("remove:done")
 }
@@ -77,7 +78,7 @@ export const removeRecord = (
     attributes: eventAttributes(record),
   })
   context.background.run(`removing ${describeContainer(record)}`, async () => {
-    await teardown
+    if (teardown !== undefined) await teardown
     await finishRemoval(context, removal)
   })
 }
