@@ -6,6 +6,7 @@ import { KeyedMutex } from "../base/keyed-mutex.ts"
 import { createLog } from "../base/log.ts"
 import type { ContentStore } from "../content/content.ts"
 import type { Events } from "../events/events.ts"
+import { chainIds } from "../oci/chain-id.ts"
 import { familiarReference } from "../oci/reference.ts"
 import type { Snapshotter } from "../snapshots/snapshotter.ts"
 import type { State } from "../state/state.ts"
@@ -56,7 +57,8 @@ export const openImages = (parts: {
   /** Layers whose directories have gone are unpacked again from their blobs. */
   const restoreSnapshots = async (): Promise<void> => {
     for (const record of state.images.list()) {
-      if (record.chainId === "" || snapshots.has(record.chainId)) continue
+      const chain = chainIds(record.layers.map(({ diffId }) => diffId))
+      if (chain.every((chainId) => snapshots.has(chainId))) continue
       const source = {
         config: record.id,
         manifestDigest: record.manifestDigest,
