@@ -76,9 +76,8 @@ void task_reap(struct monitor *monitor, struct task *task) {
   task_drain(monitor, task);
 }
 
-// The socket goes first: a successor may make its own at the same path as soon as the end is known.
+// Who connected before still gets an answer.
 static void stop_listening(struct monitor *monitor) {
-  unlink(monitor->socket_path);
   connection_accept(monitor);
   close(monitor->listening);
   monitor->listening = -1;
@@ -88,7 +87,8 @@ static void tell(struct monitor *monitor, struct task *task) {
   char payload[256];
   bool is_init = task == monitor->tasks;
   size_t length = exited_encode(payload, sizeof payload, &task->ending);
-  if (is_init) stop_listening(monitor);
+  // A successor may make its own socket at the same path as soon as the end is known.
+  if (is_init) unlink(monitor->socket_path);
   task->phase = PHASE_TOLD;
   for (struct connection *watcher = monitor->connections; watcher; watcher = watcher->next) {
     if (watcher->fd < 0 || watcher->role != ROLE_WATCH || watcher->task != task) continue;
@@ -98,7 +98,9 @@ static void tell(struct monitor *monitor, struct task *task) {
   }
   streams_close(task);
   attach_close_done(monitor, task);
-  if (is_init) clean_begin(monitor);
+  if (!is_init) return;
+  stop_listening(monitor);
+  clean_begin(monitor);
 }
 
 // True once nothing more will come from the source.

@@ -118,11 +118,10 @@ static void close_others(struct monitor *monitor) {
   monitor->request->mailbox = monitor->request->host_mounts = monitor->request->host_network = -1;
 }
 
-// Becomes a process of its own: a new session, deaf to the terminal's signals, nothing of the launcher's kept open.
+// Becomes a process of its own (the session it has already): deaf to the terminal's signals, nothing of the launcher's kept open.
 static void leave_launcher(struct monitor *monitor) {
   const int ignored[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
   for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
-  setsid();
   prctl(PR_SET_NAME, "sloop-monitor");
   if (chdir("/")) return;
   int null = open("/dev/null", O_RDWR);

@@ -95,7 +95,7 @@ test.skipIf(!hybrid)("an exec that outlives the init in a shared pid namespace d
 })
 
 test("a monitor ends with its container, even with a client that never reads", async () => {
-  const container = await shell(launcher, "echo short", { expect: 1 })
+  const container = await shell(launcher, "sleep 0.1; echo short", { expect: 1 })
   const monitor = monitorOf(await container.started())
   const client = await container.attach("stdin,stdout")
   client.socket.pause()

@@ -10,7 +10,7 @@ const flood = (bytes: number) => `yes ${line.trim()} | head -c ${bytes}`
 
 // AddressSanitizer keeps freed memory for a while.
 const sanitized = launcherBinary.includes("sanitized")
-const flat = sanitized ? 100 * 1024 : 6 * 1024
+const flat = sanitized ? 400 * 1024 : 6 * 1024
 
 let launcher: TestLauncher
 beforeAll(async () => {

@@ -182,6 +182,55 @@ test("exec: stdin, signal, and an end that is watched after the fact", async () 
   await container.ended()
 })
 
+test("exec with a tty of its own, resized by its ID", async () => {
+  const container = await shell(launcher, "sleep 100")
+  await container.started()
+  const script = "stty size; trap 'stty size; exit 3' WINCH; while :; do sleep 0.05; done"
+  const running = await exec(container, "t", script, { tty: true, stdin: "open", expect: 1, rows: 10, cols: 20 })
+  await running.report()
+  const client = await container.attach("stdin,stdout", "t")
+  await Bun.sleep(150)
+  expect((await container.ask([["resize"], ["size", 11, 21], ["exec", "t"]])).kind).toBe("ok")
+  expect((await client.rest()).toString()).toBe("10 20\r\n11 21\r\n")
+  expect((await running.report()).fields[0]).toBe("3")
+  await container.ask([["signal"], ["number", 9]])
+  await container.ended()
+})
+
+test("an exec that cannot start is told as failed, and the container lives on", async () => {
+  const container = await shell(launcher, "sleep 100")
+  await container.started()
+  const connection = await connect(container.socket)
+  connection.send([["exec", "x"], ["stdio", "pipe", "closed", "once", 0, 0], ["cwd", "/", "exist"], ["argv", "/no/such"]])
+  const failed = await connection.report()
+  expect([failed.kind, failed.fields[0], failed.fields[2]]).toEqual(["failed", "exec", "2"])
+  connection.send([["state"]])
+  expect((await connection.report()).values.execs).toBe("0")
+  connection.close()
+  await container.ask([["signal"], ["number", 9]])
+  await container.ended()
+})
+
+test("the last 64 ends of execs are known", async () => {
+  const container = await shell(launcher, "sleep 100")
+  await container.started()
+  for (let n = 0; n < 70; n++) {
+    const running = await exec(container, `n${n}`, `exit ${n}`)
+    await running.report()
+    expect((await running.report()).fields[0]).toBe(String(n))
+  }
+  const late = async (id: string) => {
+    const connection = await connect(container.socket)
+    connection.send([["watch"], ["exec", id]])
+    const report = await connection.report()
+    connection.close()
+    return report.kind
+  }
+  expect([await late("n0"), await late("n5"), await late("n6"), await late("n69")]).toEqual(["failed", "failed", "started", "started"])
+  await container.ask([["signal"], ["number", 9]])
+  await container.ended()
+})
+
 test("a background process that keeps the pipe does not delay the end", async () => {
   const container = await shell(launcher, "sleep 100")
   await container.started()
