@@ -1,6 +1,6 @@
 // A whole private engine on the real kernel for tests: own directories, launcher, bridge, tables and cgroups.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
-import { join } from "node:path"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs"
+import { basename, join } from "node:path"
 import type { Duplex } from "node:stream"
 import { openContent } from "../../src/content/content.ts"
 import { type CreateConfig, createEngine, type Engine } from "../../src/engine/engine.ts"
@@ -21,6 +21,10 @@ export interface Ground {
   readonly root: string
   /** What is left on the machine of this ground's containers: cgroups, mounts, monitors. */
   leftovers(): string[]
+  /** Ids of containers that have cgroups. */
+  cgroups(): string[]
+  /** Resolves when removals and teardowns under way are done. */
+  settle(): Promise<void>
   /** Ends this engine and opens another over the same directories, as after a restart of the daemon. */
   reopen(): Promise<Ground>
   close(): Promise<void>
@@ -71,21 +75,26 @@ export const openGround = async (root = mkdtempSync("/tmp/sle-")): Promise<Groun
     state,
     root,
     leftovers: () => leftovers(root, cgroupParent),
+    cgroups: () => [...new Set(cgroupsBelow(cgroupParent).map((path) => basename(path)))],
+    async settle() {
+      const end = Date.now() + 5000
+      const busy = () =>
+        state.removals.list().length > 0 ||
+        state.containers.list().some((record) => record.pid === 0 && record.networkLease !== undefined)
+      while (busy() && Date.now() < end) await Bun.sleep(5)
+      await snapshots.settle()
+    },
     async reopen() {
       await shut(false)
       return openGround(root)
     },
     async close() {
-      for (const record of engine.containers.find("") ? [] : state.containers.list()) {
+      for (const record of state.containers.list()) {
         await engine.containers.remove(record.id, { force: true, volumes: true })
       }
       await shut(true)
       for (const directory of cgroupDirectories(cgroupParent)) {
-        try {
-          rmSync(directory, { recursive: false, force: true })
-        } catch {
-          // A directory of the cgroup file system goes by rmdir only, below.
-        }
+        rmdirSync(directory)
       }
       rmSync(root, { recursive: true, force: true })
     },
@@ -97,12 +106,15 @@ const cgroupDirectories = (parent: string): string[] =>
     .map((hierarchy) => join("/sys/fs/cgroup", hierarchy, parent))
     .filter((path) => existsSync(path))
 
-const leftovers = (root: string, parent: string): string[] => [
-  ...cgroupDirectories(parent).flatMap((path) =>
+const cgroupsBelow = (parent: string): string[] =>
+  cgroupDirectories(parent).flatMap((path) =>
     readdirSync(path, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map((entry) => join(path, entry.name)),
-  ),
+  )
+
+const leftovers = (root: string, parent: string): string[] => [
+  ...cgroupsBelow(parent),
   ...readFileSync("/proc/self/mountinfo", "utf8")
     .split("\n")
     .filter((line) => line.includes(root)),
