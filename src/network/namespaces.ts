@@ -10,6 +10,8 @@ import { routeRequest } from "./request.ts"
 import type { VethPlan } from "./veth.ts"
 import { learnInsideIndex, macAddressOf, namespacePlan, USUAL_INDEX } from "./veth.ts"
 
+/** Namespaces that containers have taken over are let go together, this many milliseconds later. */
+const DROP_AFTER = 20
 /** After this many milliseconds a container's veth has died with its namespace; if it has not, it is removed. */
 const SWEEP_AFTER = 1500
 
@@ -29,6 +31,8 @@ export class Namespaces {
   #insideIndex: number
   #learnt = false
   #sweep: NodeJS.Timeout | undefined
+  readonly #leaving: string[] = []
+  #dropping: NodeJS.Timeout | undefined
 
   constructor(options: NamespacesOptions) {
     this.#options = options
@@ -91,6 +95,23 @@ export class Namespaces {
     await this.#options.kernel.perform([["netns-drop"], ...names.map((name) => ["name", name] as const)])
   }
 
+  /** Lets a namespace go soon, in one request with others: a launch never waits for it. */
+  dropSoon(name: string): void {
+    this.#leaving.push(name)
+    this.#dropping ??= setTimeout(() => {
+      void this.#dropLeaving().catch((error: unknown) =>
+        this.#options.warn(
+          `could not let go of namespaces that containers took over: ${errorMessage(error)}`,
+        ),
+      )
+    }, DROP_AFTER)
+  }
+  async #dropLeaving(): Promise<void> {
+    clearTimeout(this.#dropping)
+    this.#dropping = undefined
+    await this.drop(this.#leaving.splice(0))
+  }
+
   /**
    * Lets go of what an earlier daemon had prepared. It may have been given away, so that none is adopted; and as
    * dying namespaces still answer ARP for their addresses, new ones start beyond those.
@@ -135,8 +156,9 @@ export class Namespaces {
     }
   }
 
-  /** Stops looking after departed links: the kernel removes them by itself. */
-  close(): void {
+  /** Lets go of what is to go, and stops looking after departed links: the kernel removes them by itself. */
+  async close(): Promise<void> {
     clearTimeout(this.#sweep)
+    await this.#dropLeaving()
   }
 }

@@ -208,7 +208,7 @@ test("the index of eth0 is learnt where it is not the usual one", async () => {
   const made = await namespaces.make()
   expect(await heldBy(ground)).toEqual([made.held])
   await namespaces.make()
-  namespaces.close()
+  await namespaces.close()
 }, 30_000)
 
 test("a launcher that was replaced holds nothing: the pool notices after the first failed launch", async () => {

@@ -256,11 +256,7 @@ class BridgedNetworks implements Networks {
     member.launching = false
     this.#pool.end(text)
     // The container's processes keep the namespace from here on.
-    void this.#open()
-      .namespaces.drop([member.lease.held])
-      .catch((error: unknown) =>
-        this.#warn(`could not drop namespace ${member.lease.held}: ${errorMessage(error)}`),
-      )
+    this.#open().namespaces.dropSoon(member.lease.held)
   }
 
   async leave(text: string): Promise<void> {
@@ -329,7 +325,7 @@ class BridgedNetworks implements Networks {
 
   async close({ remove }: { remove: boolean }): Promise<void> {
     await this.#pool.close()
-    this.#opened?.namespaces.close()
+    await this.#opened?.namespaces.close()
     if (!remove || !this.#opened) return
     await this.#firewall.remove()
     await routeRequest(this.#kernel, [deleteLink({ name: this.#name })])

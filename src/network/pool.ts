@@ -38,6 +38,8 @@ export class Pool {
   #filling: Promise<void> | undefined
   #refill: NodeJS.Timeout | undefined
   #idle: NodeJS.Timeout | undefined
+  /** When one was last asked for, unix milliseconds. */
+  #demanded = Date.now()
   #closed = false
 
   constructor(options: PoolOptions) {
@@ -50,6 +52,7 @@ export class Pool {
       ...options,
     }
     this.#target = this.#options.smallest
+    this.#idle = this.#watchIdle(this.#options.shrinkAfter)
   }
 
   /** Number of namespaces that are ready. */
@@ -62,7 +65,8 @@ export class Pool {
     const taken = this.#ready.shift()
     if (this.#ready.length === 0)
       this.#target = Math.min(this.#options.largest, Math.max(this.#options.smallest, this.#target * 2))
-    this.#restartIdle(this.#options.shrinkAfter)
+    this.#demanded = Date.now()
+    this.#idle ??= this.#watchIdle(this.#options.shrinkAfter)
     return taken
   }
 
@@ -109,18 +113,24 @@ export class Pool {
       })
   }
 
-  #restartIdle(delay: number): void {
-    clearTimeout(this.#idle)
-    this.#idle = setTimeout(() => this.#shrink(delay), delay)
-    this.#idle.unref()
+  #watchIdle(delay: number): NodeJS.Timeout {
+    const timer = setTimeout(() => {
+      this.#idle = this.#shrink()
+    }, delay)
+    timer.unref()
+    return timer
   }
 
-  #shrink(after: number): void {
-    const last = after === this.#options.emptyAfter
-    this.#target = last ? 0 : Math.min(this.#target, this.#options.smallest)
+  /** Shrinks as far as the time without demand allows; gives the timer of the next look, if one is due. */
+  #shrink(): NodeJS.Timeout | undefined {
+    const { shrinkAfter, emptyAfter, smallest } = this.#options
+    const quiet = Date.now() - this.#demanded + 1
+    if (quiet < shrinkAfter) return this.#watchIdle(shrinkAfter - quiet)
+    const empty = quiet >= emptyAfter
+    this.#target = empty ? 0 : Math.min(this.#target, smallest)
     const surplus = this.#ready.splice(this.#target)
     if (surplus.length > 0) void this.#options.drop(surplus).catch(this.#options.failed)
-    if (!last) this.#restartIdle(this.#options.emptyAfter)
+    return empty ? undefined : this.#watchIdle(emptyAfter - quiet)
   }
 
   /** Forgets namespaces that the launcher no longer holds. */

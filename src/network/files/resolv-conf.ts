@@ -1,5 +1,5 @@
 // The text of a container's /etc/resolv.conf, from the host's and what was asked for.
-import { readFileSync, statSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { isIP } from "node:net"
 import { failure } from "../../base/errors.ts"
 
@@ -54,31 +54,27 @@ export const resolvConfText = (host: ResolverSettings, asked: ResolverSettings):
   ].join("")
 }
 
-const read = (path: string): { stamp: string; settings: ResolverSettings } => {
+const read = (path: string): ResolverSettings => {
   try {
-    const { mtimeMs, ino } = statSync(path)
-    return { stamp: `${path}:${ino}:${mtimeMs}`, settings: parseResolvConf(readFileSync(path, "utf8")) }
+    return parseResolvConf(readFileSync(path, "utf8"))
   } catch {
-    return { stamp: `${path}:missing`, settings: { servers: [], search: [], options: [] } }
+    return { servers: [], search: [], options: [] }
   }
 }
 
-/** The host's settings, read again only when the file has changed. */
+/** How long what was read is good for, milliseconds. */
+const FRESH = 1000
+
+/** The host's settings, read once a second at most. */
 export const hostResolver = (): (() => ResolverSettings) => {
-  let known: { stamp: string; settings: ResolverSettings } | undefined
+  let known: { settings: ResolverSettings; read: number } | undefined
   return () => {
-    if (known) {
-      try {
-        const { mtimeMs, ino } = statSync(HOST_FILE)
-        if (known.stamp === `${HOST_FILE}:${ino}:${mtimeMs}`) return known.settings
-      } catch {
-        // gone: read anew below
-      }
-    }
+    const now = Date.now()
+    if (known && now - known.read < FRESH) return known.settings
     const own = read(HOST_FILE)
-    const resolved = own.settings.servers.length > 0 && own.settings.servers.every(isLoopback)
-    const real = resolved ? read(RESOLVED_FILE).settings : own.settings
-    known = { stamp: own.stamp, settings: { ...real, search: own.settings.search } }
-    return known.settings
+    const resolved = own.servers.length > 0 && own.servers.every(isLoopback)
+    const settings = resolved ? { ...read(RESOLVED_FILE), search: own.search } : own
+    known = { settings, read: now }
+    return settings
   }
 }
