@@ -93,8 +93,8 @@ static int copy_attributes(int parent, const struct tree_place *place, const cha
 
 static int copy_file(int parent, const struct tree_place *place, struct failure *failure) {
   struct tree_place now = *place;
-  OWN_FD from = openat(place->parent, place->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (from < 0 || fstat(from, &now.stat)) return failed(failure, place->path, "opened");
+  OWN_FD from = tree_open_file(place->parent, place->name, &now.stat);
+  if (from < 0) return failed(failure, place->path, "opened");
   OWN_FD to = openat(parent, place->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (to < 0) return failed(failure, place->path, "created");
   if (copy_content(from, to, now.stat.st_size)) return failed(failure, place->path, "copied");

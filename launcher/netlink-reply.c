@@ -16,6 +16,7 @@ struct pending {
   const uint8_t *bytes;  // what was sent
   size_t length;
   uint32_t acknowledgements, dumps;
+  bool interrupted;  // the list changed while it was read
 };
 
 // The text that the kernel added to an error, if it did; it is bounded by the message.
@@ -57,8 +58,7 @@ static int take(struct pending *pending, const struct nlmsghdr *header, struct s
     return 0;
   }
   if (header->nlmsg_type == NLMSG_NOOP) return 0;
-  if (header->nlmsg_flags & NLM_F_DUMP_INTR)
-    return fail(failure, "netlink", "", EINTR, "the kernel's list changed while it was read");
+  if (header->nlmsg_flags & NLM_F_DUMP_INTR) pending->interrupted = true;
   if (header->nlmsg_type == NLMSG_DONE) {
     int32_t error = 0;
     if (pending->dumps) pending->dumps--;
@@ -100,5 +100,5 @@ int netlink_await(int fd, const uint8_t *bytes, size_t length, struct stream_out
       offset += NLMSG_ALIGN(header->nlmsg_len);
     }
   }
-  return 0;
+  return pending.interrupted ? fail(failure, "netlink", "", EINTR, "the kernel's list changed while it was read") : 0;
 }

@@ -10,7 +10,7 @@
 
 #include "own.h"
 
-enum { RECEIVE_BYTES = 4 << 20, ANSWER_SECONDS = 15 };
+enum { RECEIVE_BYTES = 4 << 20, ANSWER_SECONDS = 15, LISTING_TRIES = 20 };
 
 void netlink_open(struct netlink *netlink, int host, int inside, struct stream_out *replies) {
   *netlink = (struct netlink){.namespaces = {host, inside}, .current = -1, .sockets = {{-1, -1}, {-1, -1}}, .replies = replies};
@@ -66,7 +66,7 @@ static const char *patch(const struct netlink *netlink, const struct operation *
   return NULL;
 }
 
-static int transmit(int fd, const uint8_t *bytes, size_t length, struct netlink *netlink, struct failure *failure) {
+static int transmit_once(int fd, const uint8_t *bytes, size_t length, struct netlink *netlink, struct failure *failure) {
   int room = (int)(length * 2 > 1 << 20 ? length * 2 : 1 << 20);
   struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
   if (length > 100 << 10 && setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room))
@@ -76,6 +76,18 @@ static int transmit(int fd, const uint8_t *bytes, size_t length, struct netlink 
   while (sent < 0 && errno == EINTR);
   if (sent < 0) return fail(failure, "netlink", "", errno, "the message cannot be sent: %s", strerror(errno));
   return netlink_await(fd, bytes, length, netlink->replies, failure);
+}
+
+// A list that changed while it was read is asked for again, as long as nothing of it has been passed on.
+static int transmit(int fd, const uint8_t *bytes, size_t length, struct netlink *netlink, struct failure *failure) {
+  struct stream_out *replies = netlink->replies;
+  struct stream_out before = replies ? *replies : (struct stream_out){0};
+  for (int tries = 0;; tries++) {
+    if (!transmit_once(fd, bytes, length, netlink, failure)) return 0;
+    bool again = failure->error == EINTR && tries < LISTING_TRIES && (!replies || replies->frames == before.frames);
+    if (!again) return -1;
+    if (replies) replies->filled = before.filled;
+  }
 }
 
 // rtnetlink goes on after a message that failed, so its messages are sent one by one; nf_tables takes all or nothing.

@@ -22,6 +22,7 @@ int netlink_perform(struct netlink *netlink, const struct operation *operation, 
 int netlink_perform_all(struct netlink *netlink, const struct plan *plan, struct failure *failure);
 
 struct nlmsghdr;
-// netlink-reply.c: waits for the answers to messages [bytes, length) and passes other replies on.
+// netlink-reply.c: waits for the answers to messages [bytes, length) and passes other replies on. EINTR: a list changed
+// while it was read, its replies are of no use.
 int netlink_await(int fd, const uint8_t *bytes, size_t length, struct stream_out *replies, struct failure *failure);
 #endif

@@ -125,10 +125,9 @@ static int pack_leaf_named(struct pack *pack, const struct tree_place *place, co
   OWN_FD fd = -1;
   if (entry.kind == TAR_FILE) {
     struct stat stat;
-    fd = openat(place->parent, place->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 && (errno == ENOENT || errno == ELOOP)) return 0;  // gone or replaced meanwhile
-    if (fd < 0 || fstat(fd, &stat)) return fail(failure, "pack", place->path, errno, "it cannot be opened: %s", strerror(errno));
-    if (!S_ISREG(stat.st_mode)) return 0;
+    fd = tree_open_file(place->parent, place->name, &stat);
+    if (fd < 0 && (errno == ENOENT || errno == EINVAL)) return 0;  // gone or replaced meanwhile
+    if (fd < 0) return fail(failure, "pack", place->path, errno, "it cannot be opened: %s", strerror(errno));
     entry.size = (uint64_t)stat.st_size;
   }
   return write_entry(pack, &entry, place, fd, failure);

@@ -84,6 +84,7 @@ int64_t stream_skip(struct stream_in *in, uint64_t count) {
 int stream_out_open(struct stream_out *out, int fd) {
   out->fd = fd;
   out->filled = 0;
+  out->frames = 0;
   out->buffer = malloc(FRAME_HEADER + FRAME_BYTES_MAX);
   return out->buffer ? 0 : -1;
 }
@@ -101,6 +102,7 @@ static int flush(struct stream_out *out) {
   header[1] = FRAME_DATA;
   for (int i = 0; i < 4; i++) header[4 + i] = (uint8_t)(length >> 8 * i);
   out->filled = 0;
+  out->frames++;
   return write_full(out->fd, out->buffer, FRAME_HEADER + length);
 }
 

@@ -30,6 +30,7 @@ struct stream_out {
   int fd;
   uint8_t *buffer;  // frame header, then FRAME_BYTES_MAX bytes
   size_t filled;
+  uint64_t frames;  // sent so far
 };
 
 int stream_out_open(struct stream_out *out, int fd);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,6 +95,15 @@ void tree_names_free(struct tree_names *names) {
   free(names->bytes);
   free(names->offsets);
   memset(names, 0, sizeof *names);
+}
+
+int tree_open_file(int parent, const char *name, struct stat *stat) {
+  char path[32];
+  OWN_FD place = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (place < 0 || fstat(place, stat)) return -1;
+  if (!S_ISREG(stat->st_mode)) return errno = EINVAL, -1;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", place);
+  return open(path, O_RDONLY | O_CLOEXEC);
 }
 
 // Takes the descriptor over, also when it fails.

@@ -39,6 +39,9 @@ struct tree_visitor {
 // Visits everything in the directory, not the directory itself. Entries that vanish meanwhile are left out.
 int tree_walk(int directory, const char *step, const struct tree_visitor *visitor, void *context,
               struct failure *failure);
+// Opens a regular file for reading and tells its attributes. Nothing else is ever opened, not even in a race: to open a
+// device may act on it. -1 with errno (EINVAL: it is not a regular file).
+int tree_open_file(int parent, const char *name, struct stat *stat);
 // Removes what is in the directory, or an entry of it with all beneath it (missing is fine). Mounts are refused.
 int tree_empty(int directory, const char *step, struct failure *failure);
 int tree_remove(int parent, const char *name, const char *step, struct failure *failure);
