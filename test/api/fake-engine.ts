@@ -154,7 +154,8 @@ export function createFakeEngine(): FakeEngine {
 
   const find = (reference: string) =>
     [...containers.values()].find(
-      ({ id, name }) => id === reference || name === reference || (reference !== "" && id.startsWith(reference)),
+      ({ id, name }) =>
+        id === reference || name === reference || (reference !== "" && id.startsWith(reference)),
     )
   const get = (reference: string) => {
     const found = find(reference)
@@ -194,7 +195,12 @@ export function createFakeEngine(): FakeEngine {
         }
         const id = newId()
         containers.set(id, record(id, name ?? `c${containers.size}`, config))
-        events.publish({ type: "container", action: "create", id, attributes: { image: config.image, name: name ?? "" } })
+        events.publish({
+          type: "container",
+          action: "create",
+          id,
+          attributes: { image: config.image, name: name ?? "" },
+        })
         return { id, warnings: [] }
       },
       get,
@@ -259,7 +265,13 @@ export function createFakeEngine(): FakeEngine {
       changes: async () => [{ kind: 1, path: "/new" }],
       async archiveStat(reference, path) {
         get(reference)
-        return { name: path.slice(1), size: 3, mode: 0o100644, mtime: 1_700_000_000_000_000_001n, linkTarget: "" }
+        return {
+          name: path.slice(1),
+          size: 3,
+          mode: 0o100644,
+          mtime: 1_700_000_000_000_000_001n,
+          linkTarget: "",
+        }
       },
       async archiveGet(reference, path) {
         get(reference)

@@ -1,4 +1,5 @@
 // Containers: files in and out, and the images that are made of them.
+import { decompress } from "../../base/decompress.ts"
 import { failure } from "../../base/errors.ts"
 import type { Engine } from "../../engine/engine.ts"
 import { commitSchema } from "../../wire/wire.ts"
@@ -6,7 +7,6 @@ import { readOptionalJson } from "../body.ts"
 import type { Call } from "../call.ts"
 import type { Route } from "../route.ts"
 import { receiveBytes, sendBytes } from "../stream/bytes.ts"
-import { decompressed } from "../stream/decompress.ts"
 import { pathStatHeader } from "../translate/things.ts"
 import { targetReference } from "./images.ts"
 
@@ -28,7 +28,7 @@ export function containerFileRoutes({ containers }: Pick<Engine, "containers">):
     await containers.archivePut(
       call.param("id"),
       requirePath(call),
-      decompressed(receiveBytes(call.request)),
+      decompress(receiveBytes(call.request), "the archive"),
       {
         noOverwriteDirNonDir: call.query.flag("noOverwriteDirNonDir"),
         copyOwners: call.query.flag("copyUIDGID"),

@@ -183,7 +183,7 @@ export function imageRoutes(engine: Used): Route[] {
 }
 
 function noPull(name: string, tag: string): Error {
-  const reference = targetReference(name, tag) ?? name
+  const reference = (targetReference(name, tag) ?? name).replace(/^docker\.io\/(library\/)?/, "")
   return failure(
     "not-found",
     `pulling ${reference}: this engine does not talk to registries yet; load the image with "docker load" or make it with "docker import"`,

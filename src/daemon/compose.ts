@@ -1,0 +1,104 @@
+// Builds the rooms in their order and hands out the engine that they make.
+import { createHash } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { errorMessage, failure } from "../base/errors.ts"
+import { createLog } from "../base/log.ts"
+import { openContent } from "../content/content.ts"
+import { createEngine, type Engine } from "../engine/engine.ts"
+import { createEvents } from "../events/events.ts"
+import { openImages } from "../images/images.ts"
+import { openKernel } from "../kernel/kernel.ts"
+import { createLogs } from "../logs/logs.ts"
+import { openNetworks } from "../network/network.ts"
+import { createRuntime } from "../runtime/runtime.ts"
+import { openOverlaySnapshotter } from "../snapshots/snapshotter.ts"
+import { openState } from "../state/state.ts"
+import { openVolumes } from "../volumes/volumes.ts"
+import { type Configuration, DEFAULT_DATA_ROOT } from "./configuration.ts"
+import { extractLauncher } from "./embedded-launcher.ts"
+
+const log = createLog("daemon")
+
+export interface Composed {
+  readonly engine: Engine
+  /** Lets everything go. Containers run on unless told otherwise; when none runs, nothing of ours stays behind. */
+  close(options: { stopContainers: boolean }): Promise<void>
+}
+
+/** Short name of this engine among those of the machine; "" for the default data root. */
+export const instanceOf = (dataRoot: string): string =>
+  dataRoot === DEFAULT_DATA_ROOT ? "" : createHash("sha256").update(dataRoot).digest("hex").slice(0, 8)
+
+/** Opens every room and finds again what runs. Throws what a room throws; the caller ends the process then. */
+export async function compose(configuration: Configuration): Promise<Composed> {
+  const { dataRoot, runRoot } = configuration
+  const instance = instanceOf(dataRoot)
+  const launcherBinary = configuration.launcher ?? (await extractLauncher(dataRoot))
+  const kernel = await openKernel({ launcherBinary, runRoot, dataRoot })
+  const state = openState(join(dataRoot, "state.db"))
+  const events = createEvents()
+  const content = await openContent(join(dataRoot, "content"))
+  const snapshots = openOverlaySnapshotter({ root: join(dataRoot, "snapshots"), kernel, state })
+  const images = openImages({ content, snapshots, state, events, root: join(dataRoot, "images") })
+  const volumes = openVolumes({ root: join(dataRoot, "volumes"), kernel, state, events })
+  const networks = openNetworks({
+    kernel,
+    state,
+    instance,
+    bridgeName: configuration.bridge,
+    subnet: configuration.bip,
+    defaultPools: configuration["default-address-pools"],
+    poolSize: configuration["network-pool-size"],
+    warn: (message) => log.warn(message),
+  })
+  const runtime = createRuntime({
+    kernel,
+    cgroupParent: configuration["cgroup-parent"] ?? (instance === "" ? "sloop" : `sloop-${instance}`),
+    seccompProfile: readProfile(configuration["seccomp-profile"]),
+  })
+  const engine = createEngine({
+    state,
+    events,
+    kernel,
+    runtime,
+    networks,
+    snapshots,
+    images,
+    volumes,
+    logs: createLogs(),
+    dataRoot,
+    runRoot,
+    config: {
+      name: configuration.name,
+      logDriver: configuration["log-driver"],
+      logOptions: configuration["log-opts"],
+      stopTimeout: configuration["stop-timeout"],
+      init: configuration.init,
+    },
+  })
+  await engine.recover()
+  return {
+    engine,
+    async close({ stopContainers }) {
+      await engine.close({ stopContainers })
+      const running = state.containers
+        .list()
+        .some(({ status }) => status === "running" || status === "paused")
+      await networks.close({ remove: !running })
+      await snapshots.settle()
+      if (!running) await kernel.stopLauncher()
+      await kernel.close()
+      state.close()
+    },
+  }
+}
+
+function readProfile(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined
+  try {
+    return readFileSync(path, "utf8")
+  } catch (cause) {
+    throw failure("invalid", `cannot read the seccomp profile ${path}: ${errorMessage(cause)}`, { cause })
+  }
+}

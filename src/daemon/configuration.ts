@@ -1,0 +1,213 @@
+// What the daemon is told: flags first, then its configuration file, then defaults.
+import { existsSync, readFileSync } from "node:fs"
+import { isAbsolute, resolve } from "node:path"
+import * as v from "valibot"
+import { errorMessage, failure } from "../base/errors.ts"
+
+export const DEFAULT_DATA_ROOT = "/var/lib/sloop"
+export const DEFAULT_RUN_ROOT = "/run/sloop"
+const DEFAULT_FILE = "/etc/sloop/daemon.json"
+
+const text = v.pipe(v.string(), v.nonEmpty("must not be empty"))
+const texts = v.array(text)
+const settings = v.strictObject({
+  "data-root": v.optional(text),
+  "run-root": v.optional(text),
+  hosts: v.optional(texts),
+  launcher: v.optional(text),
+  pidfile: v.optional(text),
+  "log-level": v.optional(
+    v.picklist(["debug", "info", "warn", "error"], "must be debug, info, warn or error"),
+  ),
+  "stop-containers-on-exit": v.optional(v.boolean()),
+  "allow-unprotected-tcp": v.optional(v.boolean()),
+  bridge: v.optional(text),
+  bip: v.optional(text),
+  "default-address-pools": v.optional(texts),
+  "network-pool-size": v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(256))),
+  "log-driver": v.optional(v.picklist(["json-file", "none"], "must be json-file or none")),
+  "log-opts": v.optional(v.record(v.string(), v.string())),
+  "stop-timeout": v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  init: v.optional(v.boolean()),
+  "cgroup-parent": v.optional(text),
+  "seccomp-profile": v.optional(text),
+  name: v.optional(text),
+})
+type Settings = v.InferOutput<typeof settings>
+type Key = keyof Settings
+
+export interface Configuration extends Omit<Settings, "data-root" | "run-root" | "hosts"> {
+  readonly dataRoot: string
+  readonly runRoot: string
+  readonly hosts: readonly string[]
+}
+
+interface Flag {
+  readonly key: Key
+  readonly kind: "text" | "list" | "flag" | "number" | "pair"
+  readonly help: string
+}
+
+const FLAGS: Readonly<Record<string, Flag>> = {
+  "--data-root": {
+    key: "data-root",
+    kind: "text",
+    help: `Directory of everything that lasts (${DEFAULT_DATA_ROOT})`,
+  },
+  "--run-root": { key: "run-root", kind: "text", help: `Directory of sockets (${DEFAULT_RUN_ROOT})` },
+  "--host": {
+    key: "hosts",
+    kind: "list",
+    help: "Where to listen: unix://PATH or tcp://ADDRESS:PORT; repeatable (-H)",
+  },
+  "--launcher": { key: "launcher", kind: "text", help: "Another launcher than the one inside this program" },
+  "--pidfile": { key: "pidfile", kind: "text", help: "File that holds the daemon's process id" },
+  "--log-level": { key: "log-level", kind: "text", help: "debug, info, warn or error (info)" },
+  "--stop-containers-on-exit": {
+    key: "stop-containers-on-exit",
+    kind: "flag",
+    help: "Stop all containers with the daemon; otherwise they run on",
+  },
+  "--allow-unprotected-tcp": {
+    key: "allow-unprotected-tcp",
+    kind: "flag",
+    help: "Listen on addresses that other machines reach, where anyone may become root",
+  },
+  "--bridge": { key: "bridge", kind: "text", help: "Name of the default bridge" },
+  "--bip": { key: "bip", kind: "text", help: "Address of the default bridge, such as 10.20.0.1/24" },
+  "--default-address-pool": {
+    key: "default-address-pools",
+    kind: "list",
+    help: "Subnet to choose the default bridge's from; repeatable",
+  },
+  "--network-pool-size": {
+    key: "network-pool-size",
+    kind: "number",
+    help: "Most network namespaces kept ready (16)",
+  },
+  "--log-driver": { key: "log-driver", kind: "text", help: "Containers' log driver: json-file or none" },
+  "--log-opt": { key: "log-opts", kind: "pair", help: "Containers' log option KEY=VALUE; repeatable" },
+  "--stop-timeout": {
+    key: "stop-timeout",
+    kind: "number",
+    help: "Seconds between stop signal and kill (10)",
+  },
+  "--init": { key: "init", kind: "flag", help: "Give containers an init unless they say otherwise" },
+  "--cgroup-parent": { key: "cgroup-parent", kind: "text", help: "Cgroup above the containers' own" },
+  "--seccomp-profile": {
+    key: "seccomp-profile",
+    kind: "text",
+    help: "File with the default seccomp profile",
+  },
+  "--name": { key: "name", kind: "text", help: "Name that info shows (the host's)" },
+}
+
+/** The daemon's help text. */
+export function helpText(): string {
+  const lines = Object.entries(FLAGS).map(([flag, { kind, help }]) => {
+    const value = kind === "flag" ? "" : kind === "number" ? " N" : kind === "pair" ? " K=V" : " VALUE"
+    return `  ${`${flag}${value}`.padEnd(32)}${help}`
+  })
+  return [
+    "Usage:  sloop daemon [OPTIONS]",
+    "",
+    "Run the engine",
+    "",
+    "Options:",
+    `  ${"--config-file FILE".padEnd(32)}Settings as JSON, named as the options are (${DEFAULT_FILE})`,
+    ...lines,
+    "",
+  ].join("\n")
+}
+
+/** Flags over file over defaults. Throws invalid, naming the flag or key and what it takes. */
+export function configure(argv: readonly string[]): Configuration {
+  const { settings: told, file } = parseFlags(argv)
+  const merged = { ...readSettings(file), ...told }
+  const dataRoot = absolute(merged["data-root"] ?? DEFAULT_DATA_ROOT)
+  const runRoot = absolute(merged["run-root"] ?? DEFAULT_RUN_ROOT)
+  if (Buffer.byteLength(runRoot) > 70) {
+    throw failure(
+      "invalid",
+      `--run-root ${runRoot} is too long: a socket's path holds 107 bytes, so give a directory of at most 70`,
+    )
+  }
+  return { ...merged, dataRoot, runRoot, hosts: merged.hosts ?? [`unix://${runRoot}/sloop.sock`] }
+}
+
+const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(path))
+
+function parseFlags(argv: readonly string[]): { settings: Settings; file?: string } {
+  const told: Partial<Record<Key, unknown>> = {}
+  let file: string | undefined
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? ""
+    const equals = word.startsWith("--") ? word.indexOf("=") : -1
+    const name = equals < 0 ? word : word.slice(0, equals)
+    const inline = equals < 0 ? undefined : word.slice(equals + 1)
+    const flagName = name === "-H" ? "--host" : name === "--config" ? "--config-file" : name
+    const value = (): string => {
+      const given = inline ?? argv[++at]
+      if (given === undefined || given === "") throw failure("invalid", `${name} needs a value`)
+      return given
+    }
+    if (flagName === "--config-file") {
+      file = value()
+      continue
+    }
+    const flag = FLAGS[flagName]
+    if (flag === undefined) {
+      throw failure("invalid", `unknown option ${word}: see "sloop daemon --help"`)
+    }
+    told[flag.key] = flagValue(flag, told[flag.key], inline, value, name)
+  }
+  return { settings: check(told, "option"), ...(file === undefined ? {} : { file }) }
+}
+
+function flagValue(
+  flag: Flag,
+  before: unknown,
+  inline: string | undefined,
+  value: () => string,
+  name: string,
+) {
+  switch (flag.kind) {
+    case "flag":
+      if (inline !== undefined && inline !== "true" && inline !== "false") {
+        throw failure("invalid", `${name} is true or false, not ${inline}`)
+      }
+      return inline !== "false"
+    case "number": {
+      const text = value()
+      if (!/^\d{1,9}$/.test(text)) throw failure("invalid", `${name} needs a whole number, not ${text}`)
+      return Number(text)
+    }
+    case "list":
+      return [...(Array.isArray(before) ? before : []), value()]
+    case "pair": {
+      const text = value()
+      const equals = text.indexOf("=")
+      if (equals < 1) throw failure("invalid", `${name} needs KEY=VALUE, not ${text}`)
+      return { ...(before ?? {}), [text.slice(0, equals)]: text.slice(equals + 1) }
+    }
+    case "text":
+      return value()
+  }
+}
+
+function readSettings(file: string | undefined): Settings {
+  if (file === undefined && !existsSync(DEFAULT_FILE)) return {}
+  const path = file ?? DEFAULT_FILE
+  try {
+    return check(JSON.parse(readFileSync(path, "utf8")), `in ${path}:`)
+  } catch (cause) {
+    throw failure("invalid", `the configuration ${path} is wrong: ${errorMessage(cause)}`, { cause })
+  }
+}
+
+function check(value: unknown, where: string): Settings {
+  const result = v.safeParse(settings, value, { abortEarly: true })
+  if (result.success) return result.output
+  const issue = result.issues[0]
+  throw failure("invalid", `${where} ${v.getDotPath(issue) ?? "the file"}: ${issue.message}`)
+}

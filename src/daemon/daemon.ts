@@ -1,0 +1,117 @@
+// Door. The daemon's life: configuration, rooms, recovery, listening, and a calm end.
+import { rmSync, writeFileSync } from "node:fs"
+import type { Server } from "node:http"
+import { createApiServer } from "../api/api.ts"
+import { errorMessage } from "../base/errors.ts"
+import { createLog, setLogLevel } from "../base/log.ts"
+import { VERSION } from "../base/version.ts"
+import { type Composed, compose } from "./compose.ts"
+import { type Configuration, configure, helpText } from "./configuration.ts"
+import { addressText, listen, parseAddress, requireLocal } from "./listen.ts"
+import { lockDataRoot } from "./lock.ts"
+import { requireMachine } from "./requirements.ts"
+
+const log = createLog("daemon")
+
+/** Most milliseconds that requests under way get to finish after a signal. */
+const GRACE = 2000
+
+/** Runs until a signal ends it. What stops it from starting is one sentence on stderr and exit code 1. */
+export async function runDaemon(argv: readonly string[]): Promise<void> {
+  // Bun takes options and another main program from these; nothing that we start may see them.
+  delete process.env.BUN_OPTIONS
+  delete process.env.BUN_BE_BUN
+  if (argv.includes("--help") || argv.includes("-h")) {
+    process.stdout.write(helpText())
+    return
+  }
+  try {
+    await run(configure(argv))
+  } catch (error) {
+    process.stderr.write(`sloop daemon: ${errorMessage(error)}\n`)
+    process.exit(1)
+  }
+}
+
+async function run(configuration: Configuration): Promise<void> {
+  const started = performance.now()
+  setLogLevel(configuration["log-level"] ?? "info")
+  const addresses = configuration.hosts.map(parseAddress)
+  for (const address of addresses) requireLocal(address, configuration["allow-unprotected-tcp"] ?? false)
+  requireMachine(configuration.dataRoot, configuration.runRoot)
+  const lock = lockDataRoot(configuration.dataRoot)
+  surviveBugs()
+  const composed = await compose(configuration)
+  const servers = addresses.map(() => createApiServer(composed.engine))
+  for (const [index, address] of addresses.entries()) {
+    const server = servers[index]
+    if (server !== undefined) await listen(server, address)
+  }
+  if (configuration.pidfile !== undefined) writeFileSync(configuration.pidfile, `${process.pid}\n`)
+  log.info("ready", {
+    version: VERSION,
+    hosts: addresses.map(addressText).join(","),
+    dataRoot: configuration.dataRoot,
+    milliseconds: Math.round(performance.now() - started),
+  })
+  endOnSignal(async () => {
+    await stop(servers, composed, configuration)
+    for (const address of addresses) if (address.kind === "unix") rmSync(address.path, { force: true })
+    if (configuration.pidfile !== undefined) rmSync(configuration.pidfile, { force: true })
+    lock.release()
+  })
+}
+
+async function stop(
+  servers: readonly Server[],
+  composed: Composed,
+  configuration: Configuration,
+): Promise<void> {
+  const stopContainers = configuration["stop-containers-on-exit"] ?? false
+  const closed = Promise.all(
+    servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
+  )
+  for (const server of servers) server.closeIdleConnections()
+  const grace = new Promise<void>((resolve) => setTimeout(resolve, stopContainers ? 0 : GRACE))
+  const streams = setTimeout(() => closeAll(servers), 100)
+  await Promise.race([closed, grace])
+  clearTimeout(streams)
+  await composed.close({ stopContainers })
+  closeAll(servers)
+}
+
+function closeAll(servers: readonly Server[]): void {
+  for (const server of servers) server.closeAllConnections()
+}
+
+/** The first signal ends the daemon calmly, the second at once. */
+function endOnSignal(end: () => Promise<void>): void {
+  let ending = false
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      if (ending) process.exit(1)
+      ending = true
+      log.info("stopping", { signal })
+      end().then(
+        () => {
+          log.info("stopped")
+          process.exit(0)
+        },
+        (error: unknown) => {
+          log.error("stopping failed", { error: errorMessage(error) })
+          process.exit(1)
+        },
+      )
+    })
+  }
+  process.on("SIGHUP", () => log.info("SIGHUP is ignored: restart the daemon for a new configuration"))
+  process.on("SIGPIPE", () => {})
+}
+
+/** A bug in one request must not end the engine of all others; every state write is complete by itself. */
+function surviveBugs(): void {
+  const told = (what: string) => (error: unknown) =>
+    log.error(what, { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  process.on("uncaughtException", told("an exception was not caught"))
+  process.on("unhandledRejection", told("a rejection was not handled"))
+}

@@ -1,0 +1,105 @@
+// Opens the addresses that the daemon answers on: unix sockets for a group, TCP for this machine only.
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync } from "node:fs"
+import type { Server } from "node:http"
+import { connect } from "node:net"
+import { dirname } from "node:path"
+import { errorMessage, failure } from "../base/errors.ts"
+
+export type Address =
+  | { readonly kind: "unix"; readonly path: string }
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+
+/** "unix:///run/sloop/sloop.sock", "/run/sloop/sloop.sock" or "tcp://127.0.0.1:2375". Throws invalid. */
+export function parseAddress(text: string): Address {
+  if (text.startsWith("unix://") || text.startsWith("/")) {
+    const path = text.replace(/^unix:\/\//, "")
+    if (!path.startsWith("/")) throw failure("invalid", `--host ${text}: a socket's path must be absolute`)
+    if (Buffer.byteLength(path) > 107) {
+      throw failure("invalid", `--host ${text}: a socket's path holds 107 bytes, choose a shorter one`)
+    }
+    return { kind: "unix", path }
+  }
+  const tcp = /^tcp:\/\/(\[[0-9a-fA-F:]+\]|[^:/]*)(?::(\d{1,5}))?\/?$/.exec(text)
+  if (!tcp) throw failure("invalid", `--host ${text}: write unix:///PATH or tcp://ADDRESS:PORT`)
+  const port = Number(tcp[2] ?? 2375)
+  if (port > 65535) throw failure("invalid", `--host ${text}: a port is at most 65535`)
+  return { kind: "tcp", host: (tcp[1] || "127.0.0.1").replace(/^\[|\]$/g, ""), port }
+}
+
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/
+
+/** Refuses addresses beyond this machine: whoever reaches the API is root. Throws forbidden. */
+export function requireLocal(address: Address, allowed: boolean): void {
+  if (allowed || address.kind === "unix" || LOOPBACK.test(address.host)) return
+  throw failure(
+    "forbidden",
+    `tcp://${address.host}:${address.port} would let other machines become root on this one: listen on 127.0.0.1, or insist with --allow-unprotected-tcp`,
+  )
+}
+
+/** Resolves once the server listens. Throws conflict when somebody else answers there. */
+export async function listen(server: Server, address: Address): Promise<void> {
+  if (address.kind === "unix") await clearSocket(address.path)
+  const before = process.umask(0o117)
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject)
+      const listening = () => {
+        server.off("error", reject)
+        resolve()
+      }
+      if (address.kind === "unix") server.listen(address.path, listening)
+      else server.listen(address.port, address.host, listening)
+    })
+  } catch (cause) {
+    throw failure("unavailable", `cannot listen on ${addressText(address)}: ${errorMessage(cause)}`, {
+      cause,
+    })
+  } finally {
+    process.umask(before)
+  }
+  if (address.kind === "unix") {
+    chmodSync(address.path, 0o660)
+    chownSync(address.path, 0, groupOf(["sloop", "docker"]) ?? 0)
+  }
+}
+
+export const addressText = (address: Address): string =>
+  address.kind === "unix" ? `unix://${address.path}` : `tcp://${address.host}:${address.port}`
+
+/** Removes a socket that nobody answers any more. */
+async function clearSocket(path: string): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o711 })
+  if (!existsSync(path)) return
+  if (!lstatSync(path).isSocket()) {
+    throw failure(
+      "conflict",
+      `${path} is in the way: it is no socket, so it is not removed; choose another --host`,
+    )
+  }
+  if (await answers(path)) {
+    throw failure("conflict", `another daemon answers at unix://${path}: stop it, or choose another --host`)
+  }
+  rmSync(path, { force: true })
+}
+
+const answers = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const probe = connect(path)
+    probe.once("connect", () => {
+      probe.destroy()
+      resolve(true)
+    })
+    probe.once("error", () => resolve(false))
+  })
+
+/** Id of the first of these groups that exists. */
+function groupOf(names: readonly string[]): number | undefined {
+  const lines = readFileSync("/etc/group", "utf8").split("\n")
+  for (const name of names) {
+    const line = lines.find((candidate) => candidate.startsWith(`${name}:`))
+    const id = Number(line?.split(":")[2])
+    if (Number.isInteger(id)) return id
+  }
+  return undefined
+}

@@ -1,0 +1,13 @@
+// Chooses between the command line and the daemon; each is loaded only when it is the one.
+import { VERSION } from "./base/version.ts"
+
+const [verb] = process.argv.slice(2)
+if (verb === "--version" || verb === "-v") {
+  process.stdout.write(`Sloop version ${VERSION}\n`)
+} else if (verb === "daemon") {
+  const { runDaemon } = await import("./daemon/daemon.ts")
+  await runDaemon(process.argv.slice(3))
+} else {
+  const { runCli } = await import("./cli/cli.ts")
+  await runCli(process.argv.slice(2))
+}
