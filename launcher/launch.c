@@ -142,8 +142,10 @@ static void ends_close(struct stdio_ends *ends) {
 static int prepare(struct launch *launch, struct failure *failure) {
   const struct plan *plan = launch->request->plan;
   if (namespaces_read(launch->request, &launch->namespaces, failure)) return -1;
-  // A monitor lives as long as its container and must keep no other namespace alive.
+  // A monitor lives as long as its container: it must keep no other namespace alive, nor write to the parent.
   held_close_all();
+  own_close(&launch->request->mailbox);
+  launch->request->mailbox = -1;
   if (!(launch->namespaces.fresh & CLONE_NEWNS))
     return fail(failure, "namespace", "mount", EINVAL, "a container needs a mount namespace of its own");
   if (sources_open(launch->request, &launch->sources, failure)) return -1;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,8 +152,14 @@ static int layer_set(int fs, const char *key, const char *path) {
   return layer < 0 ? -1 : call_fsconfig(fs, FSCONFIG_SET_FD, key, NULL, layer);
 }
 
-// Kernels before 6.7 take the layers only as one option of at most a page: descriptors make it short.
-// The mount lands on top of the process's own root, where only ".." of the root leads to it.
+// A mount that lies on top of this process's root, which only ".." of the root leads to, as a detached one.
+static int take_from_root(void) {
+  OWN_FD tree = call_open_tree(AT_FDCWD, "/..", OPEN_TREE_CLONE);
+  return call_umount("/..", UMOUNT_DETACH) ? -1 : give_fd(&tree);
+}
+
+// Kernels before 6.7 take the layers only as one option of at most a page: descriptors make it short. The old call
+// mounts at a path, so it is done in a mount namespace of this process alone.
 static int overlay_classic(const struct operation *operation, struct failure *failure) {
   char options[4000];
   size_t used = (size_t)snprintf(options, sizeof options, "%s%slowerdir=", operation->args[2],
@@ -170,9 +177,9 @@ static int overlay_classic(const struct operation *operation, struct failure *fa
                              layer);
     if (used >= sizeof options) return fail(failure, "root-overlay", "", E2BIG, "too many layers for this kernel");
   }
-  if (call_mount("overlay", "/", "overlay", 0, options))
+  if (unshare(CLONE_NEWNS) || call_mount("overlay", "/", "overlay", 0, options))
     return fail(failure, "root-overlay", operation->args[0], errno, "the overlay cannot be mounted: %s", strerror(errno));
-  int tree = open("/..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int tree = take_from_root();
   return tree < 0 ? fail(failure, "root-overlay", operation->args[0], errno, "the overlay cannot be opened") : tree;
 }
 

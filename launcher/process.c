@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/securebits.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,6 +67,8 @@ static int streams_own(const struct user *user, bool tty, struct failure *failur
 
 static int session_begin(bool tty, struct failure *failure) {
   setsid();
+  // A keyring of its own, not the launcher's; machines without keyrings or with a full quota go without.
+  syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
   if (tty && ioctl(0, TIOCSCTTY, 0))
     return fail(failure, "stdio", "", errno, "the terminal cannot become the controlling one: %s", strerror(errno));
   return 0;
@@ -137,7 +139,7 @@ static int mortal(int line, struct failure *failure) {
 static char **environment_make(const struct plan *plan, const struct user *user) {
   uint32_t count = 0;
   bool home = false;
-  while (plan_find(plan, "env", count)) count++;
+  for (uint32_t i = 0; i < plan->count; i++) count += !strcmp(plan->operations[i].name, "env");
   char **environment = calloc(count + 2, sizeof *environment);
   char *text = malloc(sizeof user->home + 8);
   if (!environment || !text) return NULL;

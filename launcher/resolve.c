@@ -62,6 +62,10 @@ int resolve_make_directories_with(int root, const char *path, mode_t mode, uint6
   char prefix[PATH_MAX];
   int whole = resolve_with(root, path, O_PATH | O_DIRECTORY, 0, resolve);
   if (whole >= 0 || errno != ENOENT) return whole;
+  // Mostly only the last component is missing.
+  const char *name;
+  OWN_FD parent = resolve_parent_with(root, path, &name, resolve);
+  if (parent >= 0 && *name && !mkdirat(parent, name, mode)) return resolve_with(root, path, O_PATH | O_DIRECTORY, 0, resolve);
   if (trim(path, prefix, sizeof prefix)) return -1;
   OWN_FD at = resolve_with(root, "/", O_PATH | O_DIRECTORY, 0, 0);
   for (char *from = prefix; at >= 0 && *from;) {

@@ -33,8 +33,10 @@ static int sources_open_here(const struct plan *plan, struct sources *sources, s
     sources->root = source_open(operation, operation->args[0], "", true, failure);
     if (sources->root < 0) return -1;
   }
-  for (uint32_t n = 0; (operation = plan_find(plan, "bind", n)); n++) {
+  for (uint32_t i = 0; i < plan->count; i++) {
     struct mount_flags flags;
+    operation = &plan->operations[i];
+    if (strcmp(operation->name, "bind")) continue;
     if (mount_flags_parse(operation->args[2], &flags, "bind", operation->args[1], failure)) return -1;
     const char *subpath = operation->count > 4 ? operation->args[4] : "";
     int tree = source_open(operation, operation->args[0], subpath, flags.recursive, failure);
@@ -47,7 +49,7 @@ static int sources_open_here(const struct plan *plan, struct sources *sources, s
 int sources_open(struct request *request, struct sources *sources, struct failure *failure) {
   uint32_t binds = 0;
   *sources = (struct sources){.root = -1};
-  while (plan_find(request->plan, "bind", binds)) binds++;
+  for (uint32_t i = 0; i < request->plan->count; i++) binds += !strcmp(request->plan->operations[i].name, "bind");
   if (!binds && !plan_find(request->plan, "root-path", 0)) return 0;
   sources->trees = calloc(binds + 1, sizeof *sources->trees);
   if (!sources->trees) return fail(failure, "bind", "", ENOMEM, "out of memory");
@@ -76,8 +78,7 @@ int root_mount(struct request *request, struct sources *sources, struct failure 
   struct mount_attr private = {.propagation = 1 << 18};
   if (!overlay && call_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &private))
     return fail(failure, name, "", errno, "the root's propagation cannot be set");
-  // EINVAL: an overlay of an old kernel that is attached already.
-  if (call_move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) && !(overlay && errno == EINVAL))
+  if (call_move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH))
     return fail(failure, name, "", errno, "the root cannot be attached: %s", strerror(errno));
   return give_fd(&tree);
 }
@@ -111,12 +112,14 @@ static int open_live(const struct operation *operation, struct failure *failure)
 
 // With binds, mounts must be attached: in a mount namespace of this process alone.
 static int open_with_binds(struct request *request, struct sources *sources, struct failure *failure) {
-  const struct operation *bind;
+  const struct plan *plan = request->plan;
   if (unshare(CLONE_NEWNS)) return fail(failure, "bind", "", errno, "no private mount namespace can be made");
   OWN_FD root = root_mount(request, sources, failure);
   if (root < 0) return -1;
-  for (uint32_t n = 0; (bind = plan_find(request->plan, "bind", n)); n++)
-    if (root_bind(root, bind, sources->trees[n], failure)) return -1;
+  uint32_t bound = 0;
+  for (uint32_t i = 0; i < plan->count; i++)
+    if (!strcmp(plan->operations[i].name, "bind") && root_bind(root, &plan->operations[i], sources->trees[bound++], failure))
+      return -1;
   return give_fd(&root);
 }
 

@@ -35,25 +35,24 @@ static bool same_directory(const char *path, int seat) {
          real.st_ino == carried.st_ino;
 }
 
-// Carries each mount that is met on the way from the root to path; the last one with all that lies beneath it.
-static int carry_path(int seat, const char *path) {
+// Carries each mount that is met on the way from the root to path; the last one recursively, if that is asked.
+static int carry_path(int seat, const char *path, unsigned recursive) {
   char real[PATH_MAX];
   if (!realpath(path, real)) return -1;
   for (char *slash = real; slash && real[1];) {
     slash = strchr(slash + 1, '/');
     if (slash) *slash = 0;
-    if (!same_directory(real, seat) && carry_mount(seat, real, slash ? 0 : AT_RECURSIVE)) return -1;
+    if (!same_directory(real, seat) && carry_mount(seat, real, slash ? 0 : recursive)) return -1;
     if (slash) *slash = '/';
   }
   return 0;
 }
 
 static int carry_all(int seat, const char *run_root, const char *data_root) {
-  const char *always[] = {"/proc", "/sys", "/sys/fs/cgroup", "/dev", "/tmp"};
-  if (carry_mount(seat, "/proc", 0) || carry_mount(seat, "/sys", 0) || carry_mount(seat, "/dev", 0)) return -1;
-  for (size_t i = 0; i < sizeof always / sizeof *always; i++)
-    if (carry_path(seat, always[i]) && errno != ENOENT) return -1;
-  return carry_path(seat, run_root) || carry_path(seat, data_root) ? -1 : 0;
+  if (carry_mount(seat, "/proc", 0) || carry_mount(seat, "/sys", 0)) return -1;
+  if (carry_path(seat, "/dev", 0) || (carry_path(seat, "/tmp", 0) && errno != ENOENT)) return -1;
+  if (carry_path(seat, "/sys/fs/cgroup", AT_RECURSIVE) && errno != ENOENT) return -1;
+  return carry_path(seat, run_root, 0) || carry_path(seat, data_root, AT_RECURSIVE) ? -1 : 0;
 }
 
 int seat_take(const char *socket_path, const char *data_root) {

@@ -211,3 +211,67 @@ test("others' namespaces are joined", async () => {
   }
 })
 
+
+const unified = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].find((path) => existsSync(join(path, "cgroup.controllers")))
+
+test.skipIf(!unified)("a lone v2 cgroup is entered by the clone; its device program decides", async () => {
+  const path = join(unified ?? "", `sloop-l1-v2-${process.pid}`)
+  const instruction = (code: number, registers: number, offset: number, immediate: number): string => {
+    const bytes = Buffer.alloc(8)
+    bytes[0] = code
+    bytes[1] = registers
+    bytes.writeInt16LE(offset, 2)
+    bytes.writeInt32LE(immediate, 4)
+    return bytes.toString("hex")
+  }
+  const program = [
+    instruction(0x61, 0x12, 4, 0), // r2 = major
+    instruction(0xb7, 0x00, 0, 0), // r0 = 0
+    instruction(0x55, 0x02, 3, 1), // if r2 != 1 goto exit
+    instruction(0x61, 0x13, 8, 0), // r3 = minor
+    instruction(0x55, 0x03, 1, 3), // if r3 != 3 goto exit
+    instruction(0xb7, 0x00, 0, 1), // r0 = 1
+    instruction(0x95, 0x00, 0, 0), // exit
+  ].join("")
+  const result = await shell("grep 0:: /proc/self/cgroup; echo > /dev/null && echo null; head -c1 /dev/zero > /dev/null || echo denied", {
+    namespaces: ["mount", "pid", "uts", "cgroup"],
+    mounts: [...standardMounts, ["mount", "cgroup2", "cgroup2", "/sys/fs/cgroup", "ro,nosuid,nodev,noexec", ""]],
+    operations: [["cgroup", path], ["cgroup-write", `${path}/cgroup.max.depth`, "5", "must"]],
+  })
+  expect(result.stdout).toBe("0::/\nnull\n")
+  // The nodes are made before the program holds: they are bound from the host here.
+  const nodes: Operation[] = ["null", "zero"].map((name) => ["bind", `/dev/${name}`, `/dev/${name}`, "", "file", ""])
+  const limited = await shell("echo > /dev/null && echo null; head -c1 /dev/zero || echo denied", {
+    mounts: [...nodes],
+    operations: [["cgroup", path], ["cgroup-device-program", path, program]],
+  })
+  Bun.spawnSync(["rmdir", path])
+  expect(limited.stdout).toBe("null\ndenied\n")
+  const wrong = failureOf(await start({ operations: [["cgroup", path], ["cgroup-device-program", path, instruction(0x95, 0, 0, 0)]] }))
+  expect(wrong.step).toBe("cgroup-device-program")
+  expect(existsSync(path)).toBe(false)
+})
+
+test("propagation: a slave sees what the host mounts later, a private bind does not", async () => {
+  const shared = join(host, "shared")
+  mkdirSync(join(shared, "in"), { recursive: true })
+  Bun.spawnSync(["mount", "--bind", shared, shared])
+  Bun.spawnSync(["mount", "--make-shared", shared])
+  try {
+    const running = run(launcher.socket, place(), {
+      root: [["root-path", root]],
+      argv: ["sh", "-c", "touch /slave/ready; while ! [ -e /slave/go ]; do sleep 0.01; done; cat /slave/in/seen; cat /private/in/seen"],
+      mounts: [...standardMounts, ["bind", shared, "/slave", "rec,rslave", "dir", ""], ["bind", shared, "/private", "rec", "dir", ""]],
+    })
+    for (let tries = 0; !existsSync(join(shared, "ready")) && tries < 500; tries++) await Bun.sleep(5)
+    Bun.spawnSync(["mount", "-t", "tmpfs", "late", join(shared, "in")])
+    writeFileSync(join(shared, "in/seen"), "seen")
+    writeFileSync(join(shared, "go"), "")
+    const result = await running
+    expect(result.stdout).toBe("seen")
+    expect(result.stderr).toContain("/private/in/seen")
+  } finally {
+    Bun.spawnSync(["umount", join(shared, "in")])
+    Bun.spawnSync(["umount", shared])
+  }
+})
