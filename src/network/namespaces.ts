@@ -1,8 +1,9 @@
 // Network namespaces on a bridge: made in one request, held by the launcher, let go, and looked after when they end.
 import { randomBytes } from "node:crypto"
+import { existsSync } from "node:fs"
 import { errorMessage } from "../base/errors.ts"
 import type { Kernel } from "../kernel/kernel.ts"
-import { deleteLink, listLinks, readLinks } from "../kernel/netlink/netlink.ts"
+import { deleteLink } from "../kernel/netlink/netlink.ts"
 import type { Bridge } from "./bridge/bridge.ts"
 import type { Addresses } from "./ipam/addresses.ts"
 import type { Prepared } from "./pool.ts"
@@ -149,9 +150,9 @@ export class Namespaces {
     const { kernel, addresses } = this.#options
     const departed = [...this.#departed]
     this.#departed.clear()
-    const present = new Set(readLinks(await routeRequest(kernel, [listLinks()])).map((link) => link.name))
     for (const [link, address] of departed) {
-      if (present.has(link)) await routeRequest(kernel, [deleteLink({ name: link })]).catch(() => undefined)
+      if (existsSync(`/sys/class/net/${link}`))
+        await routeRequest(kernel, [deleteLink({ name: link })]).catch(() => undefined)
       addresses.release(address)
     }
   }

@@ -10,9 +10,24 @@ export const collect = async (kernel: Kernel, plan: Plan): Promise<Buffer> => {
   return chunks.length === 1 && chunks[0] ? Buffer.from(chunks[0]) : Buffer.concat(chunks)
 }
 
-/** rtnetlink messages in the host's namespace, sent in one request; the replies of all of them. */
-export const routeRequest = (kernel: Kernel, messages: readonly Message[]): Promise<Buffer> =>
-  collect(kernel, [["netlink"], ["namespace", "host"], netlinkOperation("host", "route", messages)])
+/** How often a list is asked for again that changed while the kernel wrote it. */
+const TRIES = 20
+const changedMeanwhile = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && error.code === "EINTR"
+
+/**
+ * rtnetlink messages in the host's namespace, sent in one request; the replies of all of them. Lists that changed while
+ * they were read are read again: on a busy machine links come and go all the time.
+ */
+export const routeRequest = async (kernel: Kernel, messages: readonly Message[]): Promise<Buffer> => {
+  const plan: Plan = [["netlink"], ["namespace", "host"], netlinkOperation("host", "route", messages)]
+  for (let tries = 1; ; tries++)
+    try {
+      return await collect(kernel, plan)
+    } catch (error) {
+      if (tries === TRIES || !changedMeanwhile(error)) throw error
+    }
+}
 
 /** nf_tables messages in the host's namespace, in one request; a batch takes effect as one. */
 export const netfilterRequest = (kernel: Kernel, messages: readonly Message[]): Promise<Buffer> =>

@@ -8,7 +8,9 @@ import {
   addAddress,
   createBridge,
   deleteAddress,
+  deleteLink,
   FAMILY_IPV4,
+  getLink,
   listAddresses,
   listLinks,
   listRoutes,
@@ -83,7 +85,7 @@ const makeLink = async (kernel: Kernel, name: string, mtu: number): Promise<Link
     .toString("hex")
     .replace(/(..)(?=.)/g, "$1:")}`
   await routeRequest(kernel, [createBridge(name, mtu, macAddress), withoutIpv6({ name })])
-  const made = readLinks(await routeRequest(kernel, [listLinks()])).find((link) => link.name === name)
+  const [made] = readLinks(await routeRequest(kernel, [getLink({ name })]))
   if (!made) throw failure("internal", `bridge ${name} vanished while it was set up; start the daemon again`)
   return made
 }
@@ -101,26 +103,39 @@ export const openBridge = async (kernel: Kernel, request: BridgeRequest): Promis
       `network interface ${request.name} exists and is no bridge; remove it or choose another bridge name`,
     )
   const link = existing ?? (await makeLink(kernel, request.name, wayOutMtu(host)))
-  let subnet = choose(host, link.index, request)
+  try {
+    const subnet = await settleSubnet(kernel, host, link.index, request)
+    return {
+      name: request.name,
+      index: link.index,
+      subnet,
+      gateway: ipv4Text(subnet.base + 1),
+      mtu: link.mtu,
+    }
+  } catch (error) {
+    if (!existing) await routeRequest(kernel, [deleteLink({ index: link.index })]).catch(() => undefined)
+    throw error
+  }
+}
+
+/** Gives the bridge a subnet; when two engines that start together chose the same one, the younger bridge yields. */
+const settleSubnet = async (
+  kernel: Kernel,
+  host: HostNetwork,
+  index: number,
+  request: BridgeRequest,
+): Promise<Subnet> => {
+  let subnet = choose(host, index, request)
   for (let round = 0; ; round++) {
-    await giveAddress(kernel, host, link.index, subnet)
+    await giveAddress(kernel, host, index, subnet)
     const after = await readHostNetwork(kernel)
-    // Two engines that start together may choose the same subnet; the younger bridge yields.
     const rival = after.addresses.some(
       (address) =>
-        address.link < link.index &&
-        overlaps(subnet, parseSubnet(`${address.address}/${address.prefixLength}`)),
+        address.link < index && overlaps(subnet, parseSubnet(`${address.address}/${address.prefixLength}`)),
     )
-    if (!rival || request.keep || round === 3) break
-    await routeRequest(kernel, [deleteAddress(gatewayOn(link.index, subnet))])
-    subnet = chooseSubnet(request.pools, usedSubnets(after, link.index, request.avoid))
-  }
-  return {
-    name: request.name,
-    index: link.index,
-    subnet,
-    gateway: ipv4Text(subnet.base + 1),
-    mtu: link.mtu,
+    if (!rival || request.keep || round === 3) return subnet
+    await routeRequest(kernel, [deleteAddress(gatewayOn(index, subnet))])
+    subnet = chooseSubnet(request.pools, usedSubnets(after, index, request.avoid))
   }
 }
 
