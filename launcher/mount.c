@@ -162,6 +162,8 @@ static int take_from_root(void) {
 // mounts at a path, so it is done in a mount namespace of this process alone.
 static int overlay_classic(const struct operation *operation, struct failure *failure) {
   char options[4000];
+  // Before the layers are opened: the overlay takes only layers of its own mount namespace.
+  if (unshare(CLONE_NEWNS)) return fail(failure, "root-overlay", "", errno, "no private mount namespace can be made");
   size_t used = (size_t)snprintf(options, sizeof options, "%s%slowerdir=", operation->args[2],
                                  *operation->args[2] ? "," : "");
   for (uint32_t i = 3; i < operation->count; i++) {
@@ -177,7 +179,7 @@ static int overlay_classic(const struct operation *operation, struct failure *fa
                              layer);
     if (used >= sizeof options) return fail(failure, "root-overlay", "", E2BIG, "too many layers for this kernel");
   }
-  if (unshare(CLONE_NEWNS) || call_mount("overlay", "/", "overlay", 0, options))
+  if (call_mount("overlay", "/", "overlay", 0, options))
     return fail(failure, "root-overlay", operation->args[0], errno, "the overlay cannot be mounted: %s", strerror(errno));
   int tree = take_from_root();
   return tree < 0 ? fail(failure, "root-overlay", operation->args[0], errno, "the overlay cannot be opened") : tree;
