@@ -3,11 +3,13 @@ import { chmodSync, mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { type ExitRecord, type Kernel, lostMonitor, readExitRecord } from "../../kernel/kernel.ts"
 import type { ContainerConfig } from "../../state/container.ts"
+import { containerCapabilities } from "../capabilities.ts"
 import { type CgroupLayout, cgroupLayout, cgroupPath } from "../cgroup/layout.ts"
 import { prepareUnified } from "../cgroup/unified.ts"
 import { launchPlan } from "../plan.ts"
 import type { LaunchRequest, Runtime, Task } from "../runtime.ts"
-import { seccompChoice } from "../seccomp/choice.ts"
+import { type SeccompChoice, seccompChoice } from "../seccomp/choice.ts"
+import { filterProgram } from "../seccomp/filter.ts"
 import { sharedMemoryDirectory } from "../spec/mounts.ts"
 import { buildSpec } from "../spec/spec.ts"
 import { validateConfig } from "../validate.ts"
@@ -31,6 +33,13 @@ const socketName = "monitor.sock"
 export function createRuntime({ kernel, cgroupParent = "sloop", seccompProfile }: RuntimeOptions): Runtime {
   const seccomp = seccompChoice(seccompProfile)
   const planExec = execPlanner(kernel, seccomp)
+  // The usual filter is compiled ahead of the first container that needs it.
+  setImmediate(() => {
+    kernel
+      .features()
+      .then(({ capabilities, kernelVersion }) => warmFilter(seccomp, capabilities, kernelVersion))
+      .catch(() => {})
+  })
 
   const layoutOf = async (id: string, config: ContainerConfig): Promise<CgroupLayout> =>
     cgroupLayout(await kernel.features(), cgroupPath(config.resources.cgroupParent || cgroupParent, id))
@@ -106,6 +115,12 @@ export function createRuntime({ kernel, cgroupParent = "sloop", seccompProfile }
     clean,
     validate: async (config) => validateConfig(config, await kernel.features(), seccomp),
   }
+}
+
+function warmFilter(seccomp: SeccompChoice, available: bigint, kernelVersion: string): void {
+  const usual = { privileged: false, capAdd: [], capDrop: [], securityOptions: [] }
+  const filter = seccomp(usual, kernelVersion)(containerCapabilities(usual, available))
+  if (filter !== undefined) filterProgram(filter)
 }
 
 /** Kills what a container's cgroups hold and removes them. */

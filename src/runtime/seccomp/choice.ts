@@ -9,12 +9,12 @@ const maxKept = 64
 
 /** The filter that a container's config asks for, by its capabilities; undefined = unconfined. */
 export type SeccompChoice = (
-  config: ContainerConfig,
+  config: Pick<ContainerConfig, "privileged" | "securityOptions">,
   kernelVersion: string,
 ) => (capabilities: readonly string[]) => Seccomp | undefined
 
 /** The text behind "seccomp=" or "seccomp:"; undefined when the option is not given. */
-function askedProfile(config: ContainerConfig): string | undefined {
+function askedProfile(config: Pick<ContainerConfig, "securityOptions">): string | undefined {
   for (const option of config.securityOptions)
     if (/^seccomp[=:]/.test(option)) return option.slice("seccomp=".length)
   return undefined

@@ -94,8 +94,8 @@ function deviceOf(path: string, status: Stats): Device | undefined {
   return { path, type, ...deviceNumbers(status.rdev), fileMode: mode & 0o7777, uid, gid }
 }
 
-/** Entries of /dev that are file systems or links of their own in every container. */
-const skipped = new Set(["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"])
+/** Entries of /dev that are file systems, links or the terminal of each container's own. */
+const skipped = new Set(["pts", "ptmx", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"])
 
 function nodesBeneath(directory: string, target: string): Device[] {
   const devices: Device[] = []

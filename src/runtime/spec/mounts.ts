@@ -2,15 +2,19 @@
 import type { Mount } from "../../kernel/mount.ts"
 import type { SpecMount } from "../../oci/runtime-spec.ts"
 import type { CgroupLayout } from "../cgroup/layout.ts"
-import { containerOf, hasCgroupNamespace } from "./namespaces.ts"
+import { containerOf } from "./namespaces.ts"
 import type { SpecContext, With } from "./spec.ts"
 
 export const withMounts: With = (spec, context) => {
   const own = context.request.mounts.map(specMount)
   const targets = new Set(own.map((mount) => mount.destination))
   const ownDev = targets.has("/dev")
+  const ownCgroups = targets.has("/sys/fs/cgroup")
   const defaults = defaultMounts(context).filter(
-    ({ destination }) => !targets.has(destination) && !(ownDev && destination.startsWith("/dev/")),
+    ({ destination }) =>
+      !targets.has(destination) &&
+      !(ownDev && destination.startsWith("/dev/")) &&
+      !(ownCgroups && destination.startsWith("/sys/fs/cgroup/")),
   )
   spec.mounts = [...defaults, ...own]
 }
@@ -96,59 +100,28 @@ function sharedMemory({ request }: SpecContext): SpecMount | undefined {
 
 const cgroupFlags = ["nosuid", "noexec", "nodev", "relatime"]
 
-function cgroupMounts({ request, layout, features }: SpecContext, access: "ro" | "rw"): SpecMount[] {
+/**
+ * A view of the cgroups from the container's cgroup namespace: its own subtree, or all of the host's (read-only too)
+ * when it has none of its own.
+ */
+function cgroupMounts({ layout }: SpecContext, access: "ro" | "rw"): SpecMount[] {
   const destination = "/sys/fs/cgroup"
-  const isolated = hasCgroupNamespace(request.config)
-  if (layout.unified !== undefined)
-    return [
-      isolated
-        ? { destination, type: "cgroup2", source: "cgroup", options: [...cgroupFlags, access] }
-        : {
-            destination,
-            type: "bind",
-            source: features.cgroupV2 ?? destination,
-            options: ["bind", ...cgroupFlags, access],
-            create: "dir",
-          },
-    ]
-  const mounts: SpecMount[] = [
-    {
-      destination,
-      type: "tmpfs",
+  const options = [...cgroupFlags, access]
+  if (layout.unified !== undefined) return [{ destination, type: "cgroup2", source: "cgroup", options }]
+  return [
+    // The plan makes it read-only once the hierarchies and links are in it.
+    { destination, type: "tmpfs", source: "cgroup", options: ["nosuid", "noexec", "nodev", "mode=755"] },
+    ...[...layout.hierarchies].map(([mount, controllers]) => ({
+      destination: `${destination}/${hierarchyName(mount)}`,
+      type: "cgroup",
       source: "cgroup",
-      // The plan makes it read-only once the hierarchies and links are in it.
-      options: ["nosuid", "noexec", "nodev", "mode=755"],
-    },
+      options: [...options, ...controllers.flatMap(hierarchyOptions)],
+    })),
   ]
-  for (const [mount, controllers] of layout.hierarchies) {
-    const target = `${destination}/${hierarchyName(mount)}`
-    if (isolated)
-      mounts.push({
-        destination: target,
-        type: "cgroup",
-        source: "cgroup",
-        options: [...cgroupFlags, access, ...controllers.flatMap((name) => hierarchyOptions(name))],
-      })
-    else
-      mounts.push({
-        destination: target,
-        type: "bind",
-        source: directoryOf(layout, controllers),
-        options: ["bind", ...cgroupFlags, access],
-        create: "dir",
-      })
-  }
-  return mounts
 }
 
 const hierarchyOptions = (controller: string): string[] =>
   controller.startsWith("name=") ? ["none", controller] : [controller]
-
-const directoryOf = (layout: CgroupLayout, controllers: readonly string[]): string => {
-  for (const [controller, directory] of layout.directories)
-    if (controllers.includes(controller)) return directory
-  return ""
-}
 
 /** The last part of a hierarchy's mount point: "cpu,cpuacct", "memory", "systemd". */
 export const hierarchyName = (mount: string): string => mount.slice(mount.lastIndexOf("/") + 1)

@@ -9,7 +9,7 @@ export const containerOf = (mode: string): string | undefined =>
   mode.startsWith("container:") ? mode.slice("container:".length) : undefined
 
 /** A container gets a cgroup namespace of its own, on v1 too, unless the host's is asked for. */
-export const hasCgroupNamespace = (config: ContainerConfig): boolean => config.cgroupnsMode !== "host"
+const hasCgroupNamespace = (config: ContainerConfig): boolean => config.cgroupnsMode !== "host"
 
 export const withNamespaces: With = (spec, { request }) => {
   const { config, joined } = request

@@ -2,6 +2,7 @@
 
 import type { Rlimit } from "../../oci/runtime-spec.ts"
 import type { ContainerConfig, Ulimit } from "../../state/container.ts"
+import { containerOf } from "./namespaces.ts"
 import type { With } from "./spec.ts"
 
 /** Sets user, directory, terminal, rlimits, OOM score and the names of the host. */
@@ -23,7 +24,8 @@ export const withProcess: With = (spec, { request, capabilities }) => {
   process.rlimits = (config.resources.ulimits ?? []).map(rlimit)
   process.noNewPrivileges = hasNoNewPrivileges(config)
   process.oomScoreAdj = config.oomScoreAdjust
-  if (config.utsMode === "host") return
+  // A shared UTS namespace keeps the names that its owner gave it.
+  if (config.utsMode === "host" || containerOf(config.utsMode) !== undefined) return
   if (config.hostname !== "") spec.hostname = config.hostname
   if (config.domainname !== "") spec.domainname = config.domainname
 }

@@ -1,8 +1,10 @@
 // What is hidden, read-only or forbidden in a container.
+import { existsSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import type { ContainerConfig } from "../../state/container.ts"
 import type { With } from "./spec.ts"
 
-export const defaultMaskedPaths: readonly string[] = [
+const defaultMaskedPaths: readonly string[] = [
   "/proc/asound",
   "/proc/acpi",
   "/proc/interrupts",
@@ -17,7 +19,25 @@ export const defaultMaskedPaths: readonly string[] = [
   "/sys/devices/virtual/powercap",
 ]
 
-export const defaultReadonlyPaths: readonly string[] = [
+/** Thermal counters tell of other containers' load; each CPU of this host may have its own. */
+const thermalPaths = (): readonly string[] => {
+  const found: string[] = []
+  for (let cpu = 0; cpu < availableParallelism(); cpu++) {
+    const path = `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`
+    if (existsSync(path)) found.push(path)
+  }
+  return found
+}
+
+let masked: readonly string[] | undefined
+
+/** The default masks that apply on this host; CPUs do not change often enough to look again for each container. */
+function hostMaskedPaths(): readonly string[] {
+  masked ??= [...defaultMaskedPaths, ...thermalPaths()]
+  return masked
+}
+
+const defaultReadonlyPaths: readonly string[] = [
   "/proc/bus",
   "/proc/fs",
   "/proc/irq",
@@ -30,7 +50,7 @@ const isExposed = (config: ContainerConfig): boolean =>
 
 export const withSecurity: With = (spec, { request: { config }, capabilities, seccomp }) => {
   const exposed = isExposed(config)
-  spec.linux.maskedPaths = config.maskedPaths ?? (exposed ? [] : defaultMaskedPaths)
+  spec.linux.maskedPaths = config.maskedPaths ?? (exposed ? [] : hostMaskedPaths())
   spec.linux.readonlyPaths = config.readonlyPaths ?? (exposed ? [] : defaultReadonlyPaths)
   const filter = seccomp(capabilities)
   if (filter !== undefined) spec.linux.seccomp = filter
