@@ -138,8 +138,16 @@ class BridgedNetworks implements Networks {
     })
     await namespaces.dropLeftovers()
     this.#opened = { bridge, network, namespaces }
-    for (const warning of await this.#firewall.warnings()) this.#warn(warning)
+    void this.#tellWarnings()
     this.#pool.schedule()
+  }
+
+  async #tellWarnings(): Promise<void> {
+    try {
+      for (const warning of await this.#firewall.warnings()) this.#warn(warning)
+    } catch (error) {
+      this.#warn(`could not look at other firewall tables: ${errorMessage(error)}`)
+    }
   }
 
   #restore(text: string, addresses: Addresses): void {

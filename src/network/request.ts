@@ -15,12 +15,8 @@ const TRIES = 20
 const changedMeanwhile = (error: unknown): boolean =>
   error instanceof Error && "code" in error && error.code === "EINTR"
 
-/**
- * rtnetlink messages in the host's namespace, sent in one request; the replies of all of them. Lists that changed while
- * they were read are read again: on a busy machine links come and go all the time.
- */
-export const routeRequest = async (kernel: Kernel, messages: readonly Message[]): Promise<Buffer> => {
-  const plan: Plan = [["netlink"], ["namespace", "host"], netlinkOperation("host", "route", messages)]
+/** Sends a plan again that listed what changed meanwhile: on a busy machine links and rules come and go all the time. */
+const collectSteady = async (kernel: Kernel, plan: Plan): Promise<Buffer> => {
   for (let tries = 1; ; tries++)
     try {
       return await collect(kernel, plan)
@@ -29,6 +25,10 @@ export const routeRequest = async (kernel: Kernel, messages: readonly Message[])
     }
 }
 
+/** rtnetlink messages in the host's namespace, sent in one request; the replies of all of them. */
+export const routeRequest = (kernel: Kernel, messages: readonly Message[]): Promise<Buffer> =>
+  collectSteady(kernel, [["netlink"], ["namespace", "host"], netlinkOperation("host", "route", messages)])
+
 /** nf_tables messages in the host's namespace, in one request; a batch takes effect as one. */
 export const netfilterRequest = (kernel: Kernel, messages: readonly Message[]): Promise<Buffer> =>
-  collect(kernel, [["netlink"], ["namespace", "host"], netlinkOperation("host", "netfilter", messages)])
+  collectSteady(kernel, [["netlink"], ["namespace", "host"], netlinkOperation("host", "netfilter", messages)])

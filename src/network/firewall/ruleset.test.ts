@@ -6,7 +6,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { openTestKernel } from "../../../test/fixtures/launcher-kernel.ts"
-import { encode } from "../../kernel/netlink/netlink.ts"
+import { fakeKernel } from "../../kernel/fake.ts"
+import { createChain, encode } from "../../kernel/netlink/netlink.ts"
 import { parseSubnet } from "../ipam/subnet.ts"
 import { describeRuleset } from "./describe.ts"
 import { Firewall } from "./firewall.ts"
@@ -60,3 +61,21 @@ test("the default bridge's rules, as nft reads them back", async () => {
     rmSync(root, { recursive: true, force: true })
   }
 }, 60_000)
+
+test("a foreign chain that drops forwarded packets by its policy is told", async () => {
+  const at = (policy: "accept" | "drop", table: string, name: string) =>
+    createChain(
+      { family: 2, name: table },
+      { name, hook: { type: "filter", at: "forward", priority: 0, policy } },
+    )
+  const kernel = fakeKernel({
+    // What the kernel lists has the shape of what creates it.
+    receive: () => [
+      encode([at("drop", "filter", "FORWARD"), at("accept", "other", "forward"), at("drop", "sloop", "x")])
+        .bytes,
+    ],
+  })
+  expect(await new Firewall(kernel, "sloop").warnings()).toEqual([
+    "chain FORWARD of firewall table filter drops forwarded packets by its policy: containers may not reach other hosts, nor be reached at published ports from there, until it accepts them",
+  ])
+})
