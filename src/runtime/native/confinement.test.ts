@@ -255,7 +255,7 @@ test("the host's namespaces are the host's", async () => {
     [
       "sh",
       "-c",
-      "readlink /proc/self/ns/pid /proc/self/ns/ipc /proc/self/ns/uts /proc/self/ns/cgroup; ls /sys/fs/cgroup; cat /proc/self/cgroup; sleep 100 & exit 0",
+      "for kind in pid ipc uts cgroup; do readlink /proc/self/ns/$kind; done; ls /sys/fs/cgroup; cat /proc/self/cgroup; sleep 100 & exit 0",
     ],
     {
       networkMode: "host",
