@@ -9,5 +9,6 @@ if (verb === "--version" || verb === "-v") {
   await runDaemon(process.argv.slice(3))
 } else {
   const { runCli } = await import("./cli/cli.ts")
-  await runCli(process.argv.slice(2))
+  // exitCode, not exit(): exit() would cut a piped standard output short.
+  process.exitCode = await runCli(process.argv.slice(2))
 }
