@@ -83,11 +83,13 @@ static int failed(const struct attributes_target *target, struct failure *failur
   return fail(failure, target->step, target->path, errno, "its %s cannot be set: %s", what, strerror(errno));
 }
 
-int attributes_set(const struct attributes_target *target, const struct attributes *attributes, struct failure *failure) {
+int attributes_set(const struct attributes_target *target, const struct attributes *attributes,
+                   struct failure *failure) {
   int fd = target->fd;
   if (attributes->owner) {
-    int result = fd >= 0 ? fchown(fd, attributes->uid, attributes->gid)
-                         : fchownat(target->parent, target->name, attributes->uid, attributes->gid, AT_SYMLINK_NOFOLLOW);
+    int result = fd >= 0
+                     ? fchown(fd, attributes->uid, attributes->gid)
+                     : fchownat(target->parent, target->name, attributes->uid, attributes->gid, AT_SYMLINK_NOFOLLOW);
     if (result) return failed(target, failure, "owner");
   }
   if (set_mode(target, attributes->mode)) return failed(target, failure, "mode");

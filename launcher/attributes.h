@@ -21,11 +21,12 @@ struct attributes_target {
   int parent;
   const char *name;
   int fd;
-  mode_t type;  // S_IFREG …
+  mode_t type;              // S_IFREG …
   const char *step, *path;  // for the failure
 };
 
-int attributes_set(const struct attributes_target *target, const struct attributes *attributes, struct failure *failure);
+int attributes_set(const struct attributes_target *target, const struct attributes *attributes,
+                   struct failure *failure);
 
 // Reading: all attributes of an entry that may matter elsewhere; overlayfs's own are left out.
 struct xattr_list {

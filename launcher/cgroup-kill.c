@@ -46,7 +46,8 @@ static bool lists(const char *text, int pid) {
 static int kill_listed(int directory, const char *text, struct failure *failure) {
   for (const char *line = text; (line = strchr(line, '\n')) && line[1]; line++) {
     int pid = atoi(line + 1);
-    if (pid == getpid() || pid == getppid()) return fail(failure, "cgroup-kill", "", EPERM, "the launcher itself is in this cgroup");
+    if (pid == getpid() || pid == getppid())
+      return fail(failure, "cgroup-kill", "", EPERM, "the launcher itself is in this cgroup");
     if (pid <= 0) continue;
     OWN_FD process = (int)syscall(SYS_pidfd_open, pid, 0);
     OWN_MEMORY char *again = process < 0 ? NULL : read_processes(directory);
@@ -90,7 +91,8 @@ static int open_cgroup(const char *path, struct failure *failure) {
   struct stat own, above;
   OWN_FD fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT) return -2;
-  if (fd < 0 || fstatfs(fd, &file_system)) return fail(failure, "cgroup-kill", path, errno, "it cannot be opened: %s", strerror(errno));
+  if (fd < 0 || fstatfs(fd, &file_system))
+    return fail(failure, "cgroup-kill", path, errno, "it cannot be opened: %s", strerror(errno));
   bool cgroup = file_system.f_type == CGROUP_V1_MAGIC || file_system.f_type == CGROUP_V2_MAGIC;
   if (!cgroup || fstat(fd, &own) || fstatat(fd, "..", &above, 0) || own.st_dev != above.st_dev)
     return fail(failure, "cgroup-kill", path, EINVAL, "it is not a cgroup beneath a hierarchy's root");
@@ -120,7 +122,8 @@ static int kill_all(const struct victims *victims, int64_t deadline, struct fail
     for (size_t i = 0; i < victims->count; i++)
       if (victims->directories[i] >= 0 && sweep_tree(&sweep, victims->directories[i], failure)) return -1;
     if (!sweep.seen) return 0;
-    if (now_ms() > deadline) return fail(failure, "cgroup-kill", victims->paths[0], EBUSY, "processes in it do not end");
+    if (now_ms() > deadline)
+      return fail(failure, "cgroup-kill", victims->paths[0], EBUSY, "processes in it do not end");
     if (round > 0) rest(round);
   }
 }
@@ -129,7 +132,8 @@ static int kill_all(const struct victims *victims, int64_t deadline, struct fail
 static int remove_cgroup(const char *path, int directory, int64_t deadline, struct failure *failure) {
   static const struct tree_visitor visitor = {.leaf = skip_leaf, .leave = remove_leave};
   for (int round = 0; rmdir(path) && errno != ENOENT; round++) {
-    if (errno != EBUSY && errno != ENOTEMPTY) return fail(failure, "cgroup-kill", path, errno, "it cannot be removed: %s", strerror(errno));
+    if (errno != EBUSY && errno != ENOTEMPTY)
+      return fail(failure, "cgroup-kill", path, errno, "it cannot be removed: %s", strerror(errno));
     if (now_ms() > deadline) return fail(failure, "cgroup-kill", path, EBUSY, "it stays busy");
     if (tree_walk(directory, "cgroup-kill", &visitor, NULL, failure)) return -1;
     if (round) rest(round);
@@ -140,7 +144,8 @@ static int remove_cgroup(const char *path, int directory, int64_t deadline, stru
 static int open_all(const struct plan *plan, struct victims *victims, struct failure *failure) {
   for (uint32_t i = 1; i < plan->count; i++) {
     const struct operation *operation = &plan->operations[i];
-    if (strcmp(operation->name, "path")) return fail(failure, operation->name, "", EINVAL, "cgroup-kill has no operation \"%s\"", operation->name);
+    if (strcmp(operation->name, "path"))
+      return fail(failure, operation->name, "", EINVAL, "cgroup-kill has no operation \"%s\"", operation->name);
     for (uint32_t n = 0; n < operation->count; n++) {
       int directory = open_cgroup(operation->args[n], failure);
       if (directory == -1) return -1;

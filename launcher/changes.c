@@ -17,7 +17,7 @@ struct changes {
   int lower;  // the merged view of the lower layers, or -1
   char *lines;
   size_t used, room, count;
-  bool *told;          // for each depth of the walk: whether that directory has a line
+  bool *told;  // for each depth of the walk: whether that directory has a line
   size_t told_room;
   size_t opaque_from;  // depth of the outermost opaque directory around, 0 = none
 };
@@ -28,7 +28,8 @@ static size_t depth_of(const char *path) {
   return depth;
 }
 
-static int add_line(struct changes *changes, char kind, const char *path, size_t length, const char *name, struct failure *failure) {
+static int add_line(struct changes *changes, char kind, const char *path, size_t length, const char *name,
+                    struct failure *failure) {
   size_t extra = name ? strlen(name) + 1 : 0, needed = changes->used + length + extra + 4;
   if (needed > changes->room) {
     char *lines = realloc(changes->lines, needed * 2);
@@ -66,7 +67,9 @@ static int tell(struct changes *changes, char kind, const char *path, const char
 }
 
 static bool below(const struct changes *changes, const char *path, struct stat *stat) {
-  OWN_FD fd = changes->lower < 0 ? -1 : call_openat2(changes->lower, path, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  OWN_FD fd = changes->lower < 0
+                  ? -1
+                  : call_openat2(changes->lower, path, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
   return fd >= 0 && !fstat(fd, stat);
 }
 
@@ -84,11 +87,13 @@ static bool same_directory(const struct stat *upper, const struct stat *lower) {
 
 // An opaque directory deletes what the layers beneath have in it, unless it has an entry of the same name.
 static int tell_hidden(struct changes *changes, const char *path, int directory, struct failure *failure) {
-  OWN_FD lower = call_openat2(changes->lower, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  OWN_FD lower =
+      call_openat2(changes->lower, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
   struct tree_names names;
   struct stat stat;
   if (lower < 0) return 0;
-  if (tree_names_read(lower, false, &names)) return fail(failure, "changes", path, errno, "it cannot be listed: %s", strerror(errno));
+  if (tree_names_read(lower, false, &names))
+    return fail(failure, "changes", path, errno, "it cannot be listed: %s", strerror(errno));
   int result = 0;
   for (size_t i = 0; i < names.count && !result; i++) {
     const char *name = names.bytes + names.offsets[i];
@@ -165,7 +170,8 @@ static int open_lower(struct request *request, struct failure *failure) {
 }
 
 int verb_changes(struct request *request, struct failure *failure) {
-  static const struct tree_visitor visitor = {.wants_stat = true, .mounts = TREE_SKIP, .leaf = leaf, .enter = enter, .leave = leave};
+  static const struct tree_visitor visitor = {
+      .wants_stat = true, .mounts = TREE_SKIP, .leaf = leaf, .enter = enter, .leave = leave};
   const struct operation *upper = plan_find(request->plan, "upper", 0);
   if (!upper || upper->count != 1) return fail(failure, "upper", "", EINVAL, "changes needs one upper directory");
   OWN_FD lower = open_lower(request, failure);

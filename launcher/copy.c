@@ -36,7 +36,8 @@ static int destination_parent(struct copy *copy, const char *path, struct failur
   own_close(&copy->parent);
   memcpy(copy->parent_path, path, length);
   copy->parent_path[length] = 0;
-  copy->parent = call_openat2(copy->destination, length ? copy->parent_path : ".", O_PATH | O_DIRECTORY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  copy->parent = call_openat2(copy->destination, length ? copy->parent_path : ".", O_PATH | O_DIRECTORY, 0,
+                              RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
   return copy->parent >= 0 ? copy->parent : failed(failure, path, "created");
 }
 
@@ -79,13 +80,20 @@ static int copy_content(int from, int to, off_t size) {
 }
 
 // from, to: open descriptors, or -1 for what is not opened.
-static int copy_attributes(int parent, const struct tree_place *place, const char *name, int from, int to, struct failure *failure) {
+static int copy_attributes(int parent, const struct tree_place *place, const char *name, int from, int to,
+                           struct failure *failure) {
   struct xattr_list xattrs;
   const struct stat *stat = &place->stat;
   if (xattrs_read(place->parent, place->name, from, &xattrs)) return failed(failure, place->path, "read");
-  struct attributes attributes = {.owner = true, .uid = stat->st_uid, .gid = stat->st_gid, .mode = stat->st_mode & 07777,
-                                  .times = {stat->st_atim, stat->st_mtim}, .xattrs = xattrs.list, .xattr_count = xattrs.count};
-  struct attributes_target target = {.parent = parent, .name = name, .fd = to, .type = stat->st_mode & S_IFMT, .step = "copy", .path = place->path};
+  struct attributes attributes = {.owner = true,
+                                  .uid = stat->st_uid,
+                                  .gid = stat->st_gid,
+                                  .mode = stat->st_mode & 07777,
+                                  .times = {stat->st_atim, stat->st_mtim},
+                                  .xattrs = xattrs.list,
+                                  .xattr_count = xattrs.count};
+  struct attributes_target target = {
+      .parent = parent, .name = name, .fd = to, .type = stat->st_mode & S_IFMT, .step = "copy", .path = place->path};
   int result = attributes_set(&target, &attributes, failure);
   xattrs_free(&xattrs);
   return result;
@@ -120,10 +128,12 @@ static int leaf(void *context, const struct tree_place *place, struct failure *f
   if (S_ISSOCK(place->stat.st_mode)) return 0;
   int parent = destination_parent(copy, place->path, failure);
   if (parent < 0) return -1;
-  const char *first = place->stat.st_nlink > 1 ? links_seen(&copy->links, &place->stat, place->path, &without_memory) : NULL;
+  const char *first =
+      place->stat.st_nlink > 1 ? links_seen(&copy->links, &place->stat, place->path, &without_memory) : NULL;
   if (without_memory) return fail(failure, "copy", place->path, ENOMEM, "out of memory");
   copy->entries++;
-  if (first) return linkat(copy->destination, first, parent, place->name, 0) ? failed(failure, place->path, "linked") : 0;
+  if (first)
+    return linkat(copy->destination, first, parent, place->name, 0) ? failed(failure, place->path, "linked") : 0;
   return S_ISREG(place->stat.st_mode) ? copy_file(parent, place, failure) : copy_special(parent, place, failure);
 }
 
@@ -140,7 +150,8 @@ static int leave(void *context, const struct tree_place *place, struct failure *
   int parent = destination_parent(context, place->path, failure);
   const struct timespec times[] = {place->stat.st_atim, place->stat.st_mtim};
   if (parent < 0) return -1;
-  return utimensat(parent, place->name, times, AT_SYMLINK_NOFOLLOW) ? failed(failure, place->path, "given its times") : 0;
+  return utimensat(parent, place->name, times, AT_SYMLINK_NOFOLLOW) ? failed(failure, place->path, "given its times")
+                                                                    : 0;
 }
 
 static int open_destination(const char *path, struct failure *failure) {
@@ -154,7 +165,8 @@ static int open_destination(const char *path, struct failure *failure) {
 }
 
 static int copy_tree(struct copy *copy, int source, const char *path, struct failure *failure) {
-  static const struct tree_visitor visitor = {.wants_stat = true, .mounts = TREE_SKIP, .leaf = leaf, .enter = enter, .leave = leave};
+  static const struct tree_visitor visitor = {
+      .wants_stat = true, .mounts = TREE_SKIP, .leaf = leaf, .enter = enter, .leave = leave};
   struct tree_place top = {.parent = source, .name = ".", .path = path};
   if (fstat(source, &top.stat)) return failed(failure, path, "read");
   if (tree_walk(source, "copy", &visitor, copy, failure)) return -1;
@@ -165,7 +177,8 @@ int verb_copy(struct request *request, struct failure *failure) {
   const struct operation *path = plan_find(request->plan, "path", 0), *to = plan_find(request->plan, "destination", 0);
   struct copy copy = {.destination = -1, .parent = -1};
   char entries[24];
-  if (!path || path->count != 1 || !to || to->count != 1) return fail(failure, "copy", "", EINVAL, "copy needs a path and a destination");
+  if (!path || path->count != 1 || !to || to->count != 1)
+    return fail(failure, "copy", "", EINVAL, "copy needs a path and a destination");
   OWN_FD root = root_open(request, failure);
   if (root < 0) return -1;
   OWN_FD source = resolve_open(root, path->args[0], O_RDONLY | O_DIRECTORY, 0);

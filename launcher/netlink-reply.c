@@ -23,7 +23,8 @@ struct pending {
 static const char *extended_text(const struct nlmsghdr *header, const struct nlmsgerr *error, char *text, size_t size) {
   if (!(header->nlmsg_flags & NLM_F_ACK_TLVS)) return "";
   size_t at = NLMSG_HDRLEN + sizeof *error;
-  if (!(header->nlmsg_flags & NLM_F_CAPPED) && error->msg.nlmsg_len > sizeof error->msg) at += NLMSG_ALIGN(error->msg.nlmsg_len - sizeof error->msg);
+  if (!(header->nlmsg_flags & NLM_F_CAPPED) && error->msg.nlmsg_len > sizeof error->msg)
+    at += NLMSG_ALIGN(error->msg.nlmsg_len - sizeof error->msg);
   while (at + sizeof(struct nlattr) <= header->nlmsg_len) {
     const struct nlattr *attribute = (const struct nlattr *)((const uint8_t *)header + at);
     if (attribute->nla_len < sizeof *attribute || attribute->nla_len > header->nlmsg_len - at) break;
@@ -36,7 +37,8 @@ static const char *extended_text(const struct nlmsghdr *header, const struct nlm
   return "";
 }
 
-static int refused(const struct pending *pending, const struct nlmsghdr *header, const struct nlmsgerr *error, struct failure *failure) {
+static int refused(const struct pending *pending, const struct nlmsghdr *header, const struct nlmsgerr *error,
+                   struct failure *failure) {
   char text[256], which[48];
   unsigned number = 0, at = 0;
   for (size_t offset = 0; offset + sizeof(struct nlmsghdr) <= pending->length && !number; at++) {
@@ -46,13 +48,16 @@ static int refused(const struct pending *pending, const struct nlmsghdr *header,
   }
   snprintf(which, sizeof which, "message %u, type %u", number, error->msg.nlmsg_type);
   const char *why = extended_text(header, error, text, sizeof text);
-  return fail(failure, "netlink", which, -error->error, "the kernel refused the request: %s%s%s", strerror(-error->error), *why ? ": " : "", why);
+  return fail(failure, "netlink", which, -error->error, "the kernel refused the request: %s%s%s",
+              strerror(-error->error), *why ? ": " : "", why);
 }
 
-static int take(struct pending *pending, const struct nlmsghdr *header, struct stream_out *replies, struct failure *failure) {
+static int take(struct pending *pending, const struct nlmsghdr *header, struct stream_out *replies,
+                struct failure *failure) {
   if (header->nlmsg_type == NLMSG_ERROR) {
     const struct nlmsgerr *error = NLMSG_DATA(header);
-    if (header->nlmsg_len < NLMSG_LENGTH(sizeof *error)) return fail(failure, "netlink", "", EPROTO, "the kernel's answer is too short");
+    if (header->nlmsg_len < NLMSG_LENGTH(sizeof *error))
+      return fail(failure, "netlink", "", EPROTO, "the kernel's answer is too short");
     if (error->error) return refused(pending, header, error, failure);
     if (pending->acknowledgements) pending->acknowledgements--;
     return 0;
@@ -74,8 +79,10 @@ static void count_answers(struct pending *pending) {
     const struct nlmsghdr *sent = (const struct nlmsghdr *)(pending->bytes + offset);
     // A dump request is answered by its end alone; DUMP is two bits of which creating requests use one each.
     bool dump = (sent->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
-    if (dump) pending->dumps++;
-    else if (sent->nlmsg_flags & NLM_F_ACK) pending->acknowledgements++;
+    if (dump)
+      pending->dumps++;
+    else if (sent->nlmsg_flags & NLM_F_ACK)
+      pending->acknowledgements++;
     offset += NLMSG_ALIGN(sent->nlmsg_len);
   }
 }

@@ -13,7 +13,8 @@
 enum { RECEIVE_BYTES = 4 << 20, ANSWER_SECONDS = 15, LISTING_TRIES = 20 };
 
 void netlink_open(struct netlink *netlink, int host, int inside, struct stream_out *replies) {
-  *netlink = (struct netlink){.namespaces = {host, inside}, .current = -1, .sockets = {{-1, -1}, {-1, -1}}, .replies = replies};
+  *netlink = (struct netlink){
+      .namespaces = {host, inside}, .current = -1, .sockets = {{-1, -1}, {-1, -1}}, .replies = replies};
 }
 
 void netlink_close(struct netlink *netlink) {
@@ -21,7 +22,8 @@ void netlink_close(struct netlink *netlink) {
 }
 
 // The socket of a protocol in a place; made by entering the namespace once.
-static int socket_in(struct netlink *netlink, enum netlink_place place, enum netlink_protocol protocol, struct failure *failure) {
+static int socket_in(struct netlink *netlink, enum netlink_place place, enum netlink_protocol protocol,
+                     struct failure *failure) {
   int *fd = &netlink->sockets[place][protocol], on = 1, room = RECEIVE_BYTES;
   const char *where = place == NETLINK_HOST ? "host" : "inside";
   if (*fd >= 0) return *fd;
@@ -35,7 +37,8 @@ static int socket_in(struct netlink *netlink, enum netlink_place place, enum net
   setsockopt(*fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   setsockopt(*fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
   setsockopt(*fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
-  if (setsockopt(*fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room)) setsockopt(*fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+  if (setsockopt(*fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room))
+    setsockopt(*fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
   return *fd;
 }
 
@@ -51,7 +54,8 @@ static const char *check_messages(const uint8_t *bytes, size_t length) {
 }
 
 // Replaces 32-bit fields by descriptors of the namespaces, which only this process knows.
-static const char *patch(const struct netlink *netlink, const struct operation *operation, uint8_t *bytes, size_t length) {
+static const char *patch(const struct netlink *netlink, const struct operation *operation, uint8_t *bytes,
+                         size_t length) {
   for (uint32_t i = 3; i < operation->count; i += 3) {
     uint64_t offset;
     const char *const *triple = operation->args + i;
@@ -66,7 +70,8 @@ static const char *patch(const struct netlink *netlink, const struct operation *
   return NULL;
 }
 
-static int transmit_once(int fd, const uint8_t *bytes, size_t length, struct netlink *netlink, struct failure *failure) {
+static int transmit_once(int fd, const uint8_t *bytes, size_t length, struct netlink *netlink,
+                         struct failure *failure) {
   int room = (int)(length * 2 > 1 << 20 ? length * 2 : 1 << 20);
   struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
   if (length > 100 << 10 && setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room))
@@ -91,8 +96,8 @@ static int transmit(int fd, const uint8_t *bytes, size_t length, struct netlink 
 }
 
 // rtnetlink goes on after a message that failed, so its messages are sent one by one; nf_tables takes all or nothing.
-static int send_all(int fd, enum netlink_protocol protocol, const uint8_t *bytes, size_t length, struct netlink *netlink,
-                    struct failure *failure) {
+static int send_all(int fd, enum netlink_protocol protocol, const uint8_t *bytes, size_t length,
+                    struct netlink *netlink, struct failure *failure) {
   if (protocol == NETLINK_OF_NETFILTER) return transmit(fd, bytes, length, netlink, failure);
   for (size_t offset = 0; offset < length;) {
     const struct nlmsghdr *header = (const struct nlmsghdr *)(bytes + offset);
@@ -103,7 +108,8 @@ static int send_all(int fd, enum netlink_protocol protocol, const uint8_t *bytes
 }
 
 int netlink_perform(struct netlink *netlink, const struct operation *operation, struct failure *failure) {
-  if (operation->count < 3 || operation->count % 3) return fail(failure, "netlink", "", EINVAL, "a netlink operation has the wrong number of arguments");
+  if (operation->count < 3 || operation->count % 3)
+    return fail(failure, "netlink", "", EINVAL, "a netlink operation has the wrong number of arguments");
   const char *where = operation->args[0], *which = operation->args[1];
   bool host = !strcmp(where, "host"), route = !strcmp(which, "route");
   if ((!host && strcmp(where, "inside")) || (!route && strcmp(which, "netfilter")))

@@ -8,9 +8,9 @@ enum netlink_place { NETLINK_HOST, NETLINK_INSIDE };
 enum netlink_protocol { NETLINK_OF_ROUTE, NETLINK_OF_NETFILTER };
 
 struct netlink {
-  int namespaces[2];     // descriptors by place; borrowed
-  int current;           // the place this process is in, or -1
-  int sockets[2][2];     // by place and protocol, -1 until they are needed
+  int namespaces[2];  // descriptors by place; borrowed
+  int current;        // the place this process is in, or -1
+  int sockets[2][2];  // by place and protocol, -1 until they are needed
   struct stream_out *replies;
 };
 

@@ -17,19 +17,25 @@
 
 // A fresh namespace with lo up; this process is in it afterwards. A socket names its namespace without /proc.
 static int make_namespace(struct failure *failure) {
-  if (unshare(CLONE_NEWNET)) return fail(failure, "netns-create", "", errno, "no network namespace can be made: %s", strerror(errno));
+  if (unshare(CLONE_NEWNET))
+    return fail(failure, "netns-create", "", errno, "no network namespace can be made: %s", strerror(errno));
   OWN_FD control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
   if (control < 0 || ioctl(control, SIOCSIFFLAGS, &loopback))
-    return fail(failure, "netns-create", "lo", errno, "the loopback interface cannot be brought up: %s", strerror(errno));
+    return fail(failure, "netns-create", "lo", errno, "the loopback interface cannot be brought up: %s",
+                strerror(errno));
   int namespace = ioctl(control, SIOCGSKNS);
-  return namespace >= 0 ? namespace : fail(failure, "netns-create", "", errno, "the namespace cannot be opened: %s", strerror(errno));
+  return namespace >= 0
+             ? namespace
+             : fail(failure, "netns-create", "", errno, "the namespace cannot be opened: %s", strerror(errno));
 }
 
 int verb_netns_create(struct request *request, struct failure *failure) {
   const struct operation *name = plan_find(request->plan, "name", 0);
-  if (!name || name->count != 1 || !*name->args[0]) return fail(failure, "name", "", EINVAL, "netns-create needs one name");
-  if (held_find(name->args[0]) >= 0) return fail(failure, "name", name->args[0], EEXIST, "a namespace of this name is held already");
+  if (!name || name->count != 1 || !*name->args[0])
+    return fail(failure, "name", "", EINVAL, "netns-create needs one name");
+  if (held_find(name->args[0]) >= 0)
+    return fail(failure, "name", name->args[0], EEXIST, "a namespace of this name is held already");
   OWN_FD namespace = make_namespace(failure);
   if (namespace < 0) return -1;
   struct netlink netlink;
@@ -39,7 +45,8 @@ int verb_netns_create(struct request *request, struct failure *failure) {
   netlink_close(&netlink);
   if (result) return -1;
   if (held_hold(request, name->args[0], namespace))
-    return fail(failure, "netns-create", name->args[0], errno, "the launcher cannot hold the namespace: %s", strerror(errno));
+    return fail(failure, "netns-create", name->args[0], errno, "the launcher cannot hold the namespace: %s",
+                strerror(errno));
   report(request->connection, "ok", NULL);
   return 0;
 }
@@ -49,7 +56,8 @@ int verb_netns_drop(struct request *request, struct failure *failure) {
   for (uint32_t i = 0; (operation = plan_find(request->plan, "name", i)); i++)
     for (uint32_t n = 0; n < operation->count; n++)
       if (held_drop(request, operation->args[n]) && errno != ENOENT)
-        return fail(failure, "netns-drop", operation->args[n], errno, "the launcher cannot drop the namespace: %s", strerror(errno));
+        return fail(failure, "netns-drop", operation->args[n], errno, "the launcher cannot drop the namespace: %s",
+                    strerror(errno));
   report(request->connection, "ok", NULL);
   return 0;
 }

@@ -49,10 +49,11 @@ static int write_file(struct pack *pack, int fd, uint64_t size, const char *path
 }
 
 // A .wh. entry beside or in the directory whose name in the archive comes first.
-static int write_marker(struct pack *pack, const struct stat *stat, const char *directory, size_t length, const char *hidden,
-                        struct failure *failure) {
+static int write_marker(struct pack *pack, const struct stat *stat, const char *directory, size_t length,
+                        const char *hidden, struct failure *failure) {
   char full[2 * PATH_MAX];
-  struct tar_entry entry = {.kind = TAR_FILE, .link = "", .mode = 0600, .uid = stat->st_uid, .gid = stat->st_gid, .mtime = stat->st_mtim};
+  struct tar_entry entry = {
+      .kind = TAR_FILE, .link = "", .mode = 0600, .uid = stat->st_uid, .gid = stat->st_gid, .mtime = stat->st_mtim};
   if ((size_t)snprintf(full, sizeof full, "%.*s.wh.%s", (int)length, directory, hidden) >= sizeof full)
     return fail(failure, "pack", directory, ENAMETOOLONG, "its name is too long for an archive");
   entry.name = full;
@@ -64,7 +65,8 @@ static int whiteout(struct pack *pack, const struct tree_place *place, const cha
   if (!pack->whiteouts) return 0;
   const char *last = strrchr(name, '/');
   size_t length = last ? (size_t)(last - name) + 1 : 0;
-  if (stat_is_whiteout(&place->stat)) return write_marker(pack, &place->stat, name, length, place->name, failure) ? -1 : 1;
+  if (stat_is_whiteout(&place->stat))
+    return write_marker(pack, &place->stat, name, length, place->name, failure) ? -1 : 1;
   if (!strncmp(place->name, ".wh.", 4))
     return fail(failure, "pack", place->path, EINVAL, "its name would mean a deletion in an image layer");
   return 0;
@@ -74,8 +76,8 @@ static bool fill_entry(struct tar_entry *entry, const struct stat *stat) {
   static const struct {
     mode_t type;
     char kind;
-  } kinds[] = {{S_IFREG, TAR_FILE}, {S_IFDIR, TAR_DIRECTORY}, {S_IFLNK, TAR_SYMLINK}, {S_IFCHR, TAR_CHAR_DEVICE},
-               {S_IFBLK, TAR_BLOCK_DEVICE}, {S_IFIFO, TAR_FIFO}};
+  } kinds[] = {{S_IFREG, TAR_FILE},        {S_IFDIR, TAR_DIRECTORY},    {S_IFLNK, TAR_SYMLINK},
+               {S_IFCHR, TAR_CHAR_DEVICE}, {S_IFBLK, TAR_BLOCK_DEVICE}, {S_IFIFO, TAR_FIFO}};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if ((stat->st_mode & S_IFMT) == kinds[i].type) entry->kind = kinds[i].kind;
   entry->link = "";
@@ -89,12 +91,16 @@ static bool fill_entry(struct tar_entry *entry, const struct stat *stat) {
 }
 
 // Header and body of an entry with its own attributes. fd: open for reading if it is a file or a directory.
-static int write_entry(struct pack *pack, struct tar_entry *entry, const struct tree_place *place, int fd, struct failure *failure) {
+static int write_entry(struct pack *pack, struct tar_entry *entry, const struct tree_place *place, int fd,
+                       struct failure *failure) {
   char target[PATH_MAX];
   struct xattr_list xattrs;
   if (entry->kind == TAR_SYMLINK) {
     ssize_t length = readlinkat(place->parent, place->name, target, sizeof target - 1);
-    if (length < 0) return errno == ENOENT ? 0 : fail(failure, "pack", place->path, errno, "the link cannot be read: %s", strerror(errno));
+    if (length < 0)
+      return errno == ENOENT
+                 ? 0
+                 : fail(failure, "pack", place->path, errno, "the link cannot be read: %s", strerror(errno));
     target[length] = 0;
     entry->link = target;
   }
@@ -108,7 +114,8 @@ static int write_entry(struct pack *pack, struct tar_entry *entry, const struct 
   return result;
 }
 
-static int pack_leaf_named(struct pack *pack, const struct tree_place *place, const char *name, struct failure *failure) {
+static int pack_leaf_named(struct pack *pack, const struct tree_place *place, const char *name,
+                           struct failure *failure) {
   struct tar_entry entry = {.name = name};
   int special = whiteout(pack, place, name, failure), failed = 0;
   if (special) return special < 0 ? -1 : 0;
@@ -153,25 +160,31 @@ static const char *archive_name(struct pack *pack, const char *path, bool direct
 
 static int pack_leaf(void *context, const struct tree_place *place, struct failure *failure) {
   const char *name = archive_name(context, place->path, false);
-  return name ? pack_leaf_named(context, place, name, failure) : fail(failure, "pack", place->path, ENOMEM, "out of memory");
+  return name ? pack_leaf_named(context, place, name, failure)
+              : fail(failure, "pack", place->path, ENOMEM, "out of memory");
 }
 
-static int pack_directory(struct pack *pack, const struct tree_place *place, int fd, const char *name, struct failure *failure) {
+static int pack_directory(struct pack *pack, const struct tree_place *place, int fd, const char *name,
+                          struct failure *failure) {
   struct tar_entry entry = {.name = name};
   int special = whiteout(pack, place, name, failure);
   if (special) return special < 0 ? -1 : 1;
   fill_entry(&entry, &place->stat);
   if (write_entry(pack, &entry, place, fd, failure)) return -1;
-  return pack->whiteouts && directory_is_opaque(fd) ? write_marker(pack, &place->stat, name, strlen(name), ".wh..opq", failure) : 0;
+  return pack->whiteouts && directory_is_opaque(fd)
+             ? write_marker(pack, &place->stat, name, strlen(name), ".wh..opq", failure)
+             : 0;
 }
 
 static int pack_enter(void *context, const struct tree_place *place, int directory, struct failure *failure) {
   const char *name = archive_name(context, place->path, true);
-  return name ? pack_directory(context, place, directory, name, failure) : fail(failure, "pack", place->path, ENOMEM, "out of memory");
+  return name ? pack_directory(context, place, directory, name, failure)
+              : fail(failure, "pack", place->path, ENOMEM, "out of memory");
 }
 
 static int pack_tree(struct pack *pack, int directory, struct failure *failure) {
-  struct tree_visitor visitor = {.sorted = pack->sorted, .wants_stat = true, .mounts = TREE_CROSS, .leaf = pack_leaf, .enter = pack_enter};
+  struct tree_visitor visitor = {
+      .sorted = pack->sorted, .wants_stat = true, .mounts = TREE_CROSS, .leaf = pack_leaf, .enter = pack_enter};
   return tree_walk(directory, "pack", &visitor, pack, failure);
 }
 
@@ -209,16 +222,24 @@ static int read_plan(struct pack *pack, const struct plan *plan, struct failure 
   pack->path = NULL;
   for (uint32_t i = 1; i < plan->count; i++) {
     const struct operation *operation = &plan->operations[i];
-    const char *key = operation->count ? operation->args[0] : "", *value = operation->count == 2 ? operation->args[1] : "";
+    const char *key = operation->count ? operation->args[0] : "",
+               *value = operation->count == 2 ? operation->args[1] : "";
     if (!strncmp(operation->name, "root-", 5) || !strcmp(operation->name, "bind")) continue;  // read by root_open
     bool option = !strcmp(operation->name, "option") && operation->count == 2, yes = !strcmp(value, "yes");
     bool boolean = yes || !strcmp(value, "no");
-    if (!strcmp(operation->name, "path") && operation->count == 1) pack->path = key;
-    else if (option && !strcmp(key, "name") && *value) pack->name = value;
-    else if (option && !strcmp(key, "contents") && boolean) pack->contents = yes;
-    else if (option && !strcmp(key, "numeric-sort") && boolean) pack->sorted = yes;
-    else if (option && !strcmp(key, "whiteouts") && (!strcmp(value, "overlay") || !strcmp(value, "none"))) pack->whiteouts = *value == 'o';
-    else return fail(failure, operation->name, key, EINVAL, "pack has no operation \"%s %s %s\"", operation->name, key, value);
+    if (!strcmp(operation->name, "path") && operation->count == 1)
+      pack->path = key;
+    else if (option && !strcmp(key, "name") && *value)
+      pack->name = value;
+    else if (option && !strcmp(key, "contents") && boolean)
+      pack->contents = yes;
+    else if (option && !strcmp(key, "numeric-sort") && boolean)
+      pack->sorted = yes;
+    else if (option && !strcmp(key, "whiteouts") && (!strcmp(value, "overlay") || !strcmp(value, "none")))
+      pack->whiteouts = *value == 'o';
+    else
+      return fail(failure, operation->name, key, EINVAL, "pack has no operation \"%s %s %s\"", operation->name, key,
+                  value);
   }
   return pack->path ? 0 : fail(failure, "path", "", EINVAL, "pack needs a path");
 }

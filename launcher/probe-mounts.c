@@ -15,8 +15,8 @@ static bool takes_text(const char *type, const char *key, const char *value) {
   return context >= 0 && !call_fsconfig(context, FSCONFIG_SET_STRING, key, value, 0);
 }
 
-// A file that is no EROFS image: refused for its content where plain files can be mounted, as no block device elsewhere.
-// It must lie on a file system with a page cache of its own; a sealed copy of this program does not.
+// A file that is no EROFS image: refused for its content where plain files can be mounted, as no block device
+// elsewhere. It must lie on a file system with a page cache of its own; a sealed copy of this program does not.
 static bool erofs_from_file(void) {
   static const char *const files[] = {"/etc/passwd", "/etc/os-release", "/usr/lib/os-release", "/etc/hostname"};
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -42,7 +42,8 @@ void probe_mounts(struct probe *probe) {
   probe_answer(probe, "overlay-volatile", probe_at_least(probe, 5, 10) && takes_flag("overlay", "volatile"));
   probe_answer(probe, "overlay-userxattr", probe_at_least(probe, 5, 11) && takes_flag("overlay", "userxattr"));
   probe_answer(probe, "overlay-metacopy", probe_at_least(probe, 4, 19) && takes_text("overlay", "metacopy", "off"));
-  probe_answer(probe, "overlay-lowerdir-append", probe_at_least(probe, 6, 5) && takes_text("overlay", "lowerdir+", "/"));
+  probe_answer(probe, "overlay-lowerdir-append",
+               probe_at_least(probe, 6, 5) && takes_text("overlay", "lowerdir+", "/"));
   probe_answer(probe, "erofs", erofs >= 0);
   probe_answer(probe, "erofs-file", erofs >= 0 && erofs_from_file());
   probe_answer(probe, "mount-setattr", probe_at_least(probe, 5, 12));

@@ -32,8 +32,10 @@ static bool has_kind(const char *kind) {
     struct rtattr info, name;
     char text[16];
   } request = {
-      .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)) + (unsigned)(RTA_LENGTH(0) + RTA_SPACE(length)), .nlmsg_seq = 1,
-                 .nlmsg_type = RTM_NEWLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL},
+      .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)) + (unsigned)(RTA_LENGTH(0) + RTA_SPACE(length)),
+                 .nlmsg_seq = 1,
+                 .nlmsg_type = RTM_NEWLINK,
+                 .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL},
       .info = {.rta_type = IFLA_LINKINFO, .rta_len = (unsigned short)(RTA_LENGTH(0) + RTA_SPACE(length))},
       .name = {.rta_type = IFLA_INFO_KIND, .rta_len = (unsigned short)RTA_LENGTH(length)},
   };
@@ -45,7 +47,9 @@ static bool has_nf_tables(void) {
   struct {
     struct nlmsghdr header;
     struct nfgenmsg family;
-  } request = {.header = {.nlmsg_len = sizeof request, .nlmsg_seq = 1, .nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE,
+  } request = {.header = {.nlmsg_len = sizeof request,
+                          .nlmsg_seq = 1,
+                          .nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE,
                           .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
   return ask(NETLINK_NETFILTER, &request, sizeof request) == 0;
 }

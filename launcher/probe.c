@@ -1,11 +1,10 @@
 // probe: what this kernel and this process may do. Answers are yes or no, a version, a path or a hex mask:
 //   kernel, capabilities (bounding set, hex), effective-capabilities, cap-sys-resource
-//   cgroup-mode (none v1 hybrid v2), cgroup-v1-CONTROLLER (mount point), cgroup-v2 (mount point), cgroup-v2-controllers,
-//   cgroup-kill, clone-into-cgroup
-//   overlay, overlay-volatile, overlay-userxattr, overlay-lowerdir-append, overlay-metacopy, erofs, erofs-file, idmapped-mounts,
-//   idmapped-overlay-layers, mount-setattr
-//   nf-tables, veth, bridge, macvlan, ipvlan, vlan, vxlan, dummy
-//   seccomp, seccomp-notify, user-namespaces, cgroup-namespaces, time-namespaces, pidfd, landlock, apparmor, selinux
+//   cgroup-mode (none v1 hybrid v2), cgroup-v1-CONTROLLER (mount point), cgroup-v2 (mount point),
+//   cgroup-v2-controllers, cgroup-kill, clone-into-cgroup overlay, overlay-volatile, overlay-userxattr,
+//   overlay-lowerdir-append, overlay-metacopy, erofs, erofs-file, idmapped-mounts, idmapped-overlay-layers,
+//   mount-setattr nf-tables, veth, bridge, macvlan, ipvlan, vlan, vxlan, dummy seccomp, seccomp-notify,
+//   user-namespaces, cgroup-namespaces, time-namespaces, pidfd, landlock, apparmor, selinux
 #include "probe.h"
 
 #include <errno.h>

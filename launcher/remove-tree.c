@@ -13,15 +13,18 @@ static int remove_path(const char *path, struct failure *failure) {
   char parent[PATH_MAX];
   size_t length = strlen(path);
   while (length > 1 && path[length - 1] == '/') length--;
-  if (*path != '/' || length >= sizeof parent) return fail(failure, "remove-tree", path, EINVAL, "the path must be absolute");
+  if (*path != '/' || length >= sizeof parent)
+    return fail(failure, "remove-tree", path, EINVAL, "the path must be absolute");
   memcpy(parent, path, length);
   parent[length] = 0;
   char *slash = strrchr(parent, '/'), *name = slash + 1;
-  if (!*name || !strcmp(name, ".") || !strcmp(name, "..")) return fail(failure, "remove-tree", path, EINVAL, "the path must name something");
+  if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+    return fail(failure, "remove-tree", path, EINVAL, "the path must name something");
   *slash = 0;
   OWN_FD directory = open(*parent ? parent : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0 && errno == ENOENT) return 0;
-  if (directory < 0) return fail(failure, "remove-tree", path, errno, "its directory cannot be opened: %s", strerror(errno));
+  if (directory < 0)
+    return fail(failure, "remove-tree", path, errno, "its directory cannot be opened: %s", strerror(errno));
   return tree_remove(directory, name, "remove-tree", failure);
 }
 

@@ -33,6 +33,7 @@ int verb_stat(struct request *request, struct failure *failure) {
   snprintf(mode, sizeof mode, "%u", stat.st_mode);
   __int128 nanoseconds = (__int128)stat.st_mtim.tv_sec * 1000000000 + stat.st_mtim.tv_nsec;
   snprintf(modified, sizeof modified, "%" PRId64, (int64_t)nanoseconds);
-  report(request->connection, "ok", "name", last, "size", size, "mode", mode, "mtime-ns", modified, "link-target", link, NULL);
+  report(request->connection, "ok", "name", last, "size", size, "mode", mode, "mtime-ns", modified, "link-target", link,
+         NULL);
   return 0;
 }

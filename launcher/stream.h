@@ -8,12 +8,12 @@
 
 struct stream_in {
   int fd;
-  uint8_t *buffer;      // FRAME_BYTES_MAX bytes, owned
-  size_t at, filled;    // unread part of the buffer
-  size_t frame_left;    // bytes of the current frame still in the socket
-  bool ended;           // the empty frame has been seen
-  uint64_t total;       // bytes taken so far
-  uint64_t limit;       // 0 = none; more bytes than this fail with EFBIG
+  uint8_t *buffer;    // FRAME_BYTES_MAX bytes, owned
+  size_t at, filled;  // unread part of the buffer
+  size_t frame_left;  // bytes of the current frame still in the socket
+  bool ended;         // the empty frame has been seen
+  uint64_t total;     // bytes taken so far
+  uint64_t limit;     // 0 = none; more bytes than this fail with EFBIG
 };
 
 int stream_in_open(struct stream_in *in, int fd);

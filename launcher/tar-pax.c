@@ -84,7 +84,8 @@ const char *pax_apply(struct pax *pax, struct extents *extents, char *bytes, siz
   while (at < end) {
     size_t size = 0;
     char *c = at;
-    for (; c < end && *c >= '0' && *c <= '9' && size <= TAR_EXTENDED_BYTES_MAX; c++) size = size * 10 + (size_t)(*c - '0');
+    for (; c < end && *c >= '0' && *c <= '9' && size <= TAR_EXTENDED_BYTES_MAX; c++)
+      size = size * 10 + (size_t)(*c - '0');
     if (c == at || c == end || *c != ' ' || size > (size_t)(end - at) || at + size <= c + 1)
       return "a pax record has a wrong length";
     char *key = c + 1, *record_end = at + size - 1;

@@ -21,14 +21,17 @@ void tar_reader_close(struct tar_reader *reader) {
 
 int tar_damaged(const struct tar_reader *reader, struct failure *failure, const char *what) {
   const char *name = reader->concerns;
-  if (!name) return fail(failure, "unpack", "", 0, "the tar is damaged after %llu bytes: %s", (unsigned long long)reader->in->total, what);
+  if (!name)
+    return fail(failure, "unpack", "", 0, "the tar is damaged after %llu bytes: %s",
+                (unsigned long long)reader->in->total, what);
   return fail(failure, "unpack", name, 0, "the tar is damaged at the entry \"%.300s\": %s", name, what);
 }
 
 int tar_interrupted(const struct tar_reader *reader, struct failure *failure) {
   const char *name = reader->concerns ? reader->concerns : "";
   if (errno == EFBIG)
-    return fail(failure, "unpack", name, EFBIG, "the tar is longer than the %llu bytes allowed", (unsigned long long)reader->in->limit);
+    return fail(failure, "unpack", name, EFBIG, "the tar is longer than the %llu bytes allowed",
+                (unsigned long long)reader->in->limit);
   if (errno == EPROTO) return fail(failure, "unpack", name, EPROTO, "a frame of the tar stream breaks the protocol");
   return fail(failure, "unpack", name, errno, "the tar stream ended early: %s", strerror(errno));
 }
@@ -170,7 +173,10 @@ static char entry_kind(const struct tar_reader *reader, const char *name) {
 static const char *fill_names(struct tar_reader *reader, struct tar_entry *entry) {
   const struct pax *pax = &reader->local;
   header_names(reader);
-  entry->name = pax->sparse_name ? pax->sparse_name : pax->path ? pax->path : reader->long_name ? reader->long_name : reader->name;
+  entry->name = pax->sparse_name    ? pax->sparse_name
+                : pax->path         ? pax->path
+                : reader->long_name ? reader->long_name
+                                    : reader->name;
   entry->link = pax->link ? pax->link : reader->long_link ? reader->long_link : reader->link;
   reader->concerns = entry->name;
   return *entry->name ? NULL : "it has no name";

@@ -33,8 +33,8 @@ struct tar_reader {
   char name[512], link[101];  // from the header
   struct extents extents;
   bool sparse;
-  uint64_t body_left;  // unread bytes of the entry in the archive
-  unsigned padding;    // after them
+  uint64_t body_left;    // unread bytes of the entry in the archive
+  unsigned padding;      // after them
   const char *concerns;  // name for failures
 };
 

@@ -1,4 +1,5 @@
-// Maps of sparse files: GNU's old header with its extension blocks, pax 0.0 and 0.1 (in records), pax 1.0 (in the body).
+// Maps of sparse files: GNU's old header with its extension blocks, pax 0.0 and 0.1 (in records), pax 1.0 (in the
+// body).
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@ static const char *old_block(struct extents *extents, const char *slots, unsigne
   for (unsigned i = 0; i < count; i++, slots += 24) {
     int64_t offset, length;
     if (!*slots) break;
-    if (!tar_number(slots, 12, &offset) || !tar_number(slots + 12, 12, &length) || offset < 0 || length < 0) return broken;
+    if (!tar_number(slots, 12, &offset) || !tar_number(slots + 12, 12, &length) || offset < 0 || length < 0)
+      return broken;
     const char *wrong = extents_add(extents, (uint64_t)offset, (uint64_t)length);
     if (wrong) return wrong;
   }
@@ -62,8 +64,10 @@ static const char *listed_map(struct extents *extents, const char *text) {
       number[digits] = 0;
       if (!parse_u64(number, 10, INT64_MAX, &pair[i])) return broken;
       text += digits;
-      if (*text == ',') text++;
-      else if (i == 0 || *text) return broken;
+      if (*text == ',')
+        text++;
+      else if (i == 0 || *text)
+        return broken;
     }
     const char *wrong = extents_add(extents, pair[0], pair[1]);
     if (wrong) return wrong;

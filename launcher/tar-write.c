@@ -54,7 +54,8 @@ static void record_time(struct records *records, const char *key, struct timespe
     seconds++;
     nanoseconds = 1000000000 - nanoseconds;
   }
-  int length = snprintf(text, sizeof text, "%s%" PRId64 ".%09ld", negative ? "-" : "", negative ? -seconds : seconds, nanoseconds);
+  int length = snprintf(text, sizeof text, "%s%" PRId64 ".%09ld", negative ? "-" : "", negative ? -seconds : seconds,
+                        nanoseconds);
   for (end = text + length; end[-1] == '0'; end--) continue;
   if (end[-1] == '.') end--;
   record_add(records, "", key, text, (size_t)(end - text));
@@ -123,7 +124,8 @@ static int write_records(struct tar_writer *writer, const struct tar_entry *entr
   octal(header.mtime, 12, 0);
   octal(header.size, 12, records->used);
   seal(&header);
-  if (stream_write(&writer->out, &header, TAR_BLOCK) || stream_write(&writer->out, records->bytes, records->used)) return -1;
+  if (stream_write(&writer->out, &header, TAR_BLOCK) || stream_write(&writer->out, records->bytes, records->used))
+    return -1;
   return tar_write_padding(writer, records->used);
 }
 

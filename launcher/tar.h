@@ -8,9 +8,21 @@
 
 enum { TAR_BLOCK = 512 };
 enum {
-  TAR_FILE = '0', TAR_HARD_LINK = '1', TAR_SYMLINK = '2', TAR_CHAR_DEVICE = '3', TAR_BLOCK_DEVICE = '4',
-  TAR_DIRECTORY = '5', TAR_FIFO = '6', TAR_CONTIGUOUS = '7', TAR_GNU_LONG_LINK = 'K', TAR_GNU_LONG_NAME = 'L',
-  TAR_GNU_SPARSE = 'S', TAR_GNU_VOLUMES = 'M', TAR_PAX = 'x', TAR_PAX_SOLARIS = 'X', TAR_PAX_GLOBAL = 'g',
+  TAR_FILE = '0',
+  TAR_HARD_LINK = '1',
+  TAR_SYMLINK = '2',
+  TAR_CHAR_DEVICE = '3',
+  TAR_BLOCK_DEVICE = '4',
+  TAR_DIRECTORY = '5',
+  TAR_FIFO = '6',
+  TAR_CONTIGUOUS = '7',
+  TAR_GNU_LONG_LINK = 'K',
+  TAR_GNU_LONG_NAME = 'L',
+  TAR_GNU_SPARSE = 'S',
+  TAR_GNU_VOLUMES = 'M',
+  TAR_PAX = 'x',
+  TAR_PAX_SOLARIS = 'X',
+  TAR_PAX_GLOBAL = 'g',
 };
 
 struct tar_header {
@@ -31,11 +43,11 @@ struct tar_extent {
 };
 
 struct tar_entry {
-  char kind;               // TAR_FILE … TAR_FIFO
-  const char *name, *link; // as in the archive; no NUL inside
+  char kind;                // TAR_FILE … TAR_FIFO
+  const char *name, *link;  // as in the archive; no NUL inside
   uint32_t mode, uid, gid, major, minor;
   struct timespec atime, mtime;
-  uint64_t size;           // of the file, holes included
+  uint64_t size;  // of the file, holes included
   const struct tar_xattr *xattrs;
   size_t xattr_count;
 };

@@ -27,7 +27,8 @@ int tree_empty(int directory, const char *step, struct failure *failure) {
 
 int tree_remove(int parent, const char *name, const char *step, struct failure *failure) {
   if (!unlinkat(parent, name, 0) || errno == ENOENT) return 0;
-  if (errno != EISDIR && errno != EPERM) return fail(failure, step, name, errno, "it cannot be removed: %s", strerror(errno));
+  if (errno != EISDIR && errno != EPERM)
+    return fail(failure, step, name, errno, "it cannot be removed: %s", strerror(errno));
   OWN_FD directory = call_openat2(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0,
                                   RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_NO_XDEV);
   if (directory < 0 && errno == ENOENT) return 0;

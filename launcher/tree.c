@@ -40,7 +40,8 @@ struct raw_entry {
   char name[];
 };
 
-static int names_add(struct tree_names *names, size_t *used, size_t *room, size_t *count_room, const struct raw_entry *entry) {
+static int names_add(struct tree_names *names, size_t *used, size_t *room, size_t *count_room,
+                     const struct raw_entry *entry) {
   size_t length = strlen(entry->name);
   if (*used + length + 2 > *room) {
     size_t wanted = *room ? *room * 2 : 4096;
@@ -134,7 +135,8 @@ static int push(struct walk *walk, int fd, const struct stat *stat, size_t path_
 static int reopen(struct walk *walk, struct level *level, int child) {
   struct stat stat;
   level->fd = openat(child, "..", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (level->fd >= 0 && !fstat(level->fd, &stat) && stat.st_dev == level->stat.st_dev && stat.st_ino == level->stat.st_ino)
+  if (level->fd >= 0 && !fstat(level->fd, &stat) && stat.st_dev == level->stat.st_dev &&
+      stat.st_ino == level->stat.st_ino)
     return 0;
   return fail(walk->failure, walk->step, walk->path, ESTALE, "a directory was moved while it was read");
 }
@@ -165,8 +167,10 @@ static int descend(struct walk *walk, const struct tree_place *place) {
   int fd = open_directory(walk, place), entered = 0;
   if (fd < 0 && errno == ENOENT) return 0;
   if (fd < 0 && errno == EXDEV && visitor->mounts == TREE_SKIP) return 0;
-  if (fd < 0 && errno == EXDEV) return fail(walk->failure, walk->step, place->path, EXDEV, "something is mounted there");
-  if (fd < 0) return fail(walk->failure, walk->step, place->path, errno, "the directory cannot be opened: %s", strerror(errno));
+  if (fd < 0 && errno == EXDEV)
+    return fail(walk->failure, walk->step, place->path, EXDEV, "something is mounted there");
+  if (fd < 0)
+    return fail(walk->failure, walk->step, place->path, errno, "the directory cannot be opened: %s", strerror(errno));
   struct stat stat;
   if (fstat(fd, &stat)) entered = fail(walk->failure, walk->step, place->path, errno, "%s", strerror(errno));
   if (!entered && visitor->enter) entered = visitor->enter(walk->context, place, fd, walk->failure);
@@ -212,7 +216,8 @@ static int pop(struct walk *walk) {
   return result;
 }
 
-int tree_walk(int directory, const char *step, const struct tree_visitor *visitor, void *context, struct failure *failure) {
+int tree_walk(int directory, const char *step, const struct tree_visitor *visitor, void *context,
+              struct failure *failure) {
   struct walk walk = {.step = step, .visitor = visitor, .context = context, .failure = failure};
   struct stat stat;
   int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -17,7 +17,7 @@ int tree_names_read(int directory, bool sorted, struct tree_names *names);
 void tree_names_free(struct tree_names *names);
 
 struct tree_place {
-  int parent;        // the open directory that holds the entry
+  int parent;  // the open directory that holds the entry
   const char *name;
   const char *path;  // from the start of the walk, without a leading slash
   struct stat stat;  // of the entry itself (only the file type unless the visitor wants stat)

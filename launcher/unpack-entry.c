@@ -30,7 +30,8 @@ static int write_piece(void *context, uint64_t offset, const uint8_t *bytes, siz
   return 0;
 }
 
-static int fill_file(struct unpack *unpack, const struct tar_entry *entry, int fd, const char *clean, struct failure *failure) {
+static int fill_file(struct unpack *unpack, const struct tar_entry *entry, int fd, const char *clean,
+                     struct failure *failure) {
   struct file_sink sink = {fd, clean};
   unpack->bytes += unpack->reader.body_left;
   if (tar_body(&unpack->reader, write_piece, &sink, failure)) return -1;
@@ -60,33 +61,28 @@ static int make_hard_link(struct unpack *unpack, const struct tar_entry *entry, 
 static int make(struct unpack *unpack, const struct tar_entry *entry, int parent, const char *name) {
   dev_t device = makedev(entry->major, entry->minor);
   switch (entry->kind) {
-    case TAR_FILE:
-      return openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    case TAR_FILE: return openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     case TAR_DIRECTORY:
       if (mkdirat(parent, name, 0700)) return -1;
       return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    case TAR_HARD_LINK:
-      return make_hard_link(unpack, entry, parent, name);
-    case TAR_SYMLINK:
-      return symlinkat(entry->link, parent, name);
-    case TAR_CHAR_DEVICE:
-      return mknodat(parent, name, S_IFCHR | 0600, device);
-    case TAR_BLOCK_DEVICE:
-      return mknodat(parent, name, S_IFBLK | 0600, device);
-    default:
-      return mknodat(parent, name, S_IFIFO | 0600, 0);
+    case TAR_HARD_LINK: return make_hard_link(unpack, entry, parent, name);
+    case TAR_SYMLINK: return symlinkat(entry->link, parent, name);
+    case TAR_CHAR_DEVICE: return mknodat(parent, name, S_IFCHR | 0600, device);
+    case TAR_BLOCK_DEVICE: return mknodat(parent, name, S_IFBLK | 0600, device);
+    default: return mknodat(parent, name, S_IFIFO | 0600, 0);
   }
 }
 
 enum way { WAY_FAILED = -1, WAY_CLEAR, WAY_WAS_WHITEOUT };
 
 // Something has the entry's name already. Directories merge (their descriptor comes back in *fd); all else is replaced.
-static enum way clear_way(struct unpack *unpack, const struct tar_entry *entry, int parent, const char *name, const char *clean,
-                          int *fd, struct failure *failure) {
+static enum way clear_way(struct unpack *unpack, const struct tar_entry *entry, int parent, const char *name,
+                          const char *clean, int *fd, struct failure *failure) {
   struct stat stat;
   bool directory = entry->kind == TAR_DIRECTORY;
   if (fstatat(parent, name, &stat, AT_SYMLINK_NOFOLLOW))
-    return errno == ENOENT ? WAY_CLEAR : fail(failure, "unpack", clean, errno, "it cannot be replaced: %s", strerror(errno));
+    return errno == ENOENT ? WAY_CLEAR
+                           : fail(failure, "unpack", clean, errno, "it cannot be replaced: %s", strerror(errno));
   if (directory && S_ISDIR(stat.st_mode)) {
     *fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return *fd >= 0 ? WAY_CLEAR : fail(failure, "unpack", clean, errno, "it cannot be opened: %s", strerror(errno));
@@ -115,21 +111,27 @@ static mode_t file_type(char kind) {
 
 static int set_attributes(struct unpack *unpack, const struct tar_entry *entry, const struct attributes_target *target,
                           const char *clean, struct failure *failure) {
-  struct attributes attributes = {.owner = unpack->keep_owners, .uid = entry->uid, .gid = entry->gid, .mode = entry->mode,
-                                  .times = {entry->atime, entry->mtime}, .xattrs = entry->xattrs,
+  struct attributes attributes = {.owner = unpack->keep_owners,
+                                  .uid = entry->uid,
+                                  .gid = entry->gid,
+                                  .mode = entry->mode,
+                                  .times = {entry->atime, entry->mtime},
+                                  .xattrs = entry->xattrs,
                                   .xattr_count = entry->xattr_count};
   struct stat stat;
   if (entry->kind != TAR_HARD_LINK && attributes_set(target, &attributes, failure)) return -1;
   bool directory = entry->kind == TAR_DIRECTORY, apply = unpack->whiteouts == WHITEOUTS_APPLY;
   if (!directory && !apply) return 0;
-  int result = target->fd >= 0 ? fstat(target->fd, &stat) : fstatat(target->parent, target->name, &stat, AT_SYMLINK_NOFOLLOW);
+  int result =
+      target->fd >= 0 ? fstat(target->fd, &stat) : fstatat(target->parent, target->name, &stat, AT_SYMLINK_NOFOLLOW);
   if (result) return fail(failure, "unpack", clean, errno, "%s", strerror(errno));
   if (apply && unpack_touch(unpack, &stat, failure)) return -1;
   return directory ? unpack_remember(unpack, clean, &stat, attributes.times, failure) : 0;
 }
 
 // What an archive must never bring along.
-static int refuse(const struct unpack *unpack, const struct tar_entry *entry, const char *clean, struct failure *failure) {
+static int refuse(const struct unpack *unpack, const struct tar_entry *entry, const char *clean,
+                  struct failure *failure) {
   for (size_t i = 0; i < entry->xattr_count; i++)
     if (xattr_is_overlay(entry->xattrs[i].name))
       return fail(failure, "unpack", clean, EPERM, "it carries the attribute \"%.100s\", which only the engine may set",
@@ -143,13 +145,16 @@ static int refuse(const struct unpack *unpack, const struct tar_entry *entry, co
 
 static int unpack_top(struct unpack *unpack, const struct tar_entry *entry, struct failure *failure) {
   OWN_FD fd = resolve_open(unpack->root, unpack->at, O_RDONLY | O_DIRECTORY, 0);
-  if (fd < 0) return fail(failure, "unpack", unpack->at, errno, "the destination cannot be opened: %s", strerror(errno));
-  struct attributes_target target = {.parent = fd, .name = ".", .fd = fd, .type = S_IFDIR, .step = "unpack", .path = unpack->at};
+  if (fd < 0)
+    return fail(failure, "unpack", unpack->at, errno, "the destination cannot be opened: %s", strerror(errno));
+  struct attributes_target target = {
+      .parent = fd, .name = ".", .fd = fd, .type = S_IFDIR, .step = "unpack", .path = unpack->at};
   return set_attributes(unpack, entry, &target, "", failure);
 }
 
 static int create_failed(const struct tar_entry *entry, const char *clean, struct failure *failure) {
-  if (entry->kind != TAR_HARD_LINK) return fail(failure, "unpack", clean, errno, "it cannot be created: %s", strerror(errno));
+  if (entry->kind != TAR_HARD_LINK)
+    return fail(failure, "unpack", clean, errno, "it cannot be created: %s", strerror(errno));
   const char *why = errno == EXDEV ? "that is outside of the destination" : strerror(errno);
   return fail(failure, "unpack", clean, errno, "it cannot be linked to \"%.200s\": %s", entry->link, why);
 }
@@ -174,7 +179,8 @@ int unpack_entry(struct unpack *unpack, const struct tar_entry *entry, const cha
     parent = unpack_parent(unpack, clean, &name, failure);
     if (parent < 0) return -1;
   }
-  struct attributes_target target = {.parent = parent, .name = name, .fd = fd, .type = file_type(entry->kind), .step = "unpack", .path = clean};
+  struct attributes_target target = {
+      .parent = parent, .name = name, .fd = fd, .type = file_type(entry->kind), .step = "unpack", .path = clean};
   if (entry->kind == TAR_FILE && fill_file(unpack, entry, fd, clean, failure)) return -1;
   if (set_attributes(unpack, entry, &target, clean, failure)) return -1;
   bool directory = entry->kind == TAR_DIRECTORY;

@@ -82,7 +82,8 @@ static int apply_whiteout(struct unpack *unpack, int parent, const char *hidden,
   if (fstatat(parent, hidden, &place.stat, AT_SYMLINK_NOFOLLOW))
     return errno == ENOENT ? 0 : fail(failure, "unpack", hidden, errno, "it cannot be deleted: %s", strerror(errno));
   if (!S_ISDIR(place.stat.st_mode)) return remove_old(unpack, &place, 0, failure);
-  OWN_FD directory = call_openat2(parent, hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
+  OWN_FD directory =
+      call_openat2(parent, hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
   OWN_FD kept = fcntl(parent, F_DUPFD_CLOEXEC, 0);
   if (directory < 0 || kept < 0)
     return fail(failure, "unpack", hidden, errno, "it cannot be deleted: %s", strerror(errno));
@@ -103,7 +104,8 @@ static int overlay_whiteout(int parent, const char *hidden, struct failure *fail
 static int hide_directory(struct unpack *unpack, int parent, const char *clean, struct failure *failure) {
   if (unpack->whiteouts == WHITEOUTS_OVERLAY) return unpack_set_opaque(parent, ".", clean, failure);
   OWN_FD directory = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return fail(failure, "unpack", clean, errno, "its directory cannot be emptied: %s", strerror(errno));
+  if (directory < 0)
+    return fail(failure, "unpack", clean, errno, "its directory cannot be emptied: %s", strerror(errno));
   return empty_of_old(unpack, directory, failure);
 }
 
@@ -113,7 +115,8 @@ int unpack_whiteout(struct unpack *unpack, const char *clean, struct failure *fa
   last = last ? last + 1 : clean;
   for (const char *part = clean; part < last; part = strchr(part, '/') + 1) {
     if (!strncmp(part, ".wh..wh.", 8)) return 1;  // aufs's own directories
-    if (!strncmp(part, ".wh.", 4)) return fail(failure, "unpack", clean, 0, "a whiteout cannot be a directory: \"%.300s\"", clean);
+    if (!strncmp(part, ".wh.", 4))
+      return fail(failure, "unpack", clean, 0, "a whiteout cannot be a directory: \"%.300s\"", clean);
   }
   if (strncmp(last, ".wh.", 4)) return 0;
   bool opaque = !strcmp(last, ".wh..wh..opq");
@@ -123,8 +126,8 @@ int unpack_whiteout(struct unpack *unpack, const char *clean, struct failure *fa
     return fail(failure, "unpack", clean, 0, "the whiteout \"%.300s\" names nothing that can be hidden", clean);
   int parent = unpack_parent(unpack, clean, &name, failure);
   if (parent < 0) return -1;
-  int result = opaque                                        ? hide_directory(unpack, parent, clean, failure)
+  int result = opaque                                   ? hide_directory(unpack, parent, clean, failure)
                : unpack->whiteouts == WHITEOUTS_OVERLAY ? overlay_whiteout(parent, hidden, failure)
-                                                             : apply_whiteout(unpack, parent, hidden, failure);
+                                                        : apply_whiteout(unpack, parent, hidden, failure);
   return result ? -1 : 1;
 }

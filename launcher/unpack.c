@@ -26,7 +26,8 @@ int unpack_clean(const char *name, char clean[PATH_MAX], struct failure *failure
       while (used && clean[used - 1] != '/') used--;
       used -= used > 0;
     } else if (length && !(length == 1 && *name == '.')) {
-      if (used + length + 2 > PATH_MAX) return fail(failure, "unpack", clean, ENAMETOOLONG, "an entry's name is too long");
+      if (used + length + 2 > PATH_MAX)
+        return fail(failure, "unpack", clean, ENAMETOOLONG, "an entry's name is too long");
       if (used) clean[used++] = '/';
       memcpy(clean + used, name, length);
       used += length;
@@ -52,7 +53,8 @@ int unpack_parent(struct unpack *unpack, const char *clean, const char **name, s
   unpack_forget_parent(unpack);
   snprintf(full, sizeof full, "%s/%.*s", unpack->at, (int)length, clean);
   unpack->parent = resolve_open(unpack->root, full, O_PATH | O_DIRECTORY, 0);
-  if (unpack->parent < 0 && errno == ENOENT && length) unpack->parent = resolve_make_directories(unpack->root, full, 0755);
+  if (unpack->parent < 0 && errno == ENOENT && length)
+    unpack->parent = resolve_make_directories(unpack->root, full, 0755);
   if (unpack->parent < 0)
     return fail(failure, "unpack", clean, errno, "its directory cannot be opened: %s", strerror(errno));
   memcpy(unpack->parent_path, clean, length);
@@ -72,7 +74,8 @@ int unpack_remember(struct unpack *unpack, const char *clean, const struct stat 
   }
   struct unpacked_directory *directory = &unpack->directories[unpack->directory_count];
   unpack->directory_bytes += length + sizeof *directory;
-  if (unpack->directory_bytes > DIRECTORY_BYTES_MAX) return fail(failure, "unpack", clean, E2BIG, "the tar has too many directories");
+  if (unpack->directory_bytes > DIRECTORY_BYTES_MAX)
+    return fail(failure, "unpack", clean, E2BIG, "the tar has too many directories");
   *directory = (struct unpacked_directory){malloc(length), stat->st_dev, stat->st_ino, {times[0], times[1]}};
   if (!directory->path) return fail(failure, "unpack", clean, ENOMEM, "out of memory");
   memcpy(directory->path, clean, length);
@@ -101,16 +104,22 @@ static int choice(const char *value, const char *const *choices) {
   return -1;
 }
 
-static int read_option(struct unpack *unpack, struct stream_in *in, const char *key, const char *value, struct failure *failure) {
+static int read_option(struct unpack *unpack, struct stream_in *in, const char *key, const char *value,
+                       struct failure *failure) {
   static const char *const whiteouts[] = {"none", "overlay", "apply", NULL}, *const yes_no[] = {"no", "yes", NULL};
   static const char *const keep[] = {"no", "keep", NULL};
   int chosen = 0;
   bool known = true;
-  if (!strcmp(key, "whiteouts")) unpack->whiteouts = (enum unpack_whiteouts)(chosen = choice(value, whiteouts));
-  else if (!strcmp(key, "overwrite-dir-with-file")) unpack->overwrite_directories = (chosen = choice(value, yes_no)) == 1;
-  else if (!strcmp(key, "owners")) unpack->keep_owners = (chosen = choice(value, keep)) == 1;
-  else if (!strcmp(key, "limit")) chosen = parse_u64(value, 10, UINT64_MAX, &in->limit) ? 0 : -1;
-  else known = false;
+  if (!strcmp(key, "whiteouts"))
+    unpack->whiteouts = (enum unpack_whiteouts)(chosen = choice(value, whiteouts));
+  else if (!strcmp(key, "overwrite-dir-with-file"))
+    unpack->overwrite_directories = (chosen = choice(value, yes_no)) == 1;
+  else if (!strcmp(key, "owners"))
+    unpack->keep_owners = (chosen = choice(value, keep)) == 1;
+  else if (!strcmp(key, "limit"))
+    chosen = parse_u64(value, 10, UINT64_MAX, &in->limit) ? 0 : -1;
+  else
+    known = false;
   if (known && chosen >= 0) return 0;
   return fail(failure, "option", key, EINVAL, "unpack has no option \"%s\" with the value \"%s\"", key, value);
 }
@@ -126,10 +135,12 @@ static int read_plan(struct unpack *unpack, struct stream_in *in, const struct p
     } else if (!strcmp(operation->name, "option") && operation->count == 2) {
       if (read_option(unpack, in, operation->args[0], operation->args[1], failure)) return -1;
     } else {
-      return fail(failure, operation->name, "", EINVAL, "unpack has no operation \"%s\" with %u arguments", operation->name, operation->count);
+      return fail(failure, operation->name, "", EINVAL, "unpack has no operation \"%s\" with %u arguments",
+                  operation->name, operation->count);
     }
   }
-  if (strlen(unpack->at) >= PATH_MAX) return fail(failure, "at", unpack->at, ENAMETOOLONG, "the destination's path is too long");
+  if (strlen(unpack->at) >= PATH_MAX)
+    return fail(failure, "at", unpack->at, ENAMETOOLONG, "the destination's path is too long");
   return 0;
 }
 
@@ -179,8 +190,10 @@ int verb_unpack(struct request *request, struct failure *failure) {
   if (result >= 0) result = unpack_all(&unpack, failure);
   snprintf(entries, sizeof entries, "%" PRIu64, unpack.entries);
   snprintf(bytes, sizeof bytes, "%" PRIu64, unpack.bytes);
-  if (result < 0) result = report_and_drain(request, &in, failure);
-  else result = report(request->connection, "ok", "entries", entries, "bytes", bytes, NULL);
+  if (result < 0)
+    result = report_and_drain(request, &in, failure);
+  else
+    result = report(request->connection, "ok", "entries", entries, "bytes", bytes, NULL);
   release(&unpack);
   if (unpack.root >= 0) close(unpack.root);
   stream_in_close(&in);

@@ -24,11 +24,11 @@ struct unpack {
   enum unpack_whiteouts whiteouts;
   bool keep_owners, overwrite_directories;
   struct tar_reader reader;
-  int parent;              // the directory of the last entry (O_PATH), or -1
+  int parent;  // the directory of the last entry (O_PATH), or -1
   char parent_path[PATH_MAX];
   struct unpacked_directory *directories;
   size_t directory_count, directory_room, directory_bytes;
-  uint64_t *touched;       // hash set of what this archive made, for WHITEOUTS_APPLY
+  uint64_t *touched;  // hash set of what this archive made, for WHITEOUTS_APPLY
   size_t touched_count, touched_room;
   uint64_t entries, bytes;
 };

@@ -42,7 +42,8 @@ int verb_usage(struct request *request, struct failure *failure) {
   if (!path || path->count != 1) return fail(failure, "path", "", EINVAL, "usage needs one path");
   if (host_mounts_enter(request, failure)) return -1;
   OWN_FD fd = open(path->args[0], O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0 || fstat(fd, &stat)) return fail(failure, "usage", path->args[0], errno, "it cannot be opened: %s", strerror(errno));
+  if (fd < 0 || fstat(fd, &stat))
+    return fail(failure, "usage", path->args[0], errno, "it cannot be opened: %s", strerror(errno));
   int result = count(&usage, &stat, failure);
   if (!result && S_ISDIR(stat.st_mode)) result = tree_walk(fd, "usage", &visitor, &usage, failure);
   links_free(&usage.links);

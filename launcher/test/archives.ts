@@ -27,7 +27,12 @@ export async function upload(
 }
 
 /** Unpacks an archive into a host directory. */
-export const unpack = (socket: string, directory: string, archive: Uint8Array, options: Options = {}): Promise<Report> =>
+export const unpack = (
+  socket: string,
+  directory: string,
+  archive: Uint8Array,
+  options: Options = {},
+): Promise<Report> =>
   upload(socket, [["unpack"], ["root-path", directory], ["at", "/"], ...optionsOf(options)], archive)
 
 /** The report of a plan and the data that came before it, joined. */
@@ -47,7 +52,12 @@ export async function download(
 }
 
 /** Packs a path of a host directory. Throws unless it works. */
-export async function pack(socket: string, directory: string, path: string, options: Options = {}): Promise<Buffer> {
+export async function pack(
+  socket: string,
+  directory: string,
+  path: string,
+  options: Options = {},
+): Promise<Buffer> {
   const { report, data } = await download(socket, [
     ["pack"],
     ["root-path", directory],
@@ -78,10 +88,23 @@ export function describeTree(directory: string): string[] {
       const linked = !stat.isDirectory() && stat.nlink > 1n ? (names.get(stat.ino) ?? name) : ""
       names.set(stat.ino, linked)
       const content = stat.isFile() ? Bun.hash(readFileSync(file)).toString(16) : ""
-      const target = stat.isSymbolicLink() ? readlinkSync(file, { encoding: "buffer" }).toString("latin1") : ""
+      const target = stat.isSymbolicLink()
+        ? readlinkSync(file, { encoding: "buffer" }).toString("latin1")
+        : ""
       const size = stat.isDirectory() ? 0n : stat.size
       lines.push(
-        [name, stat.mode.toString(8), stat.uid, stat.gid, size, stat.mtimeNs, stat.rdev, linked, content, target].join(" "),
+        [
+          name,
+          stat.mode.toString(8),
+          stat.uid,
+          stat.gid,
+          size,
+          stat.mtimeNs,
+          stat.rdev,
+          linked,
+          content,
+          target,
+        ].join(" "),
       )
       if (stat.isDirectory()) walk(name)
     }

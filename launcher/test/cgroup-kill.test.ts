@@ -15,7 +15,9 @@ beforeAll(async () => {
 afterAll(() => launcher[Symbol.asyncDispose]())
 
 const hierarchies = (): string[] =>
-  [features["cgroup-v2"], features["cgroup-v1-freezer"], features["cgroup-v1-pids"]].filter((path) => path !== undefined)
+  [features["cgroup-v2"], features["cgroup-v1-freezer"], features["cgroup-v1-pids"]].filter(
+    (path) => path !== undefined,
+  )
 
 /** A process that ignores signals and makes others; it is in the cgroup before it starts. */
 function crowd(cgroup: string): { readonly process: ChildProcess; readonly ended: Promise<void> } {
@@ -30,7 +32,10 @@ test("everything in a cgroup and beneath it dies and the cgroup goes away", asyn
     const cgroup = join(hierarchy, `sloop-l3-${process.pid}`)
     const people = crowd(cgroup)
     await Bun.sleep(30)
-    const answer = await ask(launcher.socket, [["cgroup-kill"], ["path", cgroup, join(hierarchy, "sloop-l3-none")]])
+    const answer = await ask(launcher.socket, [
+      ["cgroup-kill"],
+      ["path", cgroup, join(hierarchy, "sloop-l3-none")],
+    ])
     await people.ended
     expect([answer.kind, existsSync(cgroup), people.process.signalCode]).toEqual(["ok", false, "SIGKILL"])
   }
@@ -51,7 +56,9 @@ test("a frozen cgroup dies too", async () => {
 test("the root of a hierarchy and what is no cgroup are refused", async () => {
   const inside = join(hierarchies()[0] ?? "", `sloop-l3-own-${process.pid}`)
   for (const path of [...hierarchies(), "/tmp", "/"])
-    expect((await ask(launcher.socket, [["cgroup-kill"], ["path", path]])).fields[3]).toBe("it is not a cgroup beneath a hierarchy's root")
+    expect((await ask(launcher.socket, [["cgroup-kill"], ["path", path]])).fields[3]).toBe(
+      "it is not a cgroup beneath a hierarchy's root",
+    )
   mkdirSync(inside)
   rmdirSync(inside)
 })
@@ -60,7 +67,17 @@ test("probe knows the kernel, the cgroups and the capabilities", () => {
   expect(features.kernel).toBe(release())
   expect(["v1", "hybrid", "v2"]).toContain(features["cgroup-mode"] ?? "")
   expect(features.capabilities).toMatch(/^[0-9a-f]+$/)
-  for (const key of ["overlay", "erofs-file", "seccomp", "user-namespaces", "nf-tables", "veth", "bridge", "idmapped-mounts", "apparmor"])
+  for (const key of [
+    "overlay",
+    "erofs-file",
+    "seccomp",
+    "user-namespaces",
+    "nf-tables",
+    "veth",
+    "bridge",
+    "idmapped-mounts",
+    "apparmor",
+  ])
     expect(features[key]).toMatch(/^(yes|no)$/)
   for (const path of hierarchies()) expect(existsSync(join(path, "cgroup.procs"))).toBe(true)
 })

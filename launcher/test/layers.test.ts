@@ -20,7 +20,13 @@ const layerNames = async (directory: string): Promise<string[]> => {
 
 test("whiteouts and opaque markers become overlay's and are packed as they came", async () => {
   using place = freshDirectory(launcher.directory)
-  const archive = tarOf({ name: "d/", kind: "5" }, { name: "d/.wh..wh..opq" }, { name: "d/new" }, { name: ".wh.gone" }, { name: ".wh..wh.plnk/1.2" })
+  const archive = tarOf(
+    { name: "d/", kind: "5" },
+    { name: "d/.wh..wh..opq" },
+    { name: "d/new" },
+    { name: ".wh.gone" },
+    { name: ".wh..wh.plnk/1.2" },
+  )
   expect((await unpack(launcher.socket, place.path, archive, { whiteouts: "overlay" })).kind).toBe("ok")
   expect(readdirSync(place.path).sort()).toEqual(["d", "gone"])
   expect(lstatSync(join(place.path, "gone"))).toMatchObject({ rdev: 0 })
@@ -86,9 +92,25 @@ test("changes tells what docker diff tells", async () => {
   ])
   expect(report.kind).toBe("ok")
   expect(data.toString().split("\0").slice(0, -1)).toEqual([
-    "A /brand", "A /brand/new", "C /dirtofile", "C /etc", "C /etc/sub", "A /etc/sub/new", "D /etc/sub/y", "C /etc/x",
-    "C /filetodir", "A /filetodir/in", "A /hidden", "C /keep", "A /link", "C /opq", "A /opq/fresh", "C /opq/in",
-    "C /opq/in/q", "D /opq/in/r", "D /opq/z",
+    "A /brand",
+    "A /brand/new",
+    "C /dirtofile",
+    "C /etc",
+    "C /etc/sub",
+    "A /etc/sub/new",
+    "D /etc/sub/y",
+    "C /etc/x",
+    "C /filetodir",
+    "A /filetodir/in",
+    "A /hidden",
+    "C /keep",
+    "A /link",
+    "C /opq",
+    "A /opq/fresh",
+    "C /opq/in",
+    "C /opq/in/q",
+    "D /opq/in/r",
+    "D /opq/z",
   ])
 })
 
@@ -99,7 +121,10 @@ test("a container's layer unpacked elsewhere gives the same merged tree", async 
   const upper = join(again.path, "upper")
   mkdirSync(upper)
   await unpack(launcher.socket, upper, layer, { whiteouts: "overlay" })
-  const merged = await pack(launcher.socket, place.at("merged"), "/", { contents: "yes", "numeric-sort": "yes" })
+  const merged = await pack(launcher.socket, place.at("merged"), "/", {
+    contents: "yes",
+    "numeric-sort": "yes",
+  })
   const { data } = await download(launcher.socket, [
     ["pack"],
     ["root-overlay", "", "", "", upper, place.at("l1"), place.at("l2")],

@@ -17,7 +17,12 @@ const DUMP = 0x300
 const CREATE = 0x600
 
 function attribute(type: number, value: string | Buffer | readonly Buffer[]): Buffer {
-  const body = typeof value === "string" ? Buffer.from(`${value}\0`) : Buffer.isBuffer(value) ? value : Buffer.concat(value)
+  const body =
+    typeof value === "string"
+      ? Buffer.from(`${value}\0`)
+      : Buffer.isBuffer(value)
+        ? value
+        : Buffer.concat(value)
   const head = Buffer.alloc(4)
   head.writeUInt16LE(4 + body.length, 0)
   head.writeUInt16LE(type, 2)
@@ -42,13 +47,23 @@ function link(index = 0, flags = 0): Buffer {
 }
 
 const newLink = (name: string, kind: string, data: readonly Buffer[] = []): Buffer =>
-  message(16, REQUEST | ACK | CREATE, 1, link(), attribute(3, name), attribute(18, [attribute(1, kind), ...data]))
+  message(
+    16,
+    REQUEST | ACK | CREATE,
+    1,
+    link(),
+    attribute(3, name),
+    attribute(18, [attribute(1, kind), ...data]),
+  )
 
 /** A veth whose peer "eth0" is made in the namespace of the last four bytes. */
 const veth = (name: string): Buffer =>
-  newLink(name, "veth", [attribute(2, [attribute(1, [link(), attribute(3, "eth0"), attribute(28, Buffer.alloc(4))])])])
+  newLink(name, "veth", [
+    attribute(2, [attribute(1, [link(), attribute(3, "eth0"), attribute(28, Buffer.alloc(4))])]),
+  ])
 
-const family = (number: number, resource = 0): Buffer => Buffer.from([number, 0, resource >> 8, resource & 255])
+const family = (number: number, resource = 0): Buffer =>
+  Buffer.from([number, 0, resource >> 8, resource & 255])
 const nfTables = (kind: number, ...attributes: readonly Buffer[]): Buffer =>
   Buffer.concat([
     message(0x10, REQUEST, 1, family(0, 10)),
@@ -57,7 +72,11 @@ const nfTables = (kind: number, ...attributes: readonly Buffer[]): Buffer =>
   ])
 
 const at = (where: string, protocol: string, bytes: Buffer, ...patches: (string | number)[]): Operation => [
-  "netlink", where, protocol, bytes.toString("hex"), ...patches,
+  "netlink",
+  where,
+  protocol,
+  bytes.toString("hex"),
+  ...patches,
 ]
 const inside = (name: string, ...operations: Operation[]): Promise<{ report: Report; data: Buffer }> =>
   download(launcher.socket, [["netlink"], ["namespace", name], ...operations])
@@ -67,10 +86,16 @@ const linkNames = async (name: string): Promise<string> =>
 test("a namespace is made with a veth pair across, is listed, and goes away with its links", async () => {
   const host = `sl3v${process.pid % 100000}`
   const bytes = veth(host)
-  const made = await ask(launcher.socket, [["netns-create"], ["name", "n1"], at("host", "route", bytes, bytes.length - 4, 4, "inside-fd")])
+  const made = await ask(launcher.socket, [
+    ["netns-create"],
+    ["name", "n1"],
+    at("host", "route", bytes, bytes.length - 4, 4, "inside-fd"),
+  ])
   expect(made.kind).toBe("ok")
   expect((await ask(launcher.socket, [["netns-list"]])).fields).toEqual(["name", "n1"])
-  expect((await ask(launcher.socket, [["netns-create"], ["name", "n1"]])).fields[3]).toBe("a namespace of this name is held already")
+  expect((await ask(launcher.socket, [["netns-create"], ["name", "n1"]])).fields[3]).toBe(
+    "a namespace of this name is held already",
+  )
   expect(await linkNames("held:n1")).toContain("eth0\0")
   expect(execFileSync("ip", ["link", "show", host]).toString()).toContain(host)
   expect((await ask(launcher.socket, [["netns-drop"], ["name", "n1", "never-made"]])).kind).toBe("ok")
@@ -82,7 +107,11 @@ test("a namespace is made with a veth pair across, is listed, and goes away with
 })
 
 test("nothing of a namespace remains when its first messages fail", async () => {
-  const report = await ask(launcher.socket, [["netns-create"], ["name", "bad"], at("inside", "route", newLink("x", "no-such-kind"))])
+  const report = await ask(launcher.socket, [
+    ["netns-create"],
+    ["name", "bad"],
+    at("inside", "route", newLink("x", "no-such-kind")),
+  ])
   expect(report.fields.slice(0, 3)).toEqual(["netlink", "message 1, type 16", "95"])
   expect(report.fields[3]).toEndWith("Unknown device type")
   expect((await ask(launcher.socket, [["netns-list"]])).fields).toEqual([])
@@ -94,7 +123,11 @@ test("lo is up, and messages of one operation stop at the first that fails", asy
     const { data } = await inside("held:n2", at("inside", "route", message(18, REQUEST | DUMP, 7, link())))
     expect(data.readUInt32LE(16 + 8) & 1).toBe(1)
     const many = Buffer.concat([newLink("one", "bridge"), newLink("one", "bridge"), newLink("two", "bridge")])
-    expect((await inside("held:n2", at("inside", "route", many))).report.fields.slice(0, 3)).toEqual(["netlink", "message 1, type 16", "17"])
+    expect((await inside("held:n2", at("inside", "route", many))).report.fields.slice(0, 3)).toEqual([
+      "netlink",
+      "message 1, type 16",
+      "17",
+    ])
     const names = await linkNames("held:n2")
     expect([names.includes("one\0"), names.includes("two\0")]).toEqual([true, false])
   } finally {
@@ -108,10 +141,20 @@ test("nf_tables batches are all or nothing and name the message that failed", as
     const table = nfTables(0, attribute(1, "mine"))
     expect((await inside("held:n3", at("inside", "netfilter", table))).report.kind).toBe("ok")
     const chain = nfTables(3, attribute(1, "missing"), attribute(3, "c"))
-    expect((await inside("held:n3", at("inside", "netfilter", chain))).report.fields.slice(0, 3)).toEqual(["netlink", "message 2, type 2563", "2"])
-    const tables = await inside("held:n3", at("inside", "netfilter", message(0xa01, REQUEST | DUMP, 9, family(0))))
+    expect((await inside("held:n3", at("inside", "netfilter", chain))).report.fields.slice(0, 3)).toEqual([
+      "netlink",
+      "message 2, type 2563",
+      "2",
+    ])
+    const tables = await inside(
+      "held:n3",
+      at("inside", "netfilter", message(0xa01, REQUEST | DUMP, 9, family(0))),
+    )
     expect(tables.data.includes("mine\0")).toBe(true)
-    const elsewhere = await inside("host", at("inside", "netfilter", message(0xa01, REQUEST | DUMP, 9, family(0))))
+    const elsewhere = await inside(
+      "host",
+      at("inside", "netfilter", message(0xa01, REQUEST | DUMP, 9, family(0))),
+    )
     expect(elsewhere.data.includes("mine\0")).toBe(false)
   } finally {
     await ask(launcher.socket, [["netns-drop"], ["name", "n3"]])
@@ -121,11 +164,23 @@ test("nf_tables batches are all or nothing and name the message that failed", as
 test("a batch of thousands of messages and a dump of hundreds of links fit", async () => {
   await ask(launcher.socket, [["netns-create"], ["name", "n4"]])
   try {
-    const chains = Array.from({ length: 3000 }, (_, i) => message(0xa03, REQUEST | ACK | CREATE, 3 + i, family(2), attribute(1, "t"), attribute(3, `chain-${i}`)))
-    const batch = [message(0x10, REQUEST, 1, family(0, 10)), message(0xa00, REQUEST | ACK | CREATE, 2, family(2), attribute(1, "t")), ...chains, message(0x11, REQUEST, 4000, family(0, 10))]
+    const chains = Array.from({ length: 3000 }, (_, i) =>
+      message(0xa03, REQUEST | ACK | CREATE, 3 + i, family(2), attribute(1, "t"), attribute(3, `chain-${i}`)),
+    )
+    const batch = [
+      message(0x10, REQUEST, 1, family(0, 10)),
+      message(0xa00, REQUEST | ACK | CREATE, 2, family(2), attribute(1, "t")),
+      ...chains,
+      message(0x11, REQUEST, 4000, family(0, 10)),
+    ]
     expect((await inside("held:n4", at("inside", "netfilter", Buffer.concat(batch)))).report.kind).toBe("ok")
     const bridges = Buffer.concat(Array.from({ length: 200 }, (_, i) => newLink(`b${i}`, "bridge")))
-    const { report, data } = await inside("held:n4", at("inside", "route", bridges), at("inside", "route", message(18, REQUEST | DUMP, 7, link())), at("inside", "netfilter", message(0xa04, REQUEST | DUMP, 8, family(2))))
+    const { report, data } = await inside(
+      "held:n4",
+      at("inside", "route", bridges),
+      at("inside", "route", message(18, REQUEST | DUMP, 7, link())),
+      at("inside", "netfilter", message(0xa04, REQUEST | DUMP, 8, family(2))),
+    )
     expect(report.kind).toBe("ok")
     expect([data.includes("b199\0"), data.includes("chain-2999\0")]).toEqual([true, true])
   } finally {
@@ -153,10 +208,18 @@ test("malformed operations are refused before anything is sent", async () => {
   const short = Buffer.from(good)
   short.writeUInt32LE(400, 0)
   const wrong: Operation[] = [
-    ["netlink", "inside", "route", "abc"], ["netlink", "inside", "route", "AB"], ["netlink", "inside", "route", ""],
-    ["netlink", "inside", "route"], ["netlink", "there", "route", good.toString("hex")], ["netlink", "inside", "audit", good.toString("hex")],
-    at("inside", "route", short), at("inside", "route", good, good.length - 3, 4, "inside-fd"), at("inside", "route", good, 4, 8, "inside-fd"),
-    at("inside", "route", good, 4, 4, "other-fd"), at("inside", "route", good, "-4", 4, "inside-fd"), at("inside", "route", good, 4, 4),
+    ["netlink", "inside", "route", "abc"],
+    ["netlink", "inside", "route", "AB"],
+    ["netlink", "inside", "route", ""],
+    ["netlink", "inside", "route"],
+    ["netlink", "there", "route", good.toString("hex")],
+    ["netlink", "inside", "audit", good.toString("hex")],
+    at("inside", "route", short),
+    at("inside", "route", good, good.length - 3, 4, "inside-fd"),
+    at("inside", "route", good, 4, 8, "inside-fd"),
+    at("inside", "route", good, 4, 4, "other-fd"),
+    at("inside", "route", good, "-4", 4, "inside-fd"),
+    at("inside", "route", good, 4, 4),
   ]
   for (const operation of wrong) expect((await inside("host", operation)).report.fields[2]).toBe("22")
   expect((await inside("held:none", at("inside", "route", good))).report.kind).toBe("failed")

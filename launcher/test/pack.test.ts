@@ -1,7 +1,17 @@
 // pack: a tree on the disk becomes a tar that this and other readers understand; unpacked again it is the same tree.
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { execFileSync, spawn } from "node:child_process"
-import { lchownSync, linkSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync, chmodSync, existsSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  lchownSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import fc from "fast-check"
@@ -25,8 +35,15 @@ test("the top is named after its path, after a wish, or left out", async () => {
   const sorted = { "numeric-sort": "yes" }
   expect(names(await pack(launcher.socket, place.path, "/a/", sorted))).toEqual(["a/", "a/b/", "a/b/f"])
   expect(names(await pack(launcher.socket, place.path, "a/b/f", { name: "other" }))).toEqual(["other"])
-  expect(names(await pack(launcher.socket, place.path, "/a", { name: "top", ...sorted }))).toEqual(["top/", "top/b/", "top/b/f"])
-  expect(names(await pack(launcher.socket, place.path, "/a", { contents: "yes", ...sorted }))).toEqual(["b/", "b/f"])
+  expect(names(await pack(launcher.socket, place.path, "/a", { name: "top", ...sorted }))).toEqual([
+    "top/",
+    "top/b/",
+    "top/b/f",
+  ])
+  expect(names(await pack(launcher.socket, place.path, "/a", { contents: "yes", ...sorted }))).toEqual([
+    "b/",
+    "b/f",
+  ])
   expect(names(await pack(launcher.socket, place.path, "/", sorted))[0]).toBe("./")
 })
 
@@ -36,9 +53,18 @@ test("symlinks are packed, those on the way to the path are followed inside the 
   writeFileSync(join(place.path, "real/f"), "inside")
   symlinkSync("/real", join(place.path, "way"))
   symlinkSync("/etc/passwd", join(place.path, "link"))
-  expect(readTar(await pack(launcher.socket, place.path, "/way/f"))[0]).toMatchObject({ name: "f", kind: "0" })
-  expect(readTar(await pack(launcher.socket, place.path, "/link"))[0]).toMatchObject({ kind: "2", link: "/etc/passwd" })
-  expect(readTar(await pack(launcher.socket, place.path, "/way"))[0]).toMatchObject({ kind: "2", link: "/real" })
+  expect(readTar(await pack(launcher.socket, place.path, "/way/f"))[0]).toMatchObject({
+    name: "f",
+    kind: "0",
+  })
+  expect(readTar(await pack(launcher.socket, place.path, "/link"))[0]).toMatchObject({
+    kind: "2",
+    link: "/etc/passwd",
+  })
+  expect(readTar(await pack(launcher.socket, place.path, "/way"))[0]).toMatchObject({
+    kind: "2",
+    link: "/real",
+  })
   const { report } = await download(launcher.socket, [["pack"], ["root-path", place.path], ["path", "/none"]])
   expect([report.kind, report.fields[2]]).toEqual(["failed", "2"])
 })
@@ -51,11 +77,22 @@ test("sockets are left out, files that change while they are read keep the size 
   const script = `while :; do head -c 3000000 /dev/zero > ${growing}; : > ${growing}; done`
   const writer = spawn("sh", ["-c", script], { stdio: "ignore" })
   try {
-    for (let i = 0; i < 30; i++) expect(names(await pack(launcher.socket, place.path, "/", { contents: "yes" }))).toEqual(["growing"])
+    for (let i = 0; i < 30; i++)
+      expect(names(await pack(launcher.socket, place.path, "/", { contents: "yes" }))).toEqual(["growing"])
   } finally {
     writer.kill("SIGKILL")
     server.close()
   }
+})
+
+test("the root may be that of a live process, its mounts included", async () => {
+  using place = fresh()
+  writeFileSync(join(place.path, "f"), "live")
+  const plan = ["root-pid", process.pid] as const
+  const { data } = await download(launcher.socket, [["pack"], plan, ["path", join(place.path, "f")]])
+  expect(readTar(data)[0]).toMatchObject({ name: "f", body: Buffer.from("live") })
+  const stat = await download(launcher.socket, [["stat"], plan, ["path", "/proc/self/root/etc"]])
+  expect(stat.report.kind).toBe("failed")
 })
 
 test("a client that goes away ends the verb", async () => {
@@ -79,14 +116,20 @@ test("very deep trees are packed, measured and removed with few descriptors", as
   expect(readTar(archive).at(-1)?.name).toBe(`top/${"d/".repeat(1500)}f`)
   const usage = await download(launcher.socket, [["usage"], ["path", join(place.path, "top")]])
   expect(usage.report.values.inodes).toBe("1502")
-  expect((await download(launcher.socket, [["remove-tree"], ["path", join(place.path, "top")]])).report.kind).toBe("ok")
+  expect(
+    (await download(launcher.socket, [["remove-tree"], ["path", join(place.path, "top")]])).report.kind,
+  ).toBe("ok")
   expect(existsSync(join(place.path, "top"))).toBe(false)
 }, 30_000)
 
 // Names are latin1: each character is one byte.
 const name = fc
   .oneof(
-    fc.string({ minLength: 1, maxLength: 12, unit: fc.integer({ min: 1, max: 255 }).map((code) => String.fromCharCode(code)) }),
+    fc.string({
+      minLength: 1,
+      maxLength: 12,
+      unit: fc.integer({ min: 1, max: 255 }).map((code) => String.fromCharCode(code)),
+    }),
     fc.integer({ min: 90, max: 250 }).map((length) => "n".repeat(length)),
   )
   .filter((text) => !text.includes("/") && text !== "." && text !== "..")
@@ -108,7 +151,10 @@ const bytes = (path: string): Buffer => Buffer.from(path, "latin1")
 
 function makeNode(path: string, wish: Node, files: string[]): void {
   const first = files[wish.parent % (files.length || 1)]
-  if (wish.kind === "hard" && first) return linkSync(bytes(first), bytes(path))
+  if (wish.kind === "hard" && first) {
+    linkSync(bytes(first), bytes(path))
+    return
+  }
   if (wish.kind === "directory") mkdirSync(bytes(path))
   else if (wish.kind === "symlink") symlinkSync(bytes(wish.target), bytes(path))
   else if (wish.kind === "fifo" && /^[ -~]+$/.test(path)) execFileSync("mkfifo", ["--", path])
@@ -151,9 +197,14 @@ test("any tree: pack and unpack give it back, and GNU tar agrees in both directi
       const archive = await pack(launcher.socket, from.path, "/", { contents: "yes", "numeric-sort": "yes" })
       expect((await unpack(launcher.socket, to.path, archive)).kind).toBe("ok")
       expect(describeTree(to.path)).toEqual(expected)
-      execFileSync("tar", ["xp", "--numeric-owner", "--delay-directory-restore", "-C", gnu.path], { input: archive, stdio: "pipe" })
+      execFileSync("tar", ["xp", "--numeric-owner", "--delay-directory-restore", "-C", gnu.path], {
+        input: archive,
+        stdio: "pipe",
+      })
       expect(describeTree(gnu.path)).toEqual(expected)
-      const theirs = execFileSync("tar", ["c", "--format=posix", "--numeric-owner", "-C", from.path, "."], { stdio: "pipe" })
+      const theirs = execFileSync("tar", ["c", "--format=posix", "--numeric-owner", "-C", from.path, "."], {
+        stdio: "pipe",
+      })
       expect((await unpack(launcher.socket, back.path, theirs)).kind).toBe("ok")
       expect(describeTree(back.path)).toEqual(expected)
     }),

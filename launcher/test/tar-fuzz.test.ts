@@ -1,7 +1,7 @@
 // The tar decoder against archives that chance has damaged: it answers, and never dies.
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { execFileSync } from "node:child_process"
-import { rmSync, mkdirSync, writeFileSync } from "node:fs"
+import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import fc from "fast-check"
 import { freshDirectory, unpack } from "./archives.ts"
@@ -21,13 +21,30 @@ function seeds(directory: string): Buffer[] {
   writeFileSync(join(directory, "in/plain"), `x${"\0".repeat(200_000)}y`)
   execFileSync("cp", ["--sparse=always", "plain", "d/holes"], { cwd: join(directory, "in") })
   execFileSync("ln", ["plain", "d/hard"], { cwd: join(directory, "in") })
-  const tar = (...options: string[]) => execFileSync("tar", ["c", "-S", ...options, "-C", join(directory, "in"), "."])
-  const records = { "SCHILY.xattr.user.a": "b", path: `long/${"p".repeat(120)}`, mtime: "12.5", uid: "3000000" }
+  const tar = (...options: string[]) =>
+    execFileSync("tar", ["c", "-S", ...options, "-C", join(directory, "in"), "."])
+  const records = {
+    "SCHILY.xattr.user.a": "b",
+    path: `long/${"p".repeat(120)}`,
+    mtime: "12.5",
+    uid: "3000000",
+  }
   const ours = tarOf(
-    { name: "d/", kind: "5" }, { name: "d/.wh..wh..opq" }, { name: ".wh.x" }, { name: "f", body: Buffer.from("hello"), pax: records },
-    { name: "l", kind: "2", link: "d" }, { name: "h", kind: "1", link: "f" }, { name: "c", kind: "3", device: [1, 3] },
+    { name: "d/", kind: "5" },
+    { name: "d/.wh..wh..opq" },
+    { name: ".wh.x" },
+    { name: "f", body: Buffer.from("hello"), pax: records },
+    { name: "l", kind: "2", link: "d" },
+    { name: "h", kind: "1", link: "f" },
+    { name: "c", kind: "3", device: [1, 3] },
   )
-  return [ours, tar("--format=gnu"), tar("--format=posix"), tar("--format=posix", "--sparse-version=0.0"), tar("--format=posix", "--sparse-version=0.1")]
+  return [
+    ours,
+    tar("--format=gnu"),
+    tar("--format=posix"),
+    tar("--format=posix", "--sparse-version=0.0"),
+    tar("--format=posix", "--sparse-version=0.1"),
+  ]
 }
 
 type Mutation = { readonly at: number; readonly byte: number; readonly span: number; readonly kind: string }
@@ -38,11 +55,16 @@ function mutate(archive: Buffer, mutations: readonly Mutation[]): Buffer {
   for (const { at, byte, span, kind } of mutations) {
     const place = at % bytes.length
     if (kind === "cut") bytes = bytes.subarray(0, place)
-    else if (kind === "double") bytes = Buffer.concat([bytes.subarray(0, place), bytes.subarray(Math.max(0, place - 512))])
+    else if (kind === "double")
+      bytes = Buffer.concat([bytes.subarray(0, place), bytes.subarray(Math.max(0, place - 512))])
     else bytes.fill(byte, place, Math.min(bytes.length, place + (kind === "span" ? span : 1)))
     if (bytes.length === 0) return bytes
     const block = place - (place % 512)
-    if (kind !== "cut" && block + 512 <= bytes.length && bytes.subarray(block + 257, block + 262).equals(Buffer.from("ustar")))
+    if (
+      kind !== "cut" &&
+      block + 512 <= bytes.length &&
+      bytes.subarray(block + 257, block + 262).equals(Buffer.from("ustar"))
+    )
       sealHeader(bytes.subarray(block, block + 512))
   }
   return bytes
@@ -61,17 +83,22 @@ test("mutated archives end in ok or in one clear failure", async () => {
   const archives = seeds(place.path)
   const root = join(place.path, "root")
   await fc.assert(
-    fc.asyncProperty(fc.nat(), fc.array(mutation, { minLength: 1, maxLength: 6 }), fc.constantFrom("none", "overlay", "apply"), async (seed, mutations, whiteouts) => {
-      mkdirSync(root)
-      try {
-        const archive = mutate(archives[seed % archives.length] ?? Buffer.alloc(0), mutations)
-        const report = await unpack(launcher.socket, root, archive, { whiteouts, limit: String(64 << 20) })
-        expect(["ok", "failed"]).toContain(report.kind)
-        if (report.kind === "failed") expect(report.fields[3]).not.toBe("")
-      } finally {
-        rmSync(root, { recursive: true, force: true })
-      }
-    }),
+    fc.asyncProperty(
+      fc.nat(),
+      fc.array(mutation, { minLength: 1, maxLength: 6 }),
+      fc.constantFrom("none", "overlay", "apply"),
+      async (seed, mutations, whiteouts) => {
+        mkdirSync(root)
+        try {
+          const archive = mutate(archives[seed % archives.length] ?? Buffer.alloc(0), mutations)
+          const report = await unpack(launcher.socket, root, archive, { whiteouts, limit: String(64 << 20) })
+          expect(["ok", "failed"]).toContain(report.kind)
+          if (report.kind === "failed") expect(report.fields[3]).not.toBe("")
+        } finally {
+          rmSync(root, { recursive: true, force: true })
+        }
+      },
+    ),
     { numRuns: runs },
   )
 }, 120_000)

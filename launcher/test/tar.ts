@@ -91,7 +91,8 @@ export function tarEntry(entry: TarEntry): Buffer {
 export const tarEnd = Buffer.alloc(1024)
 
 /** A whole archive. */
-export const tarOf = (...entries: readonly TarEntry[]): Buffer => Buffer.concat([...entries.map(tarEntry), tarEnd])
+export const tarOf = (...entries: readonly TarEntry[]): Buffer =>
+  Buffer.concat([...entries.map(tarEntry), tarEnd])
 
 const text = (bytes: Buffer): string => bytes.toString("latin1").replace(/\0.*$/s, "")
 const number = (bytes: Buffer): number => Number.parseInt(text(bytes).trim() || "0", 8)

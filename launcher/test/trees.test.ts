@@ -1,7 +1,16 @@
 // copy, stat, usage and remove-tree on real trees.
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { execFileSync } from "node:child_process"
-import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { describeTree, freshDirectory, unpack } from "./archives.ts"
 import { ask, startLauncher, type TestLauncher } from "./client.ts"
@@ -21,14 +30,34 @@ test("copy brings a directory over with everything, holes too", async () => {
   mkdirSync(at("root/data"), { recursive: true })
   mkdirSync(at("volume"))
   symlinkSync("/data", at("root/link"))
-  await unpack(launcher.socket, at("root/data"), tarOf(
-    { name: "./", kind: "5", mode: 0o1770, uid: 33, gid: 44, mtime: 12_345n },
-    { name: "f", body: Buffer.from("hello"), mode: 0o4755, uid: 1, xattrs: { "user.a": "b" }, mtime: 5_000_000_001n }, { name: "h", kind: "1", link: "f" },
-    { name: "s", kind: "2", link: "../x", uid: 9 }, { name: "d/", kind: "5", mtime: 77n }, { name: "d/null", kind: "3", device: [1, 3] }, { name: "d/p", kind: "6" },
-  ))
+  await unpack(
+    launcher.socket,
+    at("root/data"),
+    tarOf(
+      { name: "./", kind: "5", mode: 0o1770, uid: 33, gid: 44, mtime: 12_345n },
+      {
+        name: "f",
+        body: Buffer.from("hello"),
+        mode: 0o4755,
+        uid: 1,
+        xattrs: { "user.a": "b" },
+        mtime: 5_000_000_001n,
+      },
+      { name: "h", kind: "1", link: "f" },
+      { name: "s", kind: "2", link: "../x", uid: 9 },
+      { name: "d/", kind: "5", mtime: 77n },
+      { name: "d/null", kind: "3", device: [1, 3] },
+      { name: "d/p", kind: "6" },
+    ),
+  )
   writeFileSync(at("root/data/hole"), "x")
   truncateSync(at("root/data/hole"), 50 << 20)
-  const answer = await ask(launcher.socket, [["copy"], ["root-path", at("root")], ["path", "/link"], ["destination", at("volume")]])
+  const answer = await ask(launcher.socket, [
+    ["copy"],
+    ["root-path", at("root")],
+    ["path", "/link"],
+    ["destination", at("volume")],
+  ])
   expect(answer).toMatchObject({ kind: "ok", values: { entries: "7" } })
   expect(describeTree(at("volume"))).toEqual(describeTree(at("root/data")))
   expect(lstatSync(at("volume"), { bigint: true })).toMatchObject({ mode: 0o41770n, uid: 33n, gid: 44n })
@@ -39,7 +68,8 @@ test("copy brings a directory over with everything, holes too", async () => {
 
 test("copy without a source does nothing, into a full directory it refuses", async () => {
   using place = fresh()
-  const copy = (path: string) => ask(launcher.socket, [["copy"], ["root-path", "/etc"], ["path", path], ["destination", place.path]])
+  const copy = (path: string) =>
+    ask(launcher.socket, [["copy"], ["root-path", "/etc"], ["path", path], ["destination", place.path]])
   expect((await copy("/none")).values.entries).toBe("0")
   writeFileSync(join(place.path, "x"), "")
   expect((await copy("/none")).kind).toBe("ok")
@@ -55,10 +85,24 @@ test("stat tells what a path is, and follows the last symlink only when asked", 
   const stat = (path: string, follow = "no") =>
     ask(launcher.socket, [["stat"], ["root-path", place.path], ["path", path], ["option", "follow", follow]])
   const file = lstatSync(join(place.path, "real/f"), { bigint: true })
-  const values = { name: "f", size: "4", mode: String(file.mode), "mtime-ns": String(file.mtimeNs), "link-target": "" }
+  const values = {
+    name: "f",
+    size: "4",
+    mode: String(file.mode),
+    "mtime-ns": String(file.mtimeNs),
+    "link-target": "",
+  }
   expect((await stat("/way/f")).values).toEqual(values)
-  expect((await stat("way")).values).toMatchObject({ name: "way", "link-target": "/real", mode: String(0o120777) })
-  expect((await stat("/way/", "yes")).values).toMatchObject({ name: "way", "link-target": "", mode: String(0o40755) })
+  expect((await stat("way")).values).toMatchObject({
+    name: "way",
+    "link-target": "/real",
+    mode: String(0o120777),
+  })
+  expect((await stat("/way/", "yes")).values).toMatchObject({
+    name: "way",
+    "link-target": "",
+    mode: String(0o40755),
+  })
   expect((await stat("/")).values).toMatchObject({ name: "/", mode: String(0o40700) })
   expect((await stat("/none")).fields.slice(0, 3)).toEqual(["stat", "/none", "2"])
 })
@@ -78,7 +122,8 @@ test("remove-tree takes several paths, missing ones too, and stops at a mount", 
   for (const name of ["a/b/c", "d/e", "m/inner"]) mkdirSync(join(place.path, name), { recursive: true })
   writeFileSync(join(place.path, "file"), "")
   symlinkSync("/etc", join(place.path, "a/b/etc"))
-  const remove = (...names: string[]) => ask(launcher.socket, [["remove-tree"], ["path", ...names.map((name) => join(place.path, name))]])
+  const remove = (...names: string[]) =>
+    ask(launcher.socket, [["remove-tree"], ["path", ...names.map((name) => join(place.path, name))]])
   expect((await remove("a", "d/", "file", "none", "none/deeper")).kind).toBe("ok")
   expect(readdirSync(place.path)).toEqual(["m"])
   execFileSync("mount", ["-t", "tmpfs", "tmpfs", join(place.path, "m/inner")])
