@@ -164,3 +164,12 @@ export const run = async (
   const { exitCode } = await ended
   return { id, exitCode, ...(await output) }
 }
+
+/** Waits until something holds; fails when it does not in time. */
+export const until = async (holds: () => boolean | Promise<boolean>, milliseconds = 3000): Promise<void> => {
+  const end = Date.now() + milliseconds
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`it never came to hold: ${holds}`)
+    await Bun.sleep(10)
+  }
+}

@@ -1,17 +1,9 @@
 // Containers on the real kernel: create, start, attach, wait, logs, stop, kill, exec, remove.
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import type { ExecConfig } from "../../src/engine/engine.ts"
-import { busybox, type Ground, gatherStreams, openGround, run } from "./ground.ts"
+import { busybox, type Ground, gatherStreams, openGround, run, until } from "./ground.ts"
 
 let ground: Ground
-
-const until = async (holds: () => boolean | Promise<boolean>, milliseconds = 3000): Promise<void> => {
-  const end = Date.now() + milliseconds
-  while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`it never came to hold: ${holds}`)
-    await Bun.sleep(10)
-  }
-}
 
 const logText = async (id: string): Promise<string> => {
   let text = ""
