@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs"
 import { type FileHandle, open, opendir, readFile, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { syncDirectory } from "../base/atomic-file.ts"
+import { crashPoint } from "../base/crash-point.ts"
 import { digestOf, meter } from "../base/digest-stream.ts"
 import { failure } from "../base/errors.ts"
 import { digestHex, isDigest } from "../oci/digest.ts"
@@ -94,6 +95,7 @@ export const openContent = async (root: string): Promise<ContentStore> => {
           )
         if (file !== undefined && size(found.digest) === undefined) {
           await file.datasync()
+          crashPoint("blob:written")
           await rename(temporary, pathOf(found.digest))
           syncDirectory(blobs)
         }

@@ -1,4 +1,5 @@
 // load: an archive of images becomes images. All of it is verified and unpacked before the first name is written.
+import { crashPoint } from "../base/crash-point.ts"
 import { failure } from "../base/errors.ts"
 import { familiarReference } from "../oci/reference.ts"
 import { spoolArchive } from "./archive.ts"
@@ -19,6 +20,7 @@ export const loadImages = (
   foundation.garbage.during(async (suspect) => {
     const { content, bounds, catalog } = foundation
     const archive = await spoolArchive(content, tar, { bounds, suspect, signal })
+    crashPoint("load:spooled")
     const sources = archive.has("manifest.json")
       ? await readDockerArchive(archive)
       : archive.has("index.json")
@@ -35,6 +37,7 @@ export const loadImages = (
     for (const source of sources)
       images.push({ record: await prepareImage(foundation, source, report, signal), names: source.names })
     signal?.throwIfAborted()
+    crashPoint("load:prepared")
     for (const { record, names } of images)
       for (const name of names) {
         const before = catalog.idOf(name)
@@ -44,5 +47,6 @@ export const loadImages = (
           })
       }
     catalog.put(images)
+    crashPoint("load:named")
     return images
   })

@@ -132,6 +132,8 @@ export const openImages = (parts: {
     },
     view: (image) => snapshots.view(image.chainId),
     async recover() {
+      // Nothing else writes blobs yet, so what is unfinished belongs to a process that has ended.
+      await content.recover()
       await garbage.during(restoreSnapshots)
       await garbage.collect()
       // Parsed now, so that the first start does not wait for it.

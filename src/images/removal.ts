@@ -1,4 +1,5 @@
 // remove and prune, with Docker's rules of when a name goes, when the image goes, and when neither may.
+import { crashPoint } from "../base/crash-point.ts"
 import { errorKind, failure } from "../base/errors.ts"
 import { shortId } from "../base/ids.ts"
 import { digestHex } from "../oci/digest.ts"
@@ -86,6 +87,7 @@ const untag = async (
 ) => {
   for (const name of names) {
     parts.catalog.removeName(name)
+    crashPoint("remove:untagged")
     removed.push({ untagged: familiarReference(name) })
     await parts.announce("untag", id, id)
   }
@@ -111,6 +113,7 @@ const deleteImage = async (
   if (record === undefined) return
   await announce("delete", id, id)
   catalog.remove(id)
+  crashPoint("remove:deleted")
   removed.push({ deleted: id })
   for (const chainId of garbage.unneeded(record.chainId)) removed.push({ deleted: chainId })
   garbage.release(record)

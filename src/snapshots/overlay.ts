@@ -9,6 +9,7 @@
 // A directory counts only once its record is written; recover() removes all others.
 import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
+import { crashPoint } from "../base/crash-point.ts"
 import { failure } from "../base/errors.ts"
 import { KeyedMutex } from "../base/keyed-mutex.ts"
 import { type Kernel, LauncherFailure } from "../kernel/kernel.ts"
@@ -153,7 +154,9 @@ export const openOverlaySnapshotter = (parts: {
         createdAt: Date.now(),
         size,
       }
+      crashPoint("layer:unpacked")
       state.snapshots.put(chainId, record)
+      crashPoint("layer:committed")
       return { size }
     } catch (error) {
       reaper.take(join(root, directory))
@@ -177,6 +180,7 @@ export const openOverlaySnapshotter = (parts: {
         if (lower.length > mostLowers) throw failure("invalid", "max depth exceeded")
         const directory = makeDirectory(parent, ephemeral ? "v" : "")
         mkdirSync(join(root, directory, "work"), { mode: 0o700 })
+        crashPoint("snapshot:made")
         const record: SnapshotRecord = {
           key,
           parent,
@@ -209,6 +213,7 @@ export const openOverlaySnapshotter = (parts: {
             throw failure("conflict", `snapshot ${record.key} is in use: ${child.key} is based on it`)
         }
         state.snapshots.remove(record.key, { durable: false })
+        crashPoint("snapshot:forgotten")
         lowers.delete(record.key)
         owners.delete(record.key)
         reaper.take(join(root, record.directory))
