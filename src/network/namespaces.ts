@@ -72,7 +72,7 @@ export class Namespaces {
     const serial = randomBytes(4).toString("hex")
     return {
       held: `${bridge.name}.${address}.${serial}`,
-      link: `veth${serial.slice(0, 7)}`,
+      link: `vethsl${serial}`,
       address,
       macAddress: macAddress?.toLowerCase() ?? macAddressOf(address),
       bridgeIndex: bridge.index,

@@ -222,3 +222,23 @@ test("a launcher that was replaced holds nothing: the pool notices after the fir
   const found = await ground.networks.join(joinRequest("found"))
   expect(await heldBy(ground)).toContain(heldName(found))
 }, 30_000)
+
+test("many containers that come and go at once leave nothing behind", async () => {
+  const ground = await opened()
+  const first = somePort()
+  for (let round = 0; round < 2; round++) {
+    const attachments = await Promise.all(
+      Array.from({ length: 24 }, (_, index) =>
+        ground.networks.join(joinRequest(`c${index}`, [{ hostPort: first + index }])),
+      ),
+    )
+    const addresses = attachments.map((attachment) => attachment.endpoints[0]?.ipv4)
+    expect(new Set(addresses).size).toBe(24)
+    for (const attachment of attachments) ground.networks.joined(attachment.lease)
+    await Promise.all(attachments.map((attachment) => ground.networks.leave(attachment.lease)))
+  }
+  await ground.networks.close({ remove: false })
+  await until("no namespace is held", async () => (await heldBy(ground)).length === 0)
+  await until("no veth is left", () => portsOf(ground).length === 0)
+  expect(listed(ground)).not.toContain("elements")
+}, 30_000)

@@ -1,6 +1,6 @@
 // The network room at work: the default bridge, its pool of namespaces, ports and firewall.
 import { createHash } from "node:crypto"
-import { errorMessage, failure } from "../base/errors.ts"
+import { errorKind, errorMessage, failure } from "../base/errors.ts"
 import type { Kernel } from "../kernel/kernel.ts"
 import { deleteLink, getLink, readLinks } from "../kernel/netlink/netlink.ts"
 import type { NetworkRecord, State } from "../state/state.ts"
@@ -251,7 +251,7 @@ class BridgedNetworks implements Networks {
     } catch (error) {
       this.#ports.release(owner, ports)
       throw failure(
-        "conflict",
+        errorKind(error),
         `driver failed programming external connectivity on endpoint ${request.containerName.replace(/^\//, "")} (${endpointId}): ${errorMessage(error)}`,
         { cause: error },
       )
@@ -334,6 +334,7 @@ class BridgedNetworks implements Networks {
   async close({ remove }: { remove: boolean }): Promise<void> {
     await this.#pool.close()
     await this.#opened?.namespaces.close()
+    await this.#firewall.settled()
     if (!remove || !this.#opened) return
     await this.#firewall.remove()
     await routeRequest(this.#kernel, [deleteLink({ name: this.#name })])

@@ -1,6 +1,7 @@
 // The engine's default bridge: found or made, with a subnet that collides with nothing on this host.
 import { randomBytes } from "node:crypto"
 import { readFileSync, writeFileSync } from "node:fs"
+import { setTimeout as sleep } from "node:timers/promises"
 import { failure } from "../../base/errors.ts"
 import type { Kernel } from "../../kernel/kernel.ts"
 import type { Link, LinkAddress, Route } from "../../kernel/netlink/netlink.ts"
@@ -118,24 +119,31 @@ export const openBridge = async (kernel: Kernel, request: BridgeRequest): Promis
   }
 }
 
-/** Gives the bridge a subnet; when two engines that start together chose the same one, the younger bridge yields. */
+const ROUNDS = 10
+
+/**
+ * Gives the bridge a subnet. Two engines that start together may choose the same one: whoever finds another's address
+ * after it has put its own yields, and if both do, the dice tell them apart.
+ */
 const settleSubnet = async (
   kernel: Kernel,
   host: HostNetwork,
   index: number,
   request: BridgeRequest,
 ): Promise<Subnet> => {
-  let subnet = choose(host, index, request)
+  let seen = host
+  let subnet = choose(seen, index, request)
   for (let round = 0; ; round++) {
-    await giveAddress(kernel, host, index, subnet)
-    const after = await readHostNetwork(kernel)
-    const rival = after.addresses.some(
-      (address) =>
-        address.link < index && overlaps(subnet, parseSubnet(`${address.address}/${address.prefixLength}`)),
-    )
-    if (!rival || request.keep || round === 3) return subnet
+    const isNew = await giveAddress(kernel, seen, index, subnet)
+    if (!isNew || request.keep || round === ROUNDS) return subnet
+    const { addresses } = await readHostNetwork(kernel)
+    const isRival = (address: LinkAddress): boolean =>
+      address.link !== index && overlaps(subnet, parseSubnet(`${address.address}/${address.prefixLength}`))
+    if (!addresses.some(isRival)) return subnet
     await routeRequest(kernel, [deleteAddress(gatewayOn(index, subnet))])
-    subnet = chooseSubnet(request.pools, usedSubnets(after, index, request.avoid))
+    await sleep(Math.random() * 10 * (round + 1))
+    seen = await readHostNetwork(kernel)
+    subnet = chooseSubnet(request.pools, usedSubnets(seen, index, request.avoid))
   }
 }
 
@@ -152,24 +160,26 @@ const choose = (host: HostNetwork, own: number, request: BridgeRequest): Subnet 
   return chooseSubnet(request.pools, used)
 }
 
-/** Leaves the bridge with exactly the gateway's address, and up. */
+/** Leaves the bridge up and with the gateway's address; says whether it did not have that before. */
 const giveAddress = async (
   kernel: Kernel,
   host: HostNetwork,
   index: number,
   subnet: Subnet,
-): Promise<void> => {
+): Promise<boolean> => {
   const wanted = gatewayOn(index, subnet)
   const present = host.addresses.filter((address) => address.link === index)
   const isWanted = (address: LinkAddress): boolean =>
     address.address === wanted.address && address.prefixLength === wanted.prefixLength
+  const isNew = !present.some(isWanted)
   await routeRequest(kernel, [
     ...present
       .filter((address) => !isWanted(address) && !contains(subnet, ipv4Number(address.address)))
       .map(deleteAddress),
-    ...(present.some(isWanted) ? [] : [addAddress(wanted)]),
+    ...(isNew ? [addAddress(wanted)] : []),
     setUp({ index }),
   ])
+  return isNew
 }
 
 const writeSysctl = (path: string, value: string): boolean => {

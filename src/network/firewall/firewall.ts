@@ -81,6 +81,11 @@ export class Firewall {
     })
   }
 
+  /** Resolves when everything asked for so far has been done. */
+  async settled(): Promise<void> {
+    await this.#last
+  }
+
   /** Removes the table. */
   remove(): Promise<void> {
     const table = { family: FAMILY_IPV4, name: this.#table }

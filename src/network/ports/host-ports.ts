@@ -1,4 +1,5 @@
 // Host ports: which are published, who holds them, and which one a container gets.
+import { isIP, isIPv4 } from "node:net"
 import { failure } from "../../base/errors.ts"
 import type { PortRequest, PublishedPort } from "../../state/state.ts"
 import type { BoundTest } from "./bound.ts"
@@ -94,6 +95,12 @@ export class HostPorts {
   #choose(request: PortRequest, bound: BoundTest): number {
     const { protocol, hostPort } = request
     const address = shown(request.hostAddress)
+    if (isIP(address) === 0) throw failure("invalid", `invalid IP address: ${JSON.stringify(address)}`)
+    if (!isIPv4(address))
+      throw failure(
+        "not-implemented",
+        `network bridge has no IPv6, so that no port is published on ${address}`,
+      )
     if (!hostPort) return this.#chooseRandom(protocol, address, bound)
     const last = request.hostPortEnd ?? hostPort
     for (let port = hostPort; port <= last; port++) {

@@ -109,3 +109,13 @@ test("a listed socket on :: holds IPv4's port too", () => {
   expect(isUdpBound(sockets, "0.0.0.0", 53)).toBe(true)
   expect(isUdpBound(sockets, "10.0.0.1", 53)).toBe(false)
 })
+
+test("an address that is none, or IPv6, is refused", () => {
+  const ports = new HostPorts()
+  expect(() => ports.allocate("a", [{ ...tcp, hostAddress: "nowhere", hostPort: 1 }], free)).toThrow(
+    'invalid IP address: "nowhere"',
+  )
+  expect(() => ports.allocate("a", [{ ...tcp, hostAddress: "::1", hostPort: 1 }], free)).toThrow(
+    "has no IPv6",
+  )
+})
