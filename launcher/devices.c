@@ -86,7 +86,8 @@ int device_make(int root, const struct operation *operation, struct failure *fai
     if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW)) return fail(failure, "device", path, errno, "the node cannot be read");
     if ((status.st_mode & S_IFMT) != type || status.st_rdev != number)
       return fail(failure, "device", path, EEXIST, "something else is there already");
-    if (fchmodat(parent, name, (mode_t)mode, 0)) return fail(failure, "device", path, errno, "its mode cannot be set");
+    // It may be the host's own node, where /dev is the host's: left as it is.
+    return 0;
   }
   if ((uid || gid) && fchownat(parent, name, (uid_t)uid, (gid_t)gid, AT_SYMLINK_NOFOLLOW))
     return fail(failure, "device", path, errno, "its owner cannot be set: %s", strerror(errno));

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -12,6 +13,8 @@
 
 // openat2 answers EAGAIN when a rename or mount anywhere raced with a ".." on the way.
 enum { RESOLVE_TRIES = 1000 };
+// Dangling links that are followed one after the other when what they lead to is made.
+enum { LINKS_MAX = 8 };
 
 int resolve_with(int root, const char *path, int flags, mode_t mode, uint64_t resolve) {
   for (int i = 0; i < RESOLVE_TRIES; i++) {
@@ -58,12 +61,39 @@ int resolve_parent_with(int root, const char *path, const char **name, uint64_t 
 
 int resolve_parent(int root, const char *path, const char **name) { return resolve_parent_with(root, path, name, 0); }
 
-int resolve_make_directories_with(int root, const char *path, mode_t mode, uint64_t resolve) {
+int resolve_link_target(int directory, const char *name, const char *path, char *target, size_t size) {
+  char text[PATH_MAX];
+  ssize_t length = readlinkat(directory, name, text, sizeof text - 1);
+  if (length < 0) return -1;
+  text[length] = 0;
+  const char *slash = strrchr(path, '/');
+  int above = text[0] == '/' || !slash ? 0 : (int)(slash - path) + 1;
+  if ((size_t)snprintf(target, size, "%.*s%s", above, path, text) >= size) return errno = ENAMETOOLONG, -1;
+  return 0;
+}
+
+static int make_directories(int root, const char *path, mode_t mode, uint64_t resolve, int links);
+
+// Makes the last component of prefix in the directory at, or what a dangling link there leads to, inside the root.
+static int make_component(int root, int at, const char *prefix, const char *name, mode_t mode, uint64_t resolve, int links) {
+  char target[PATH_MAX];
+  if (!strcmp(name, "..")) return -1;
+  if (mkdirat(at, name, mode)) {
+    if (errno != EEXIST) return -1;
+    int there = resolve_with(root, prefix, O_PATH | O_DIRECTORY, 0, resolve);
+    if (there >= 0 || errno != ENOENT) return there;
+    if (!links || resolve_link_target(at, name, prefix, target, sizeof target)) return errno = ENOENT, -1;
+    own_close(&(int){make_directories(root, target, mode, resolve, links - 1)});
+  }
+  return resolve_with(root, prefix, O_PATH | O_DIRECTORY, 0, resolve);
+}
+
+static int make_directories(int root, const char *path, mode_t mode, uint64_t resolve, int links) {
   char prefix[PATH_MAX];
+  const char *name;
   int whole = resolve_with(root, path, O_PATH | O_DIRECTORY, 0, resolve);
   if (whole >= 0 || errno != ENOENT) return whole;
   // Mostly only the last component is missing.
-  const char *name;
   OWN_FD parent = resolve_parent_with(root, path, &name, resolve);
   if (parent >= 0 && *name && !mkdirat(parent, name, mode)) return resolve_with(root, path, O_PATH | O_DIRECTORY, 0, resolve);
   if (trim(path, prefix, sizeof prefix)) return -1;
@@ -74,10 +104,7 @@ int resolve_make_directories_with(int root, const char *path, mode_t mode, uint6
     char kept = *end;
     *end = 0;
     int next = resolve_with(root, prefix, O_PATH | O_DIRECTORY, 0, resolve);
-    if (next < 0 && errno == ENOENT) {
-      if (!strcmp(from, "..") || (mkdirat(at, from, mode) && errno != EEXIST)) return -1;
-      next = resolve_with(root, prefix, O_PATH | O_DIRECTORY, 0, resolve);
-    }
+    if (next < 0 && errno == ENOENT) next = make_component(root, at, prefix, from, mode, resolve, links);
     if (next < 0) return -1;
     close(at);
     at = next;
@@ -85,6 +112,10 @@ int resolve_make_directories_with(int root, const char *path, mode_t mode, uint6
     from = end;
   }
   return give_fd(&at);
+}
+
+int resolve_make_directories_with(int root, const char *path, mode_t mode, uint64_t resolve) {
+  return make_directories(root, path, mode, resolve, LINKS_MAX);
 }
 
 int resolve_make_directories(int root, const char *path, mode_t mode) {

@@ -20,6 +20,8 @@ int resolve_open_nofollow(int root, const char *path, int flags, mode_t mode);
 int resolve_parent(int root, const char *path, const char **name);
 // Creates missing directories of path inside the root and opens the last one (O_PATH). -1 with errno.
 int resolve_make_directories(int root, const char *path, mode_t mode);
+// Where the link at the end of path (name in that directory) leads: a path of the root again. -1 with errno.
+int resolve_link_target(int directory, const char *name, const char *path, char *target, size_t size);
 
 // The same with further RESOLVE_ flags, such as RESOLVE_NO_SYMLINKS.
 int resolve_with(int root, const char *path, int flags, mode_t mode, uint64_t resolve);

@@ -10,7 +10,7 @@
 #include "resolve.h"
 #include "root.h"
 
-enum { PROC_MAGIC = 0x9fa0 };
+enum { PROC_MAGIC = 0x9fa0, LINKS_MAX = 8 };
 
 // Whether path, its "." and double slashes left aside, is or lies beneath one of the three. ".." is taken as reaching
 // them: a path with it gets the strict rule.
@@ -25,8 +25,9 @@ uint64_t target_rules(const char *path) {
   return strstr(path, "..") ? RESOLVE_NO_SYMLINKS : 0;
 }
 
-static int create_file(int root, const char *path, uint64_t rules) {
-  char parent[PATH_MAX];
+// An empty file; a dangling link (an image's /etc/resolv.conf often is one) gets what it leads to, inside the root.
+static int create_file(int root, const char *path, uint64_t rules, int links) {
+  char parent[PATH_MAX], target[PATH_MAX];
   const char *slash = strrchr(path, '/');
   size_t length = slash ? (size_t)(slash - path) : 0;
   if (length >= sizeof parent) return errno = ENAMETOOLONG, -1;
@@ -36,6 +37,10 @@ static int create_file(int root, const char *path, uint64_t rules) {
   if (directory < 0) return -1;
   OWN_FD file = openat(directory, slash ? slash + 1 : path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0755);
   if (file < 0 && errno != EEXIST) return -1;
+  int made = resolve_with(root, path, O_PATH, 0, rules);
+  if (made >= 0 || errno != ENOENT || !links) return made;
+  if (resolve_link_target(directory, slash ? slash + 1 : path, path, target, sizeof target)) return errno = ENOENT, -1;
+  own_close(&(int){create_file(root, target, rules, links - 1)});
   return resolve_with(root, path, O_PATH, 0, rules);
 }
 
@@ -81,7 +86,7 @@ int target_open(int root, const char *path, enum target_kind kind, int tree, con
   if (target < 0 && errno == ENOENT && kind == TARGET_DIRECTORY)
     target = resolve_make_directories_with(root, path, 0755, rules);
   else if (target < 0 && errno == ENOENT && kind == TARGET_FILE)
-    target = create_file(root, path, rules);
+    target = create_file(root, path, rules, LINKS_MAX);
   if (target < 0) return target_refused(path, rules, step, failure);
   struct stat status, top;
   if (fstat(target, &status) || fstat(root, &top)) return target_refused(path, rules, step, failure);

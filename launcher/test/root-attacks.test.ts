@@ -120,6 +120,23 @@ test("links in the image lead nowhere but into the image", async () => {
   expect(failureOf(await start(root, bind("/proc/self/root/etc"))).errno).toBe(40)
 })
 
+test("dangling links are followed inside the image, and what they lead to is made there", async () => {
+  const root = image()
+  writeFileSync(join(host, "hosts"), "bound")
+  replace(root, "etc/resolv.conf", "../run/resolve/stub.conf")
+  replace(root, "etc/hosts", `${host}/made-outside`)
+  replace(root, "var/run", "/run")
+  replace(root, "etc/circle", "circle")
+  const bind = (target: string): Operation => ["bind", join(host, "hosts"), target, "", "file", ""]
+  const result = await start(root, {
+    ...mounts(bind("/etc/resolv.conf"), bind("/etc/hosts"), bind("/var/run/deep/file")),
+    argv: ["cat", "/run/resolve/stub.conf", "/etc/hosts", "/run/deep/file"],
+  })
+  expect(result.stdout).toBe("boundboundbound")
+  expect(existsSync(join(host, "made-outside"))).toBe(false)
+  expect(failureOf(await start(root, mounts(bind("/etc/circle")))).errno).toBe(40)
+})
+
 test("a linked working directory is made in the root only (CVE-2026-55686)", async () => {
   const root = image()
   replace(root, "work", `../../../../../../../..${host}`)
