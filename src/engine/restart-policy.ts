@@ -28,7 +28,7 @@ export const restartDelay = (
       policy.name satisfies never
   }
   if (exit.ran >= longRun || exit.backoff === 0) return firstDelay
-  return Math.min(exit.backoff * 2, longestDelay)
+  return Math.min(Math.max(exit.backoff * 2, firstDelay), longestDelay)
 }
 
 /** Whether a container that does not run is started when the engine starts. */
