@@ -53,6 +53,7 @@ export function isSameBinary(pid: number, binary: string): boolean {
 
 /** Ends a launcher; monitors and containers live on. Resolves once its socket no longer answers. */
 export async function terminate(pid: number, socket: string): Promise<void> {
+  if (!(pid > 1)) throw failure("internal", `The launcher at ${socket} does not tell its pid`)
   try {
     process.kill(pid, "SIGTERM")
   } catch (error) {
