@@ -41,6 +41,13 @@ test("what goes in comes out, by its digest", async () => {
   expect(content.has(digest)).toBe(false)
 })
 
+test("sync waits for all that was ingested, and costs nothing then", async () => {
+  const { digest } = await content.ingest(chunks(text))
+  await Promise.all([content.sync(), content.sync()])
+  await content.sync()
+  expect(content.size(digest)).toBe(text.length)
+})
+
 test("wrong digests and sizes leave nothing", async () => {
   for (const expected of [{ digest: `sha256:${"0".repeat(64)}` }, { size: 3 }, { size: text.length + 1 }])
     await expect(content.ingest(chunks(text), expected)).rejects.toMatchObject({ kind: "invalid" })

@@ -68,6 +68,27 @@ export const openContent = async (root: string): Promise<ContentStore> => {
   const size = (digest: string): number | undefined =>
     statSync(pathOf(digest), { throwIfNoEntry: false })?.size
 
+  /** Blobs on their way to the disk; a write that failed stays until sync() has told of it. */
+  const syncing = new Set<Promise<void>>()
+  let unsyncedNames = false
+  const beginSync = (file: FileHandle, path: string): void => {
+    unsyncedNames = true
+    const write = file
+      .datasync()
+      .finally(() => file.close())
+      .then(
+        () => {
+          syncing.delete(write)
+        },
+        (error: unknown) => {
+          rmSync(path, { force: true })
+          throw error
+        },
+      )
+    write.catch(() => {})
+    syncing.add(write)
+  }
+
   const ingest: ContentStore["ingest"] = async (bytes, expected = {}, signal) => {
     const present = expected.digest !== undefined && size(expected.digest) !== undefined
     const temporary = join(ingests, randomBytes(12).toString("hex"))
@@ -94,14 +115,14 @@ export const openContent = async (root: string): Promise<ContentStore> => {
             `a blob has the digest ${found.digest}, but ${expected.digest} was announced`,
           )
         if (file !== undefined && size(found.digest) === undefined) {
-          await file.datasync()
           crashPoint("blob:written")
           await rename(temporary, pathOf(found.digest))
-          syncDirectory(blobs)
-        }
+          beginSync(file, pathOf(found.digest))
+        } else await file?.close()
         return found
-      } finally {
+      } catch (error) {
         await file?.close()
+        throw error
       }
     } catch (error) {
       throw writeFailure(error)
@@ -137,6 +158,19 @@ export const openContent = async (root: string): Promise<ContentStore> => {
   }
 
   return {
+    async sync() {
+      const begun = [...syncing]
+      try {
+        await Promise.all(begun)
+      } catch (error) {
+        throw writeFailure(error)
+      } finally {
+        for (const write of begun) syncing.delete(write)
+      }
+      if (!unsyncedNames) return
+      unsyncedNames = false
+      syncDirectory(blobs)
+    },
     has: (digest) => size(digest) !== undefined,
     size,
     ingest,

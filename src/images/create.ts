@@ -53,6 +53,7 @@ const register = async (
     addedAt: Date.now(),
     parent: parts.parent,
   }
+  await workshop.content.sync()
   workshop.catalog.put([{ record, names: parts.names }])
   return id
 }

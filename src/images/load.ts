@@ -37,6 +37,7 @@ export const loadImages = (
     for (const source of sources)
       images.push({ record: await prepareImage(foundation, source, report, signal), names: source.names })
     signal?.throwIfAborted()
+    await content.sync()
     crashPoint("load:prepared")
     for (const { record, names } of images)
       for (const name of names) {
