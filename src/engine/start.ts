@@ -10,7 +10,7 @@ import { connectContainer, joinedNamespaces } from "./connect.ts"
 import type { Context } from "./context.ts"
 import { parseDetachKeys } from "./detach-keys.ts"
 import { environmentOf } from "./environment.ts"
-import { watchExit } from "./exit.ts"
+import { resolveEnded, watchExit } from "./exit.ts"
 import { startHealthcheck } from "./health.ts"
 import type { Live, PendingAttach } from "./live.ts"
 import { parseLog } from "./log-options.ts"
@@ -98,7 +98,13 @@ const launch = async (
   return task
 }
 
-const recordFailure = (context: Context, live: Live, record: ContainerRecord, error: unknown): void => {
+const recordFailure = (
+  context: Context,
+  live: Live,
+  record: ContainerRecord,
+  error: unknown,
+  restarting: boolean,
+): void => {
   const message = errorMessage(error)
   const exitCode = startFailureCode(message)
   for (const attach of live.pending) attach.stream.finish()
@@ -112,14 +118,10 @@ const recordFailure = (context: Context, live: Live, record: ContainerRecord, er
     endpoints: [],
     publishedPorts: [],
   })
-  for (const waiter of live.waiters) {
-    if (waiter.condition !== "removed") {
-      waiter.resolve({ exitCode, error: message })
-      live.waiters.delete(waiter)
-    }
-  }
+  // Who asked for the start hears it from the start; a wait for its end would tell the same error twice.
+  if (restarting) resolveEnded(live, exitCode, message)
   if (failed?.config.autoRemove && !live.keepOnExit) {
-    removeRecord(context, live, failed, { volumes: true })
+    removeRecord(context, live, { ...failed, error: "" }, { volumes: true })
   }
 }
 
@@ -138,7 +140,7 @@ export const launchContainer = async (
     task = await launch(context, live, record, undo)
   } catch (error) {
     await undo.unwind()
-    recordFailure(context, live, record, error)
+    recordFailure(context, live, record, error, restarting !== undefined)
     throw error
   }
   live.task = task
