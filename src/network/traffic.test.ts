@@ -15,6 +15,7 @@ const port = somePort()
 const localPort = port + 1
 const udpPort = port + 2
 const guardedPort = port + 3
+const flowPort = port + 4
 let ground: Ground
 let web: Attachment
 let webPlace: Place
@@ -128,6 +129,52 @@ test("udp ports are published too", async () => {
   server.kill()
   expect(text).toBe("hello\n")
 })
+
+test("a udp client that never pauses is not kept on its way to nowhere when ports change hands", async () => {
+  const { hostAddress, place } = ground.outside
+  const script = `const s = require("node:dgram").createSocket("udp4")`
+  const bun = process.execPath
+  const client = Bun.spawn(
+    [
+      ...place,
+      bun,
+      "-e",
+      `${script}; s.on("error", () => {}); s.on("message", (m) => console.log(String(m)));
+       s.bind(7777, () => setInterval(() => s.send("hello", ${flowPort}, "${hostAddress}"), 30))`,
+    ],
+    { stdout: "pipe" },
+  )
+  const reader = client.stdout.getReader()
+  const heard = async (wanted: string): Promise<boolean> => {
+    const end = Date.now() + 5000
+    for (let text = ""; Date.now() < end; ) {
+      text += new TextDecoder().decode((await reader.read()).value)
+      if (text.includes(wanted)) return true
+    }
+    return false
+  }
+  await Bun.sleep(200) // the flow exists now, untranslated
+  const servers: ReturnType<typeof Bun.spawn>[] = []
+  try {
+    for (const name of ["first", "second"]) {
+      const port = { hostPort: flowPort, protocol: "udp", containerPort: 53 } as const
+      const attachment = await ground.networks.join(joinRequest(name, [port]))
+      servers.push(
+        Bun.spawn([
+          ...(await ground.placeOf(attachment)),
+          bun,
+          "-e",
+          `${script}; s.on("message", (m, r) => s.send("${name}", r.port, r.address)); s.bind(53)`,
+        ]),
+      )
+      expect(await heard(name)).toBe(true)
+      await ground.networks.leave(attachment.lease)
+    }
+  } finally {
+    client.kill()
+    for (const server of servers) server.kill()
+  }
+}, 20_000)
 
 test("statistics mirror the host's end", async () => {
   const [eth0] = await ground.networks.statistics(web.lease)

@@ -12,6 +12,7 @@ import {
   createChain,
   createSet,
   createVeth,
+  deleteFlow,
   encode,
   ipBytes,
   ipText,
@@ -21,6 +22,7 @@ import {
   netlinkOperation,
   readAddresses,
   readChains,
+  readFlows,
   readLinks,
   readReplies,
   readRoutes,
@@ -184,6 +186,19 @@ test("sets: concatenations, intervals and verdict maps", () => {
   expect(many).toHaveLength(3)
 })
 
+test("flows are read as they are written", () => {
+  const flow = {
+    protocol: 17,
+    source: "10.0.0.1",
+    sourcePort: 4000,
+    destination: "10.0.0.2",
+    destinationPort: 53,
+  }
+  const message = deleteFlow(flow)
+  // What the kernel lists has the shape of what deletes it, with another number.
+  expect(readFlows(encode([{ ...message, type: 0x100 }]).bytes)).toEqual([flow])
+})
+
 test("replies: errors carry the kernel's own sentence", () => {
   const message = Buffer.from("no such device\0")
   const body = Buffer.alloc(20)
@@ -204,7 +219,7 @@ test("replies: errors carry the kernel's own sentence", () => {
 test("replies of any bytes are read without reading past their end", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-      for (const read of [readLinks, readAddresses, readRoutes, readChains])
+      for (const read of [readLinks, readAddresses, readRoutes, readChains, readFlows])
         try {
           read(Buffer.from(bytes))
         } catch (error) {

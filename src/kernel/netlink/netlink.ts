@@ -1,5 +1,6 @@
 // Door of the netlink encoders and decoders. Pure: bytes in, bytes out; the launcher sends them.
 export * from "./address.ts"
+export * from "./conntrack.ts"
 export { readReplies } from "./decode.ts"
 export * from "./expression.ts"
 export * from "./link.ts"

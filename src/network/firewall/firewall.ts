@@ -5,15 +5,20 @@ import {
   addElements,
   batch,
   createTable,
+  deleteFlow,
   deleteTable,
   FAMILY_IPV4,
   listChains,
+  listFlows,
   readChains,
+  readFlows,
   removeElements,
 } from "../../kernel/netlink/netlink.ts"
 import { netfilterRequest } from "../request.ts"
 import type { GuardedBridge, Publication } from "./ruleset.ts"
 import { elementsBySet, rebuildMessages, ruleset } from "./ruleset.ts"
+
+const UDP = 17
 
 /** The table and its desired state. Publications are remembered, so that the table can be rebuilt at any time. */
 export class Firewall {
@@ -23,6 +28,7 @@ export class Firewall {
   #bridges: readonly GuardedBridge[] = []
   /** The last request; each follows the one before, so that a port taken back can be given at once to another. */
   #last: Promise<unknown> = Promise.resolve()
+  #forgetting: Promise<unknown> = Promise.resolve()
 
   constructor(kernel: Kernel, table: string) {
     this.#kernel = kernel
@@ -67,6 +73,7 @@ export class Firewall {
         await this.#send(batch(add))
       })
       for (const publication of publications) this.#publications.add(publication)
+      this.#forgetFlowsTo(publications)
     })
   }
 
@@ -78,12 +85,38 @@ export class Firewall {
       const table = { family: FAMILY_IPV4, name: this.#table }
       const remove = [...elementsBySet(known)].flatMap(([set, list]) => removeElements(table, set, list))
       await this.#send(batch(remove)).catch(() => this.#rebuild())
+      this.#forgetFlowsTo(known)
     })
+  }
+
+  /**
+   * A udp flow is translated as its first packet was, for as long as packets keep coming: one that began before a port
+   * was published, or goes to a container that has gone, must be forgotten. Nobody waits for that.
+   */
+  #forgetFlowsTo(publications: readonly Publication[]): void {
+    const udp = publications.filter((publication) => publication.protocol === "udp")
+    if (udp.length === 0) return
+    const work = async (): Promise<void> => {
+      const flows = readFlows(await netfilterRequest(this.#kernel, [listFlows(FAMILY_IPV4)]))
+      const stale = flows.filter(
+        (flow) =>
+          flow.protocol === UDP &&
+          udp.some(
+            ({ hostAddress, hostPort }) =>
+              hostPort === flow.destinationPort &&
+              (hostAddress === "" || hostAddress === "0.0.0.0" || hostAddress === flow.destination),
+          ),
+      )
+      // Each on its own: one that has ended meanwhile is an error that must not keep the others.
+      for (const flow of stale) await this.#send([deleteFlow(flow)]).catch(() => undefined)
+    }
+    this.#forgetting = this.#forgetting.then(work).catch(() => undefined)
   }
 
   /** Resolves when everything asked for so far has been done. */
   async settled(): Promise<void> {
     await this.#last
+    await this.#forgetting
   }
 
   /** Removes the table. */
