@@ -43,6 +43,9 @@ function decode<S extends v.GenericSchema>(body: string, schema: S): v.InferOutp
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw failure("invalid", `invalid JSON: ${reason}`, { cause })
   }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw failure("invalid", "invalid JSON: the request body must be an object")
+  }
   const result = v.safeParse(schema, value, { abortEarly: true })
   if (result.success) return result.output
   const issue = result.issues[0]

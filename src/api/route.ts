@@ -58,6 +58,7 @@ export function createRouter(routes: readonly Route[]): (method: string, path: s
     if (match === null) return undefined
     const several = tailsOf.get(match.handler)
     if (several === undefined) {
+      for (const name in match.params) if (match.params[name] === "") return undefined
       return { route: (match.handler as () => unknown)() as Route, params: match.params }
     }
     const rest = match.params["*"] ?? ""

@@ -1,4 +1,5 @@
 // Readings of a container's cgroups as GET /containers/{id}/stats shows them.
+import { totalmem } from "node:os"
 import type { StatsReading } from "../../engine/engine.ts"
 import type { BlkioEntryView, CpuStatsView, StatsView } from "../../wire/wire.ts"
 import { rfc3339, ZERO_TIME } from "./times.ts"
@@ -68,7 +69,7 @@ function memory(reading: StatsReading): StatsView["memory_stats"] {
     ...(reading.memoryMaxUsage > 0 ? { max_usage: reading.memoryMaxUsage } : {}),
     stats: { ...reading.memoryDetail },
     ...(reading.memoryFailures > 0 ? { failcnt: reading.memoryFailures } : {}),
-    limit: reading.memoryLimit,
+    limit: reading.memoryLimit > 0 ? Math.min(reading.memoryLimit, totalmem()) : totalmem(),
   }
 }
 

@@ -76,18 +76,18 @@ export function eventLine(event: EngineEvent): string {
   return `${JSON.stringify(view).slice(0, -1)},"timeNano":${event.timeNano}}\n`
 }
 
-const TYPE_BITS: Readonly<Record<number, number>> = {
-  9604: 2 ** 31, // directory
-  21609: 2 ** 27, // symbolic link
-  14406: 2 ** 26, // block device
-  4802: 2 ** 26 + 2 ** 21, // character device
-  2401: 2 ** 25, // named pipe
-  26411: 2 ** 24, // socket
-}
+const TYPE_BITS: ReadonlyMap<number, number> = new Map([
+  [0o040000, 2 ** 31], // directory
+  [0o120000, 2 ** 27], // symbolic link
+  [0o060000, 2 ** 26], // block device
+  [0o020000, 2 ** 26 + 2 ** 21], // character device
+  [0o010000, 2 ** 25], // named pipe
+  [0o140000, 2 ** 24], // socket
+])
 
 /** st_mode as Go's os.FileMode. */
 export function goFileMode(mode: number): number {
-  let bits = (mode & 0o777) + (TYPE_BITS[mode & 0o170000] ?? 0)
+  let bits = (mode & 0o777) + (TYPE_BITS.get(mode & 0o170000) ?? 0)
   if (mode & 0o4000) bits += 2 ** 23
   if (mode & 0o2000) bits += 2 ** 22
   if (mode & 0o1000) bits += 2 ** 20
