@@ -22,6 +22,9 @@ type Member =
 const smallMember = 1 << 20
 const memoryBudget = 16 << 20
 const mostMembers = 65_536
+/** Names stay in memory too. */
+const longestName = 4096
+const namesBudget = 16 << 20
 const longestChain = 16
 
 /** "a/./b/../c" as "a/c"; undefined when it leads out of the archive or to nothing. */
@@ -60,6 +63,7 @@ export const spoolArchive = async (
 ): Promise<Archive> => {
   const members = new Map<string, Member>()
   let budget = memoryBudget
+  let namesLeft = namesBudget
 
   const spool = async (entry: TarEntry): Promise<Member> => {
     if (entry.size <= smallMember && entry.size <= budget) {
@@ -88,6 +92,9 @@ export const spoolArchive = async (
   for await (const entry of readTar(decompress(tar, "the archive", options.bounds))) {
     options.signal?.throwIfAborted()
     const path = cleanPath(entry.name)
+    namesLeft -= entry.name.length + entry.linkName.length
+    if (entry.name.length > longestName || entry.linkName.length > longestName || namesLeft < 0)
+      throw failure("invalid", "the archive's members have names that are too long")
     // A member that nothing can refer to is of no use, and is not an error in itself.
     if (path === undefined) continue
     if (entry.type === "file") add(path, await spool(entry))

@@ -212,6 +212,53 @@ test("an index of platforms: the host's is loaded, others need not be there", as
   ).rejects.toThrow("no matching manifest for linux/")
 })
 
+test("an index inside index.json, with attestations, as buildx exports it", async () => {
+  const platform = { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" }
+  const archive = await ociArchive({ layers: [await layer("one")], tags: [] })
+  const members: TarSource[] = []
+  let entry: object = {}
+  for await (const member of readTar(streamed(archive))) {
+    const body = await gather(member.body)
+    if (member.name === "index.json") entry = JSON.parse(body.toString()).manifests[0]
+    else members.push(file(member.name, body))
+  }
+  const attestation = {
+    ...entry,
+    digest: `sha256:${"0".repeat(64)}`,
+    platform: { os: "unknown", architecture: "unknown" },
+    annotations: { "vnd.docker.reference.type": "attestation-manifest" },
+  }
+  const nested = json({
+    schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.index.v1+json",
+    manifests: [{ ...entry, platform }, attestation],
+  })
+  const outer = {
+    mediaType: "application/vnd.oci.image.index.v1+json",
+    digest: digestOf(nested),
+    size: nested.length,
+    annotations: { "io.containerd.image.name": "docker.io/user/app:1" },
+  }
+  members.push(file(`blobs/sha256/${hex(nested)}`, nested))
+  members.push(file("index.json", json({ schemaVersion: 2, manifests: [outer] })))
+  expect(await load(await tarOf(members))).toEqual(["user/app:1"])
+  expect(await filesOf("user/app:1")).toEqual({ file: "one" })
+  // An index that holds itself cannot be written (its digest would have to be known), but deep ones can.
+  let deep: Uint8Array = nested
+  const chain: TarSource[] = [...members.filter(({ name }) => name !== "index.json")]
+  const describe = (bytes: Uint8Array) => ({
+    mediaType: "application/vnd.oci.image.index.v1+json",
+    digest: digestOf(bytes),
+    size: bytes.length,
+  })
+  for (let at = 0; at < 12; at++) {
+    deep = json({ schemaVersion: 2, manifests: [describe(deep)] })
+    chain.push(file(`blobs/sha256/${hex(deep)}`, deep))
+  }
+  chain.push(file("index.json", json({ schemaVersion: 2, manifests: [describe(deep)] })))
+  await expect(load(await tarOf(chain))).rejects.toThrow("nest deeper than 8 levels")
+})
+
 /** Loads something hostile and sees to it that nothing has changed. */
 const refuses = async (bytes: Uint8Array, message: string) => {
   const before = await store.inventory()
@@ -341,6 +388,10 @@ test("the second image is bad: the first is not kept either", async () => {
     ),
   ])
   await refuses(archive, "has the digest")
+})
+
+test("names that would fill the memory", async () => {
+  await refuses(await tarOf([file("n".repeat(5000), "x")]), "names that are too long")
 })
 
 test("documents that are huge or nest without end", async () => {
