@@ -44,6 +44,9 @@ static int namespaces_differing(pid_t init, struct failure *failure) {
 }
 
 static int child_join(struct join *join, struct birth *birth, struct failure *failure) {
+  // Already visible in the container's pid namespace: nothing of the host may be found among our descriptors.
+  int kept[] = {join->ends->in, join->ends->out, join->ends->err, join->line[1], join->init->pidfd};
+  process_keep_only(kept, sizeof kept / sizeof *kept);
   process_reset_signals();
   umask(0);
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -65,7 +68,6 @@ static int child_join(struct join *join, struct birth *birth, struct failure *fa
 static int child_main(struct join *join) {
   struct failure failure = {0};
   struct birth birth = {join->request->plan, join->ends, {-1, -1}, join->line[1]};
-  close(join->line[0]);
   if (!child_join(join, &birth, &failure) &&
       (birth.console.master < 0 || !birth_say(birth.line, BIRTH_CONSOLE, birth.console.master, NULL)) &&
       !process_seal(&birth, &failure))

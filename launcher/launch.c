@@ -121,17 +121,6 @@ static int parent_attend(struct launch *launch, bool placed, struct process *ini
   return birth_attend(launch->line[0], &launch->ends->console, failure);
 }
 
-// While this process has a descriptor of them, the namespaces do not die with the init, and its end is known early:
-// taking an overlay and a network apart takes longer than a short process lives.
-static void keep_namespaces(pid_t pid) {
-  static const char *const kept[] = {"net", "mnt", "ipc"};
-  for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/ns/%s", pid, kept[i]);
-    if (open(path, O_RDONLY | O_CLOEXEC) < 0) return;
-  }
-}
-
 static void ends_close(struct stdio_ends *ends) {
   own_close(&ends->in);
   own_close(&ends->out);
@@ -177,7 +166,6 @@ int launch_spawn(struct request *request, struct stdio_ends *ends, struct proces
   *init = (struct process){-1, -1};
   ends->console = -1;
   int result = spawn(&launch, init, failure);
-  if (!result) keep_namespaces(init->pid);
   own_close(&launch.line[0]);
   own_close(&launch.line[1]);
   ends_close(ends);

@@ -35,6 +35,19 @@ void process_reset_signals(void) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static int by_number(const void *one, const void *other) { return *(const int *)one - *(const int *)other; }
+
+void process_keep_only(int *kept, size_t count) {
+  int from = 3;
+  qsort(kept, count, sizeof *kept, by_number);
+  for (size_t i = 0; i < count; i++) {
+    if (kept[i] < from) continue;
+    if (kept[i] > from) call_close_range((unsigned)from, (unsigned)kept[i] - 1, 0);
+    from = kept[i] + 1;
+  }
+  call_close_range((unsigned)from, ~0U, 0);
+}
+
 // Moves fd out of the way of the places 0 to 4.
 static int lift(int fd) { return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FIRST_CLOSED); }
 

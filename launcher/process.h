@@ -13,6 +13,8 @@ struct birth {
 
 // Puts the birth's line on descriptor 3 and its console's slave, if any, on 4, and closes all else above stdio.
 int process_seal(struct birth *birth, struct failure *failure);
+// Closes every descriptor but stdio and these.
+void process_keep_only(int *kept, size_t count);
 // Becomes the process that the plan asks for. The root and the namespaces are the container's already. Returns
 // only on failure.
 int process_become(struct birth *birth, struct failure *failure);

@@ -15,10 +15,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "calls.h"
 #include "hold.h"
 #include "own.h"
+#include "process.h"
 #include "seat.h"
 
 enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
@@ -78,6 +80,8 @@ static int child_main(struct request *request, int listener, int mailbox, connec
 
 static void serve_one(struct request *request, int listener, int mailbox, connection_function *connection) {
   OWN_FD client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+  // Out of descriptors or memory: the connection waits in the queue, and so do we.
+  if (client < 0 && errno != EAGAIN && errno != ECONNABORTED) nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
   if (client < 0 || !peer_trusted(client)) return;
   request->connection = client;
   pid_t child = fork();
@@ -88,13 +92,23 @@ static void serve_one(struct request *request, int listener, int mailbox, connec
   report_failure(client, &failure);
 }
 
-int serve(const char *socket_path, const char *data_root, connection_function *connection) {
-  struct request request = {.host_mounts = -1, .host_network = -1, .mailbox = -1};
-  int mailbox[2];
+// What the starter may have left behind: closed standard streams, blocked or ignored signals, its own session.
+static void settle_in(void) {
+  int spare = open("/dev/null", O_RDWR);
+  while (spare >= 0 && spare <= 2) spare = open("/dev/null", O_RDWR);
+  own_close(&spare);
+  process_reset_signals();
+  signal(SIGCHLD, SIG_IGN);
+  setsid();
   prctl(PR_SET_NAME, "sloop-launcher");
   // Containers that share our pid namespace must not look into our children before they exec (CVE-2016-9962).
   prctl(PR_SET_DUMPABLE, 0);
-  signal(SIGCHLD, SIG_IGN);
+}
+
+int serve(const char *socket_path, const char *data_root, connection_function *connection) {
+  struct request request = {.host_mounts = -1, .host_network = -1, .mailbox = -1};
+  int mailbox[2];
+  settle_in();
   OWN_FD listener = socket_listen(socket_path);
   if (listener < 0) return -1;
   request.host_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);

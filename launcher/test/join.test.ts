@@ -127,3 +127,38 @@ test("failures tell their step, and leave nothing", async () => {
   expect(readFileSync(join(cgroup, "cgroup.procs"), "utf8").trim()).toBe(String(pid))
   expect(existsSync(`/proc/${pid}`)).toBe(true)
 })
+
+test("an exec joins a user namespace too", async () => {
+  const at = join(launcher.directory, "mapped")
+  const root = makeRoot(join(at, "root"))
+  Bun.spawnSync(["chown", "-R", "100000:100000", root])
+  const socket = join(at, "monitor.sock")
+  const connection = await connect(launcher.socket)
+  const plan = launchPlan(at, {
+    root: [["root-path", root]],
+    mounts: standardMounts,
+    argv: ["sleep", "60"],
+    namespaces: ["user", "mount", "pid", "network", "uts", "ipc"],
+    operations: [
+      ["uid-map", 0, 100000, 65536],
+      ["gid-map", 0, 100000, 65536],
+    ],
+  })
+  connection.send(plan.filter(([name]) => name !== "attach-expect"))
+  expect((await connection.report()).kind).toBe("started")
+  const exec = await connect(socket)
+  exec.send([
+    ["exec", "x"],
+    ["stdio", "pipe", "open", "once", 0, 0],
+    ["attach-expect", 1],
+    ["env", "PATH=/bin"],
+    ["argv", "sh", "-c", "id -u; cat /proc/self/uid_map; touch /by-exec"],
+  ])
+  const { stdout } = demultiplex(await attachOutput(socket, "", "x"))
+  expect(stdout.replaceAll(/ +/g, " ")).toBe("0\n 0 100000 65536\n")
+  expect(Bun.spawnSync(["stat", "-c", "%u", join(root, "by-exec")]).stdout.toString()).toBe("100000\n")
+  exec.close()
+  await ask(socket, [["signal"], ["number", 9]])
+  await connection.reports()
+  connection.close()
+})
