@@ -9,7 +9,7 @@ const pause = () => new Promise((resolve) => setTimeout(resolve, 60))
 export const bench: Bench = {
   name: "inside",
   async run({ sloop, rounds }) {
-    const cold = await startSloop("cold", ["--network-pool", "0"])
+    const cold = await startSloop("cold", ["--network-pool-size", "0"])
     const warmHttp = new EngineHttp(sloop.socket)
     const coldHttp = new EngineHttp(cold.socket)
     // The pause is outside what is counted: it lets the pool refill, as between a person's commands.

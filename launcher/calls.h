@@ -40,6 +40,7 @@ static inline int call_mount_setattr(int at, const char *path, unsigned flags, s
   return (int)syscall(SYS_mount_setattr, at, path, flags, attributes, sizeof *attributes);
 }
 static inline int call_fsopen(const char *type) { return (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC); }
+static inline int call_fspick(const char *path) { return (int)syscall(SYS_fspick, AT_FDCWD, path, FSPICK_CLOEXEC); }
 static inline int call_fsconfig(int fs, unsigned command, const char *key, const void *value, int aux) {
   return (int)syscall(SYS_fsconfig, fs, command, key, value, aux);
 }

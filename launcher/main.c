@@ -20,6 +20,7 @@ static const struct {
     {"netns-list", verb_netns_list},
     {"netlink", verb_netlink},
     {"cgroup-kill", verb_cgroup_kill},
+    {"cgroup-favor-moves", verb_cgroup_favor_moves},
     {"remove-tree", verb_remove_tree},
     {"stat", verb_stat},
     {"pack", verb_pack},

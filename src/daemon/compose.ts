@@ -15,6 +15,7 @@ import { createRuntime } from "../runtime/runtime.ts"
 import { openOverlaySnapshotter } from "../snapshots/snapshotter.ts"
 import { openState } from "../state/state.ts"
 import { openVolumes } from "../volumes/volumes.ts"
+import { favorCgroupMoves } from "./cgroup-moves.ts"
 import { type Configuration, DEFAULT_DATA_ROOT } from "./configuration.ts"
 import { extractLauncher } from "./embedded-launcher.ts"
 
@@ -36,6 +37,7 @@ export async function compose(configuration: Configuration): Promise<Composed> {
   const instance = instanceOf(dataRoot)
   const launcherBinary = configuration.launcher ?? (await extractLauncher(dataRoot))
   const kernel = await openKernel({ launcherBinary, runRoot, dataRoot })
+  if (!configuration["leave-cgroup-moves"]) await favorCgroupMoves(kernel)
   const state = openState(join(dataRoot, "state.db"))
   const events = createEvents()
   const content = await openContent(join(dataRoot, "content"))

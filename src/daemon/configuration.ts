@@ -30,6 +30,7 @@ const settings = v.strictObject({
   "stop-timeout": v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
   init: v.optional(v.boolean()),
   "cgroup-parent": v.optional(text),
+  "leave-cgroup-moves": v.optional(v.boolean()),
   "seccomp-profile": v.optional(text),
   name: v.optional(text),
 })
@@ -94,6 +95,11 @@ const FLAGS: Readonly<Record<string, Flag>> = {
   },
   "--init": { key: "init", kind: "flag", help: "Give containers an init unless they say otherwise" },
   "--cgroup-parent": { key: "cgroup-parent", kind: "text", help: "Cgroup above the containers' own" },
+  "--leave-cgroup-moves": {
+    key: "leave-cgroup-moves",
+    kind: "flag",
+    help: "Do not set the kernel's favordynmods, which saves some 10 ms a start",
+  },
   "--seccomp-profile": {
     key: "seccomp-profile",
     kind: "text",
