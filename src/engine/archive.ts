@@ -95,13 +95,27 @@ export const archiveGet = async (
 
 const isDirectory = (mode: number): boolean => (mode & 0o170000) === 0o040000
 
-/** Extracts a tar into a directory of the container. */
+/** Extracts a tar into a directory of the container, with the owners that the tar names. */
 export const archivePut = async (
   context: Context,
   reference: string,
   path: string,
   tar: AsyncIterable<Uint8Array>,
   options: { noOverwriteDirNonDir: boolean; copyOwners: boolean },
+): Promise<void> => {
+  const { id } = context.catalogue.get(reference)
+  // A layer must not be mounted for writing twice: a start waits for this.
+  if (context.live.find(id)?.task === undefined) {
+    await context.mutex.run(id, () => put(context, reference, path, tar, options))
+  } else await put(context, reference, path, tar, options)
+}
+
+const put = async (
+  context: Context,
+  reference: string,
+  path: string,
+  tar: AsyncIterable<Uint8Array>,
+  options: { noOverwriteDirNonDir: boolean },
 ): Promise<void> => {
   const record = context.catalogue.get(reference)
   const place = placeOf(context, record, path)
@@ -124,7 +138,6 @@ export const archivePut = async (
       ["at", place.path],
       ["option", "whiteouts", "none"],
       ["option", "overwrite-dir-with-file", options.noOverwriteDirNonDir ? "no" : "yes"],
-      // Docker's cp keeps owners only with -a.
       ["option", "owners", "keep"],
     ],
     tar,

@@ -30,6 +30,18 @@ const joinedPid = (context: Context, mode: string, what: string): number => {
   return pid
 }
 
+const sharedIpcPid = (context: Context, mode: string): number => {
+  const pid = joinedPid(context, mode, "IPC")
+  const donor = context.catalogue.get(mode.slice("container:".length))
+  if (donor.config.ipcMode !== "shareable") {
+    throw failure(
+      "conflict",
+      `cannot join IPC of container ${donor.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+    )
+  }
+  return pid
+}
+
 /** Paths of namespaces that other containers lend. */
 export const joinedNamespaces = (
   context: Context,
@@ -38,7 +50,7 @@ export const joinedNamespaces = (
   const { pidMode, ipcMode } = record.config
   return {
     ...(pidMode.startsWith("container:") && { pid: `/proc/${joinedPid(context, pidMode, "PID")}/ns/pid` }),
-    ...(ipcMode.startsWith("container:") && { ipc: `/proc/${joinedPid(context, ipcMode, "IPC")}/ns/ipc` }),
+    ...(ipcMode.startsWith("container:") && { ipc: `/proc/${sharedIpcPid(context, ipcMode)}/ns/ipc` }),
   }
 }
 

@@ -24,8 +24,12 @@ const resolveMode = (context: Context, mode: string): string =>
 const resolveModes = (context: Context, config: ContainerConfig): ContainerConfig => {
   const { networkMode, pidMode, ipcMode } = config
   if (![networkMode, pidMode, ipcMode].some((mode) => mode.startsWith("container:"))) return config
+  const owner = networkMode.startsWith("container:")
+    ? context.catalogue.get(networkMode.slice("container:".length))
+    : undefined
   return {
     ...config,
+    hostname: owner?.config.hostname ?? config.hostname,
     networkMode: resolveMode(context, networkMode),
     pidMode: resolveMode(context, pidMode),
     ipcMode: resolveMode(context, ipcMode),
@@ -82,6 +86,12 @@ export const createContainer = async (
     id,
     hostName: context.config.name ?? hostname(),
   })
+  if (request.config.hostname && merged.networkMode.startsWith("container:")) {
+    throw failure("invalid", "conflicting options: hostname and the network mode")
+  }
+  if (request.config.hostname && merged.utsMode === "host") {
+    throw failure("invalid", "conflicting options: hostname and the UTS mode")
+  }
   const config = resolveModes(context, merged)
   if (argvOf(config).length === 0 || argvOf(config)[0] === "")
     throw failure("invalid", "no command specified")

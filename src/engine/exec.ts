@@ -151,12 +151,18 @@ const follow = (context: Context, exec: Exec, process: MonitoredProcess): void =
   })
 }
 
-const streamOf = async (exec: Exec, process: MonitoredProcess): Promise<Duplex> => {
+const streamOf = async (context: Context, exec: Exec, process: MonitoredProcess): Promise<Duplex> => {
   const { attachStdin, attachStdout, attachStderr, tty, detachKeys } = exec.record
   const socket = await process.attach({ stdin: attachStdin, stdout: attachStdout, stderr: attachStderr })
   const keys = tty && attachStdin ? parseDetachKeys(detachKeys) : []
   if (keys.length === 0) return socket
-  const stream = new LateStream({ scanner: new DetachScanner(keys) })
+  const stream = new LateStream({
+    scanner: new DetachScanner(keys),
+    onDetach: () => {
+      const container = context.catalogue.find(exec.record.containerId)
+      if (container !== undefined) publish(context, container, "exec_detach", { execID: exec.record.id })
+    },
+  })
   stream.connect(socket)
   return stream
 }
@@ -184,7 +190,7 @@ export const startExec = async (
     })
     follow(context, exec, process)
     if (!attaches) return undefined
-    return { tty, stream: await streamOf(exec, process) }
+    return { tty, stream: await streamOf(context, exec, process) }
   } catch (error) {
     if (exec.process === undefined) {
       exec.record = { ...exec.record, running: false, exitCode: startFailureCode(errorMessage(error)) }

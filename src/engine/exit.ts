@@ -17,7 +17,14 @@ const log = createLog("engine")
 
 /** Handles the end of a task when it comes. */
 export const watchExit = (context: Context, live: Live, task: Task): void => {
-  live.ended = task.exited.then((exit) => handleExit(context, live, task, exit))
+  live.ended = task.exited.then((exit) => {
+    try {
+      handleExit(context, live, task, exit)
+    } catch (error) {
+      log.error("the end of a container could not be handled", { id: live.id, error: errorMessage(error) })
+      resolveEnded(live, exit.code, exit.reason)
+    }
+  })
 }
 
 /** Resolves waits for the end of a run. */
@@ -46,6 +53,18 @@ const publishEnd = (context: Context, record: ContainerRecord): void => {
     id: record.id,
     attributes: eventAttributes(record, { exitCode: String(record.exitCode), execDuration: String(seconds) }),
   })
+}
+
+/** The end is a fact even when the disk is full: then memory has it, and the monitor's record tells it again. */
+const recordEnd = (context: Context, ended: ContainerRecord): void => {
+  try {
+    context.catalogue.put(ended, { durable: false, anyway: true })
+  } catch (error) {
+    log.error("the end of a container could not be stored", {
+      container: describeContainer(ended),
+      error: errorMessage(error),
+    })
+  }
 }
 
 /** Everything that follows the end of a run. Resolves when the end is recorded and waits are resolved. */
@@ -78,14 +97,13 @@ export const handleExit = (context: Context, live: Live, task: Task | undefined,
     restartCount: delay === undefined ? record.restartCount : record.restartCount + 1,
     ...(record.health !== undefined && { health: { ...record.health, status: "unhealthy" as const } }),
   }
-  live.attached.clear()
   if (ended.config.autoRemove && !live.keepOnExit && !live.removing) {
     resolveEnded(live, exit.code, exit.reason)
     publishEnd(context, ended)
     removeRecord(context, live, ended, { volumes: true })
     return
   }
-  context.catalogue.put(ended, { durable: false })
+  recordEnd(context, ended)
   crashPoint("exit:recorded")
   resolveEnded(live, exit.code, exit.reason)
   publishEnd(context, ended)

@@ -21,8 +21,6 @@ export interface Live {
   readonly waiters: Set<Waiter>
   /** Attached before the start; connected by the next one. */
   readonly pending: Set<PendingAttach>
-  /** Streams that are connected to the present run. */
-  readonly attached: Set<LateStream>
   /** The last run's teardown (network, cgroups); the next start and removal wait for it. */
   teardown?: Promise<void>
   restartTimer?: NodeJS.Timeout
@@ -45,7 +43,6 @@ export class LiveContainers {
         id,
         waiters: new Set(),
         pending: new Set(),
-        attached: new Set(),
         backoff: 0,
         keepOnExit: false,
         removing: false,

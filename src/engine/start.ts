@@ -27,19 +27,21 @@ export const startFailureCode = (message: string): number => {
   return 128
 }
 
-/** Joins the clients that were waiting to the running process, whether or not they are still there. */
-const connectPending = async (task: Task, live: Live, pending: readonly PendingAttach[]): Promise<void> => {
-  await Promise.all(
-    pending.map(async (attach) => {
+/**
+ * Joins the clients that were waiting to the running process, whether or not they are still there. The monitor holds
+ * the output until as many have come as it was told, so nobody waits for this.
+ */
+const connectPending = (context: Context, task: Task, pending: readonly PendingAttach[]): void => {
+  for (const attach of pending) {
+    context.background.run("connecting a client", async () => {
       try {
         attach.stream.connect(await task.attach(attach.streams))
-        live.attached.add(attach.stream)
       } catch {
         // The process and its monitor are gone already: there is nothing to stream.
         attach.stream.finish()
       }
-    }),
-  )
+    })
+  }
 }
 
 const launch = async (
@@ -94,7 +96,7 @@ const launch = async (
   crashPoint("start:launched")
   for (const attach of pending) live.pending.delete(attach)
   if (attachment !== undefined) context.networks.joined(attachment.lease)
-  await connectPending(task, live, pending)
+  connectPending(context, task, pending)
   return task
 }
 
@@ -135,26 +137,27 @@ export const launchContainer = async (
   const record = context.catalogue.get(live.id)
   const undo = new UndoStack()
   let task: Task
+  let started: ContainerRecord | undefined
   try {
     crashPoint("start:begun")
     task = await launch(context, live, record, undo)
+    started = context.catalogue.change(live.id, {
+      status: "running",
+      pid: task.pid,
+      startedAt: unixMilliseconds(),
+      exitCode: 0,
+      oomKilled: false,
+      error: "",
+      stoppedByUser: false,
+      restartCount: restarting?.count ?? 0,
+      health: undefined,
+    })
   } catch (error) {
     await undo.unwind()
     recordFailure(context, live, record, error, restarting !== undefined)
     throw error
   }
   live.task = task
-  const started = context.catalogue.change(live.id, {
-    status: "running",
-    pid: task.pid,
-    startedAt: unixMilliseconds(),
-    exitCode: 0,
-    oomKilled: false,
-    error: "",
-    stoppedByUser: false,
-    restartCount: restarting?.count ?? 0,
-    health: undefined,
-  })
   crashPoint("start:recorded")
   undo.discard()
   if (started === undefined) return
@@ -164,7 +167,7 @@ export const launchContainer = async (
   // Clients that came while the launch was under way.
   const late = [...live.pending]
   live.pending.clear()
-  if (late.length > 0) await connectPending(task, live, late)
+  connectPending(context, task, late)
 }
 
 const publishStart = (context: Context, record: ContainerRecord): void => {
@@ -210,7 +213,7 @@ export const startContainer = async (
   })
 }
 
-/** Starts again after an exit, if nobody decided otherwise meanwhile. A failing start tries again later. */
+/** Starts again after an exit, if nobody decided otherwise meanwhile. A start that fails leaves it exited, as Docker. */
 export const restartContainer = (context: Context, live: Live): Promise<void> =>
   context.mutex.run(live.id, async () => {
     const record = context.catalogue.find(live.id)

@@ -14,6 +14,15 @@ export const takeDown = async (context: Context, record: ContainerRecord): Promi
     config: record.config,
     runDirectory: runDirectory(context, record.id),
   })
+  for (const point of record.mountPoints) {
+    if (point.type !== "volume" || point.name === undefined || record.startedAt === 0) continue
+    context.events.publish({
+      type: "volume",
+      action: "unmount",
+      id: point.name,
+      attributes: { driver: point.driver ?? "local", container: record.id },
+    })
+  }
   if (lease === undefined) return
   for (const endpoint of record.endpoints) {
     context.events.publish({

@@ -134,3 +134,19 @@ test("a file that is no database is refused with a sentence", () => {
   writeFileSync(path, "this is not a database, it is far too honest for that".repeat(100))
   expect(() => openState(path)).toThrow("cannot open the state")
 })
+
+test("a fact is read even when it could not be written, and the writer is told", () => {
+  const path = freshPath()
+  const state = openState(path)
+  state.settings.put("a", "1")
+  // A second writer that holds the database longer than this one waits stands for a disk that refuses.
+  const other = new DatabaseSync(path)
+  other.exec("BEGIN IMMEDIATE")
+  expect(() => state.settings.put("a", "2")).toThrow("cannot write the state")
+  expect(state.settings.find("a")).toBe("1")
+  expect(() => state.settings.put("a", "3", { anyway: true })).toThrow("cannot write the state")
+  expect(state.settings.find("a")).toBe("3")
+  other.exec("ROLLBACK")
+  other.close()
+  state.close()
+}, 20_000)

@@ -73,6 +73,8 @@ export interface RemovalRecord {
  */
 export interface WriteOptions {
   readonly durable?: boolean
+  /** The value is a fact: reads give it even when the write fails (and throws). */
+  readonly anyway?: boolean
 }
 
 /** A keyed table of one noun. All methods are synchronous; reads come from memory, in order of insertion. */

@@ -38,6 +38,7 @@ export const openTable = <T>(database: DatabaseSync, name: string, write: Write)
     list: () => [...rows.values()],
     entries: () => [...rows],
     put(key, value, options) {
+      if (options?.anyway) rows.set(key, value)
       write(() => upsert.run(key, JSON.stringify(value)), options)
       rows.set(key, value)
     },
