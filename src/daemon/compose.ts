@@ -34,9 +34,24 @@ export const instanceOf = (dataRoot: string): string =>
 /** Opens every room and finds again what runs. Throws what a room throws; the caller ends the process then. */
 export async function compose(configuration: Configuration): Promise<Composed> {
   const { dataRoot, runRoot } = configuration
-  const instance = instanceOf(dataRoot)
   const launcherBinary = configuration.launcher ?? (await extractLauncher(dataRoot))
   const kernel = await openKernel({ launcherBinary, runRoot, dataRoot })
+  try {
+    return await composeOver(kernel, configuration)
+  } catch (error) {
+    // Containers do not need the launcher; nothing of ours may outlive a start that failed.
+    await kernel.stopLauncher()
+    await kernel.close()
+    throw error
+  }
+}
+
+async function composeOver(
+  kernel: Awaited<ReturnType<typeof openKernel>>,
+  configuration: Configuration,
+): Promise<Composed> {
+  const { dataRoot, runRoot } = configuration
+  const instance = instanceOf(dataRoot)
   if (!configuration["leave-cgroup-moves"]) await favorCgroupMoves(kernel)
   const state = openState(join(dataRoot, "state.db"))
   const events = createEvents()

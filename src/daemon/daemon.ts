@@ -7,7 +7,7 @@ import { createLog, setLogLevel } from "../base/log.ts"
 import { VERSION } from "../base/version.ts"
 import { type Composed, compose } from "./compose.ts"
 import { type Configuration, configure, helpText } from "./configuration.ts"
-import { addressText, listen, parseAddress, requireLocal } from "./listen.ts"
+import { addressText, clear, listen, parseAddress, requireLocal } from "./listen.ts"
 import { lockDataRoot } from "./lock.ts"
 import { requireMachine } from "./requirements.ts"
 
@@ -40,12 +40,19 @@ async function run(configuration: Configuration): Promise<void> {
   for (const address of addresses) requireLocal(address, configuration["allow-unprotected-tcp"] ?? false)
   requireMachine(configuration.dataRoot, configuration.runRoot)
   const lock = lockDataRoot(configuration.dataRoot)
+  for (const address of addresses) await clear(address)
   surviveBugs()
   const composed = await compose(configuration)
-  const servers = addresses.map(() => createApiServer(composed.engine))
-  for (const [index, address] of addresses.entries()) {
-    const server = servers[index]
-    if (server !== undefined) await listen(server, address)
+  const servers: Server[] = []
+  try {
+    for (const address of addresses) {
+      const server = createApiServer(composed.engine)
+      await listen(server, address)
+      servers.push(server)
+    }
+  } catch (error) {
+    await composed.close({ stopContainers: false })
+    throw error
   }
   if (configuration.pidfile !== undefined) writeFileSync(configuration.pidfile, `${process.pid}\n`)
   log.info("ready", {

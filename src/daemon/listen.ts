@@ -37,9 +37,8 @@ export function requireLocal(address: Address, allowed: boolean): void {
   )
 }
 
-/** Resolves once the server listens. Throws conflict when somebody else answers there. */
+/** Resolves once the server listens on an address that was cleared. Throws unavailable. */
 export async function listen(server: Server, address: Address): Promise<void> {
-  if (address.kind === "unix") await clearSocket(address.path)
   const before = process.umask(0o117)
   try {
     await new Promise<void>((resolve, reject) => {
@@ -67,8 +66,10 @@ export async function listen(server: Server, address: Address): Promise<void> {
 export const addressText = (address: Address): string =>
   address.kind === "unix" ? `unix://${address.path}` : `tcp://${address.host}:${address.port}`
 
-/** Removes a socket that nobody answers any more. */
-async function clearSocket(path: string): Promise<void> {
+/** Makes way for a unix socket: one that nobody answers any more is removed. Throws conflict when somebody does. */
+export async function clear(address: Address): Promise<void> {
+  if (address.kind !== "unix") return
+  const { path } = address
   mkdirSync(dirname(path), { recursive: true, mode: 0o711 })
   if (!existsSync(path)) return
   if (!lstatSync(path).isSocket()) {

@@ -13,7 +13,7 @@ export function lockDataRoot(dataRoot: string): DataRootLock {
   const pidFile = join(dataRoot, "daemon.pid")
   const database = new DatabaseSync(join(dataRoot, "daemon.lock"))
   try {
-    database.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE")
+    database.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE")
   } catch (cause) {
     database.close()
     throw failure(
