@@ -71,6 +71,7 @@ export function makeBaseImage(out) {
   try {
     for (const directory of directories) mkdirSync(join(root, directory), { recursive: true })
     for (const [name, text] of Object.entries(files)) writeFileSync(join(root, name), text)
+    chmodSync(root, 0o755) // mkdtemp made it 0700, and it becomes the image's /
     chmodSync(join(root, "tmp"), 0o1777)
     chmodSync(join(root, "root"), 0o700)
     copyFileSync(busybox, join(root, "bin/busybox"))

@@ -15,7 +15,7 @@ const mounts = () =>
 
 const links = () =>
   readdirSync("/sys/class/net")
-    .filter((name) => /^(sloop|sl[0-9a-f]{4,}|slv)/.test(name))
+    .filter((name) => /^(sloop|sl[0-9a-f]{4,}|vethsl)/.test(name))
     .map((name) => `link ${name}`)
 
 const tables = () =>
