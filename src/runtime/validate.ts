@@ -35,7 +35,7 @@ export function validateConfig(
   if (config.oomScoreAdjust < -1000 || config.oomScoreAdjust > 1000)
     invalid(`Invalid value ${config.oomScoreAdjust}, range for oom score adj is [-1000, 1000]`)
   if (config.shmSize < 0) invalid("SHM size can not be less than 0")
-  return validateResources(config.resources, features)
+  return validateResources(config.resources, features, "create")
 }
 
 function checkDevice(device: { hostPath: string; containerPath: string; access: string }): void {
@@ -51,6 +51,7 @@ function checkSecurityOptions(config: ContainerConfig): void {
       case "label":
         break
       case "no-new-privileges":
+      case "writable-cgroups":
         if (value !== undefined && value !== "true" && value !== "false")
           invalid(`invalid --security-opt 2: "${option}"`)
         break
@@ -65,8 +66,6 @@ function checkSecurityOptions(config: ContainerConfig): void {
         break
       case "systempaths":
         if (value !== "unconfined") invalid(`invalid --security-opt 2: "${option}"`)
-        break
-      case "writable-cgroups":
         break
       default:
         invalid(`invalid --security-opt 2: "${option}"`)
@@ -134,13 +133,14 @@ function checkUlimits(resources: Resources, features: KernelFeatures): void {
 
 const minMemory = 6 << 20
 
-/** Warnings about limits. Throws invalid as Docker words it. Also for updates. */
-export function validateResources(resources: Resources, features: KernelFeatures): string[] {
-  return [
-    ...memoryWarnings(resources, features),
-    ...cpuWarnings(resources),
-    ...ioWarnings(resources, features),
-  ]
+/** Warnings about limits. Throws invalid as Docker words it. An update need not name all that belongs together. */
+export function validateResources(
+  resources: Resources,
+  features: KernelFeatures,
+  purpose: "create" | "update",
+): string[] {
+  checkCpu(resources, features)
+  return [...memoryWarnings(resources, features, purpose), ...ioWarnings(resources, features)]
 }
 
 /** Whether a controller has a file: looked for at the root of its hierarchy, or by kind of machine on v2. */
@@ -149,14 +149,18 @@ function hasFile(features: KernelFeatures, controller: string, file: string): bo
   return mount !== undefined && existsSync(`${mount}/${file}`)
 }
 
-function memoryWarnings(resources: Resources, features: KernelFeatures): string[] {
+function memoryWarnings(
+  resources: Resources,
+  features: KernelFeatures,
+  purpose: "create" | "update",
+): string[] {
   const warnings: string[] = []
   const { memory = 0, memorySwap = 0, memoryReservation = 0, memorySwappiness } = resources
   if (memory < 0) invalid("invalid memory limit: it cannot be negative")
   if (memory > 0 && memory < minMemory) invalid("Minimum memory limit allowed is 6MB")
   if (memory > 0 && memorySwap > 0 && memorySwap < memory)
     invalid("Minimum memoryswap limit should be larger than memory limit, see usage")
-  if (memory === 0 && memorySwap > 0)
+  if (purpose === "create" && memory === 0 && memorySwap > 0)
     invalid("You should always set the Memory limit when using Memoryswap limit, see usage")
   if (memoryReservation > 0 && memoryReservation < minMemory)
     invalid("Minimum memory reservation allowed is 6MB")
@@ -187,7 +191,7 @@ function memoryWarnings(resources: Resources, features: KernelFeatures): string[
   return warnings
 }
 
-function cpuWarnings(resources: Resources): string[] {
+function checkCpu(resources: Resources, features: KernelFeatures): void {
   const {
     nanoCpus = 0,
     cpuPeriod = 0,
@@ -208,7 +212,9 @@ function cpuWarnings(resources: Resources): string[] {
   if (cpuQuota > 0 && cpuQuota < 1000) invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)")
   checkSet("cpus", cpusetCpus, "/sys/devices/system/cpu/online")
   checkSet("mems", cpusetMems, "/sys/devices/system/node/online")
-  return []
+  const realtime = (resources.cpuRealtimePeriod ?? 0) !== 0 || (resources.cpuRealtimeRuntime ?? 0) !== 0
+  if (realtime && !hasFile(features, "cpu", "cpu.rt_runtime_us"))
+    invalid("Your kernel does not support CPU real-time scheduler")
 }
 
 /** "0-2,5" as numbers; undefined when it is not such a list. */

@@ -55,6 +55,15 @@ function ruleInstructions(rule: DeviceRule): Buffer[] {
   ]
 }
 
+const matchesEverything = ({ type = "a", major, minor, access }: DeviceRule): boolean =>
+  type === "a" && major === undefined && minor === undefined && accessMask(access) === 7
+
+/** The rules from the last one on, down to one that always decides: the kernel takes no unreachable code. */
+function deciding(rules: readonly DeviceRule[]): readonly DeviceRule[] {
+  const final = rules.findLastIndex(matchesEverything)
+  return (final < 0 ? [{ allow: false, access: "rwm" }, ...rules] : rules.slice(final)).toReversed()
+}
+
 /** The program as lower-case hex. The last rule that matches decides; without one the access is denied. */
 export function deviceProgram(rules: readonly DeviceRule[]): string {
   return Buffer.concat([
@@ -64,8 +73,6 @@ export function deviceProgram(rules: readonly DeviceRule[]): string {
     instruction(opcode.shiftRight, register.access, 0, 0, 16),
     instruction(opcode.load32, register.major, register.context, 4, 0),
     instruction(opcode.load32, register.minor, register.context, 8, 0),
-    ...[...rules].reverse().flatMap(ruleInstructions),
-    instruction(opcode.moveValue, register.result, 0, 0, 0),
-    instruction(opcode.exit, 0, 0, 0, 0),
+    ...deciding(rules).flatMap(ruleInstructions),
   ]).toString("hex")
 }

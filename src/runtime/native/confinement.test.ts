@@ -192,6 +192,13 @@ test("limits stand in the live cgroup, and can be changed", async () => {
   expect(limits()).toEqual(["134217728", "100000", "max", "0"])
   await task.update({ memory: 32 << 20, memorySwap: 32 << 20 })
   expect(limits()[0]).toBe("33554432")
+  await expect(task.update({ memory: 1 << 20 })).rejects.toThrow("Minimum memory limit allowed is 6MB")
+  await expect(task.update({ nanoCpus: 1e12 })).rejects.toThrow("range of CPUs is from")
+  if (layout.unified === undefined)
+    await expect(task.update({ memory: 64 << 20 })).rejects.toThrow(
+      "smaller than already set memoryswap limit",
+    )
+  expect(limits()[0]).toBe("33554432")
   await task.signal(9)
   await task.exited
   await machine.runtime.clean(request)

@@ -74,7 +74,12 @@ export function createRuntime({ kernel, cgroupParent = "sloop", seccompProfile }
     if (layout.unified !== undefined) prepareUnified(features, spec.linux.cgroupsPath)
     if (config.ipcMode === "shareable") prepareSharedMemory(id)
     try {
-      return taskOf(id, await kernel.launch(id, operations, monitorSocket, exitRecord), layout, planExec)
+      return taskOf(
+        id,
+        await kernel.launch(id, operations, monitorSocket, exitRecord),
+        { layout, features },
+        planExec,
+      )
     } catch (error) {
       rmSync(runDirectory, { recursive: true, force: true })
       if (config.ipcMode === "shareable") rmSync(sharedMemoryDirectory(id), { recursive: true, force: true })
@@ -90,9 +95,10 @@ export function createRuntime({ kernel, cgroupParent = "sloop", seccompProfile }
     pid: number
   }): Promise<Task | ExitRecord> {
     const exitRecord = join(request.directory, exitRecordName)
+    const features = await kernel.features()
     const layout = await layoutOf(request.id, request.config)
     const monitor = await kernel.rejoin(join(request.runDirectory, socketName), exitRecord)
-    if (monitor !== undefined) return taskOf(request.id, monitor, layout, planExec)
+    if (monitor !== undefined) return taskOf(request.id, monitor, { layout, features }, planExec)
     // Without its monitor nobody serves the container: what is left of it is ended.
     await kill(kernel, layout)
     return readExitRecord(exitRecord) ?? lostMonitor()

@@ -1,5 +1,5 @@
 // A running container behind its monitor.
-import type { Monitor, MonitoredProcess } from "../../kernel/kernel.ts"
+import type { KernelFeatures, Monitor, MonitoredProcess } from "../../kernel/kernel.ts"
 import type { ContainerConfig, Resources } from "../../state/container.ts"
 import { memberPids } from "../cgroup/files.ts"
 import { setFrozen } from "../cgroup/freezer.ts"
@@ -8,11 +8,18 @@ import { readUsage } from "../cgroup/reading.ts"
 import { updateLimits } from "../cgroup/update.ts"
 import type { ExecRequest, Task } from "../runtime.ts"
 import { changedLimits } from "../spec/resources.ts"
+import { validateResources } from "../validate.ts"
 import type { ExecPlan } from "./exec.ts"
 import { execFailure } from "./failures.ts"
 
 /** The task of a monitor whose container has these cgroups. */
-export function taskOf(id: string, monitor: Monitor, layout: CgroupLayout, planExec: ExecPlan): Task {
+export function taskOf(
+  id: string,
+  monitor: Monitor,
+  place: { readonly layout: CgroupLayout; readonly features: KernelFeatures },
+  planExec: ExecPlan,
+): Task {
+  const { layout, features } = place
   return {
     id,
     pid: monitor.pid,
@@ -31,7 +38,10 @@ export function taskOf(id: string, monitor: Monitor, layout: CgroupLayout, planE
     },
     pause: () => setFrozen(layout, true),
     resume: () => setFrozen(layout, false),
-    update: async (resources: Resources) => updateLimits(layout, changedLimits(resources)),
+    update: async (resources: Resources) => {
+      validateResources(resources, features, "update")
+      updateLimits(layout, changedLimits(resources))
+    },
     read: async () => readUsage(layout),
     pids: async () => memberPids(layout.members),
     release: () => monitor.release(),

@@ -63,7 +63,7 @@ function defaultMounts(context: SpecContext): SpecMount[] {
       source: "sysfs",
       options: ["nosuid", "noexec", "nodev", sysAccess],
     },
-    ...cgroupMounts(context, sysAccess),
+    ...cgroupMounts(context, hasWritableCgroups(config) ? "rw" : sysAccess),
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
   ]
   const shm = sharedMemory(context)
@@ -97,6 +97,9 @@ function sharedMemory({ request }: SpecContext): SpecMount | undefined {
     options: ["nosuid", "noexec", "nodev", "mode=1777", `size=${size}`],
   }
 }
+
+const hasWritableCgroups = ({ securityOptions }: SpecContext["request"]["config"]): boolean =>
+  securityOptions.some((option) => /^writable-cgroups(?:[=:]true)?$/.test(option))
 
 const cgroupFlags = ["nosuid", "noexec", "nodev", "relatime"]
 

@@ -67,6 +67,22 @@ export function compileInto(lower: string, name: string, source: string): void {
   if (compiled.status !== 0) throw new Error(`the test program ${name} does not compile: ${compiled.stderr}`)
 }
 
+/** The kernel, whose features know no v1 hierarchy. */
+function onlyUnified(kernel: LauncherKernel): LauncherKernel {
+  const features = async () => ({
+    ...(await kernel.features()),
+    cgroupMode: "v2" as const,
+    cgroupV1: new Map(),
+  })
+  return new Proxy(kernel, {
+    get: (target, name) => {
+      if (name === "features") return features
+      const value: unknown = Reflect.get(target, name)
+      return typeof value === "function" ? value.bind(target) : value
+    },
+  })
+}
+
 const messages = (log: string): string =>
   log
     .split("\n")
@@ -74,11 +90,13 @@ const messages = (log: string): string =>
     .map((line): string => JSON.parse(line).log)
     .join("")
 
-export async function openMachine(): Promise<Machine> {
+/** `unified` puts containers into the (perhaps empty) v2 hierarchy beside v1 ones, as if there were no other. */
+export async function openMachine({ unified = false } = {}): Promise<Machine> {
   const base = mkdtempSync(join(tmpdir(), "sloop-rt-"))
   const lower = join(base, "lower")
   makeRoot(lower)
-  const { kernel, stop } = await openTestKernel(base)
+  const { kernel: opened, stop } = await openTestKernel(base)
+  const kernel = unified ? onlyUnified(opened) : opened
   const parent = `sloop-test-${basename(base).slice(-6)}`
   const runtime = createRuntime({ kernel, cgroupParent: parent })
   const requests = new Set<LaunchRequest>()
