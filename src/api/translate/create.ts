@@ -26,7 +26,7 @@ export function createConfig(request: CreateRequest): CreateConfig {
     user: request.User || undefined,
     env: filled(environment(request.Env)),
     command: filled(request.Cmd ?? []),
-    entrypoint: request.Entrypoint?.length === 1 && request.Entrypoint[0] === "" ? [] : request.Entrypoint,
+    entrypoint: request.Entrypoint,
     argsEscaped: request.ArgsEscaped,
     workingDirectory: workingDirectory(request.WorkingDir),
     labels: filledMap(request.Labels),
