@@ -61,6 +61,23 @@ test("recover removes directories without a record and records without a directo
   }
 }, 20_000)
 
+test("layers that were fresh when the machine lost power are dropped, to be unpacked again", async () => {
+  const { snapshots, state, kernel, root, reopen, close } = await open()
+  try {
+    await snapshots.commitLayer({ chainId: layerId, parent: "", tar: writeTar([]) })
+    expect((await reopen()).has(layerId)).toBe(true)
+    const rebooted = openOverlaySnapshotter({ root, kernel, state, boot: "another" })
+    await rebooted.recover()
+    expect(rebooted.has(layerId)).toBe(false)
+    await rebooted.settle()
+    expect(numbered(root)).toEqual([])
+    await rebooted.commitLayer({ chainId: layerId, parent: "", tar: writeTar([]) })
+    expect(state.settings.entries().map(([key]) => key)).toEqual([`unsettled-layer:${layerId}`])
+  } finally {
+    await close()
+  }
+}, 20_000)
+
 test("a removed snapshot's name is gone at once, its bytes soon", async () => {
   const { snapshots, root, close } = await open()
   try {

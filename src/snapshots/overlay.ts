@@ -16,6 +16,7 @@ import { type Kernel, LauncherFailure } from "../kernel/kernel.ts"
 import type { OverlayMount } from "../kernel/mount.ts"
 import type { SnapshotRecord, State } from "../state/state.ts"
 import { openReaper } from "./reaper.ts"
+import { currentBoot, openSettling } from "./settling.ts"
 import type { Snapshotter } from "./snapshotter.ts"
 
 /** The kernel's overlay takes at most 500 lower directories. */
@@ -42,12 +43,15 @@ export const openOverlaySnapshotter = (parts: {
   root: string
   kernel: Kernel
   state: State
+  /** Identity of the machine's present boot; the kernel's own unless a test says otherwise. */
+  boot?: string
 }): Snapshotter => {
   const { root, kernel, state } = parts
   const empty = join(root, "empty")
   mkdirSync(root, { recursive: true, mode: 0o700 })
   const floor = join(root, "floor")
   for (const directory of [empty, floor]) mkdirSync(directory, { recursive: true, mode: 0o755 })
+  const settling = openSettling(state, parts.boot ?? currentBoot())
   const reaper = openReaper(join(root, "reap"), kernel)
   const commits = new KeyedMutex()
   const owners = new Map<string, RootOwner>()
@@ -155,7 +159,10 @@ export const openOverlaySnapshotter = (parts: {
         size,
       }
       crashPoint("layer:unpacked")
-      state.snapshots.put(chainId, record)
+      state.transaction(() => {
+        state.snapshots.put(chainId, record)
+        settling.begin(chainId)
+      })
       crashPoint("layer:committed")
       return { size }
     } catch (error) {
@@ -244,6 +251,8 @@ export const openOverlaySnapshotter = (parts: {
     },
 
     async recover() {
+      for (const chainId of settling.takeLost())
+        if (state.snapshots.find(chainId)?.kind === "committed") state.snapshots.remove(chainId)
       const recorded = new Map(state.snapshots.list().map((record) => [record.directory, record]))
       for (const name of readdirSync(root)) {
         if (!/^[0-9]+v?$/.test(name) || unrecorded.has(name)) continue

@@ -1,0 +1,44 @@
+// Which layers may not have reached the disk yet: unpacked files are not synced one by one, the system writes them back
+// within half a minute. After power loss in that time such layers are dropped; images unpacks them again from their blobs.
+import { readFileSync } from "node:fs"
+import type { State } from "../state/state.ts"
+
+export interface Settling {
+  /** Notes a fresh layer; to be called in the transaction that records it. */
+  begin(chainId: string): void
+  /** Layers that were fresh when the machine went down, and are forgotten by this call. */
+  takeLost(): string[]
+}
+
+/** More than the kernel lets dirty pages wait (30 s) and the journal (5 s). */
+const settledAfter = 90_000
+const prefix = "unsettled-layer:"
+
+/** Changes with every boot of the machine. */
+export const currentBoot = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+
+export const openSettling = (state: State, boot: string): Settling => {
+  const settleLater = (chainId: string): void => {
+    setTimeout(() => {
+      try {
+        state.settings.remove(prefix + chainId, { durable: false })
+      } catch {
+        // The state was closed meanwhile; the next process counts anew.
+      }
+    }, settledAfter).unref()
+  }
+  for (const [key, value] of state.settings.entries())
+    if (key.startsWith(prefix) && value === boot) settleLater(key.slice(prefix.length))
+
+  return {
+    begin(chainId) {
+      state.settings.put(prefix + chainId, boot)
+      settleLater(chainId)
+    },
+    takeLost() {
+      const lost = state.settings.entries().filter(([key, value]) => key.startsWith(prefix) && value !== boot)
+      for (const [key] of lost) state.settings.remove(key)
+      return lost.map(([key]) => key.slice(prefix.length))
+    },
+  }
+}
