@@ -79,7 +79,12 @@ async function attach(
     throw error
   }
   const fields = await connection.report()
-  if (fields[0] === "ok") return connection.detach()
+  if (fields[0] === "ok") {
+    const socket = connection.detach()
+    // After the last byte of output nobody reads our side any more: it must not keep the descriptor.
+    socket.once("end", () => socket.end())
+    return socket
+  }
   connection.destroy()
   throw failureOf(fields)
 }
