@@ -1,3 +1,4 @@
+// The time in both shapes.
 import { expect, test } from "bun:test"
 import { toNanoseconds, unixMilliseconds, unixNanoseconds } from "./clock.ts"
 

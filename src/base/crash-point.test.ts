@@ -1,3 +1,4 @@
+// The named step kills.
 import { expect, test } from "bun:test"
 
 test("the named step kills the process, others do not", async () => {

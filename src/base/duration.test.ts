@@ -1,3 +1,4 @@
+// Durations as Go and people write them.
 import { expect, test } from "bun:test"
 import fc from "fast-check"
 import { formatDuration, humanDuration, parseDuration } from "./duration.ts"

@@ -1,3 +1,4 @@
+// Ids, names and their grammar.
 import { expect, test } from "bun:test"
 import { isId, isName, newId, randomName, shortId } from "./ids.ts"
 

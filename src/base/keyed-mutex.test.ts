@@ -1,3 +1,4 @@
+// One lock per key.
 import { expect, test } from "bun:test"
 import { KeyedMutex } from "./keyed-mutex.ts"
 

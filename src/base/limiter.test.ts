@@ -1,3 +1,4 @@
+// Never more than n at once.
 import { expect, test } from "bun:test"
 import { Limiter } from "./limiter.ts"
 

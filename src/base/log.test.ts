@@ -1,3 +1,4 @@
+// The shape of a log line.
 import { expect, test } from "bun:test"
 import { formatLogLine } from "./log.ts"
 

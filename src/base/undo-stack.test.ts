@@ -1,3 +1,4 @@
+// Unwinding in reverse.
 import { expect, test } from "bun:test"
 import { setLogLevel } from "./log.ts"
 import { UndoStack } from "./undo-stack.ts"

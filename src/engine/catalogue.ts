@@ -7,6 +7,8 @@ export interface Catalogue {
   find(reference: string): ContainerRecord | undefined
   /** Throws not-found, or conflict when an id prefix fits several. */
   get(reference: string): ContainerRecord
+  /** A container that a new one refers to: its absence is the request's fault, and no missing image. */
+  required(reference: string): ContainerRecord
   list(): ContainerRecord[]
   /** The id that holds a name. */
   holder(name: string): string | undefined
@@ -48,6 +50,11 @@ export const createCatalogue = (state: State): Catalogue => {
     get(reference) {
       const found = find(reference)
       if (found === undefined) throw failure("not-found", `No such container: ${reference}`)
+      return found
+    },
+    required(reference) {
+      const found = find(reference)
+      if (found === undefined) throw failure("invalid", `No such container: ${reference}`)
       return found
     },
     list: () => state.containers.list(),

@@ -15,17 +15,17 @@ import { makeMountPoints } from "./mount-points.ts"
 import { containerDirectory } from "./places.ts"
 import { validateConfig, validateName } from "./validate.ts"
 
-/** "container:web" → "container:ID". Throws not-found. */
+/** "container:web" → "container:ID". Throws invalid. */
 const resolveMode = (context: Context, mode: string): string =>
   mode.startsWith("container:")
-    ? `container:${context.catalogue.get(mode.slice("container:".length)).id}`
+    ? `container:${context.catalogue.required(mode.slice("container:".length)).id}`
     : mode
 
 const resolveModes = (context: Context, config: ContainerConfig): ContainerConfig => {
   const { networkMode, pidMode, ipcMode } = config
   if (![networkMode, pidMode, ipcMode].some((mode) => mode.startsWith("container:"))) return config
   const owner = networkMode.startsWith("container:")
-    ? context.catalogue.get(networkMode.slice("container:".length))
+    ? context.catalogue.required(networkMode.slice("container:".length))
     : undefined
   return {
     ...config,

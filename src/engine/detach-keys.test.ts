@@ -1,3 +1,4 @@
+// Key names and the scanner that finds their sequence.
 import { expect, test } from "bun:test"
 import fc from "fast-check"
 import { DetachScanner, parseDetachKeys } from "./detach-keys.ts"

@@ -1,3 +1,4 @@
+// How probe results change the health.
 import { expect, test } from "bun:test"
 import type { HealthState } from "../state/state.ts"
 import { healthSettings, nextHealth } from "./health.ts"

@@ -1,3 +1,4 @@
+// The duplex that is handed out before its process exists.
 import { expect, test } from "bun:test"
 import { PassThrough } from "node:stream"
 import { DetachScanner } from "./detach-keys.ts"

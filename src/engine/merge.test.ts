@@ -1,3 +1,4 @@
+// How image, request and engine defaults merge.
 import { expect, test } from "bun:test"
 import type { ImageConfig } from "../images/images.ts"
 import type { CreateConfig } from "./engine.ts"

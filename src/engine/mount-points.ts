@@ -104,7 +104,7 @@ const takenOver = (context: Context, reference: string): MountPoint[] => {
     throw failure("invalid", `invalid volumes-from specification: ${reference}`)
   }
   const readOnly = mode?.split(",").includes("ro") ?? false
-  return context.catalogue.get(name ?? "").mountPoints.map((point) => ({
+  return context.catalogue.required(name ?? "").mountPoints.map((point) => ({
     ...point,
     readOnly: point.readOnly || readOnly,
     mode: mode ?? point.mode,

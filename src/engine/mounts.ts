@@ -47,9 +47,10 @@ const tmpfsMount = (mount: MountRequest): FilesystemMount => {
 
 const bindMount = (point: MountPoint, request: MountRequest | undefined): BindMount => {
   checkBindSource({ source: point.source, createSource: request?.createSource })
-  const flags = [point.readOnly ? "ro" : "rw", point.propagation || "rprivate"].filter(
-    (flag) => flag !== "rw",
-  )
+  const flags = [point.propagation || "rprivate"]
+  // "rro" makes what is mounted beneath the source read-only too.
+  const deep = !request?.nonRecursive && !request?.readOnlyNonRecursive
+  if (point.readOnly) flags.push(deep ? "rro" : "ro")
   if (!request?.nonRecursive) flags.push("rec")
   return { type: "bind", source: point.source, target: point.target, flags, create: "any" }
 }

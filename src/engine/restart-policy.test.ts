@@ -1,3 +1,4 @@
+// When an ended container starts again.
 import { expect, test } from "bun:test"
 import fc from "fast-check"
 import type { RestartPolicy } from "../state/state.ts"

@@ -1,3 +1,4 @@
+// Process tables, from ps and from /proc.
 import { expect, test } from "bun:test"
 import { parsePs, readProcesses } from "./top.ts"
 

@@ -1,3 +1,4 @@
+// The transition table, whole.
 import { expect, test } from "bun:test"
 import { errorKind } from "../base/errors.ts"
 import type { Status } from "../state/state.ts"

@@ -1,3 +1,4 @@
+// What the engine refuses, and the words it uses.
 import { expect, test } from "bun:test"
 import fc from "fast-check"
 import type { ContainerConfig, MountRequest } from "../state/state.ts"

@@ -1,3 +1,4 @@
+// The bus: listeners, the ring, times that only rise.
 import { expect, test } from "bun:test"
 import { setLogLevel } from "../base/log.ts"
 import { createEvents, type EngineEvent } from "./events.ts"

@@ -1,3 +1,4 @@
+// Reading, tailing and following logs across rotations.
 import { afterAll, expect, test } from "bun:test"
 import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"

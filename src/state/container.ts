@@ -19,6 +19,8 @@ export interface MountRequest {
   readonly readOnly: boolean
   readonly propagation?: "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave"
   readonly nonRecursive?: boolean
+  /** Read-only at the top only; what is mounted beneath stays writable. */
+  readonly readOnlyNonRecursive?: boolean
   /** bind given by --mount: the source must exist; by -v: it is created. */
   readonly createSource?: boolean
   readonly noCopy?: boolean

@@ -1,3 +1,4 @@
+// Durability, transactions and migrations of the state.
 import { afterAll, expect, test } from "bun:test"
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"

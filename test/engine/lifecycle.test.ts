@@ -256,3 +256,19 @@ test("another container's network, pid and ipc namespaces", async () => {
   await containers.remove(other, { force: false, volumes: false })
   await containers.remove(id, { force: true, volumes: false })
 })
+
+test("what a new container refers to must be there, and its absence is no missing image", async () => {
+  const { containers } = ground.engine
+  for (const config of [
+    busybox(["true"], { networkMode: "container:nobody" }),
+    busybox(["true"], { volumesFrom: ["nobody:ro"] }),
+  ]) {
+    const error = await containers.create({ config }).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ kind: "invalid", message: "No such container: nobody" })
+  }
+  await expect(containers.create({ config: { image: "busybox", entrypoint: [""] } })).rejects.toThrow(
+    "no command specified",
+  )
+  await until(() => ground.state.removals.list().length === 0)
+  expect(ground.state.containers.list()).toEqual([])
+})
