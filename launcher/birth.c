@@ -59,7 +59,8 @@ static int listen_once(int line, struct letter *letter, int *descriptor) {
     struct cmsghdr align;
   } control;
   struct iovec part = {letter, sizeof *letter};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+                           .msg_controllen = sizeof control};
   ssize_t got;
   do got = recvmsg(line, &message, MSG_CMSG_CLOEXEC);
   while (got < 0 && errno == EINTR);

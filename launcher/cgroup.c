@@ -166,7 +166,8 @@ int cgroups_place(const struct plan *plan, pid_t pid, pid_t init, struct failure
     int error = errno;
     // A v2 cgroup whose child cgroups have controllers takes no processes itself: init has moved further down.
     if (init && error == EBUSY && cgroup_of(init, directory, own, sizeof own) && !place(own, pid)) continue;
-    return fail(failure, "cgroup", directory, error, "the process cannot be placed into the cgroup: %s", strerror(error));
+    return fail(failure, "cgroup", directory, error, "the process cannot be placed into the cgroup: %s",
+                strerror(error));
   }
   return 0;
 }

@@ -42,14 +42,17 @@ static int parent_open(int root, const char *path, const char **name) {
 
 static int parent_refused(const struct operation *operation, const char *path, struct failure *failure) {
   if (errno == ELOOP)
-    return fail(failure, operation->name, path, ELOOP, "a part of this path is a symbolic link in the image, which is refused here");
-  return fail(failure, operation->name, path, errno, "its directory cannot be opened in the container's root: %s", strerror(errno));
+    return fail(failure, operation->name, path, ELOOP,
+                "a part of this path is a symbolic link in the image, which is refused here");
+  return fail(failure, operation->name, path, errno, "its directory cannot be opened in the container's root: %s",
+              strerror(errno));
 }
 
 // Where the kernel may not make a node for us (user namespaces), the host's own node is bound.
 static int device_bind(int root, const char *path, mode_t type, dev_t number, struct failure *failure) {
   char name[64], text[512], node[PATH_MAX];
-  snprintf(name, sizeof name, "/sys/dev/%s/%u:%u/uevent", type == S_IFCHR ? "char" : "block", major(number), minor(number));
+  snprintf(name, sizeof name, "/sys/dev/%s/%u:%u/uevent", type == S_IFCHR ? "char" : "block", major(number),
+           minor(number));
   OWN_FD event = open(name, O_RDONLY | O_CLOEXEC);
   ssize_t length = event < 0 ? -1 : read(event, text, sizeof text - 1);
   if (length < 0) return fail(failure, "device", path, errno, "the host has no such device");
@@ -60,11 +63,13 @@ static int device_bind(int root, const char *path, mode_t type, dev_t number, st
   snprintf(node, sizeof node, "/dev/%s", found + 8);
   struct stat status;
   OWN_FD tree = call_open_tree(AT_FDCWD, node, OPEN_TREE_CLONE);
-  if (tree < 0 || fstatat(tree, "", &status, AT_EMPTY_PATH) || (status.st_mode & S_IFMT) != type || status.st_rdev != number)
+  if (tree < 0 || fstatat(tree, "", &status, AT_EMPTY_PATH) || (status.st_mode & S_IFMT) != type ||
+      status.st_rdev != number)
     return fail(failure, "device", path, ENODEV, "the host's %s is not that device", node);
   OWN_FD target = target_open(root, path, TARGET_FILE, tree, "device", failure);
   if (target < 0) return -1;
-  if (mount_attach(tree, target)) return fail(failure, "device", path, errno, "the host's node cannot be bound: %s", strerror(errno));
+  if (mount_attach(tree, target))
+    return fail(failure, "device", path, errno, "the host's node cannot be bound: %s", strerror(errno));
   return 0;
 }
 
@@ -74,7 +79,8 @@ int device_make(int root, const struct operation *operation, struct failure *fai
   uint64_t major_number, minor_number, mode, uid, gid;
   mode_t type = !strcmp(args[1], "c") || !strcmp(args[1], "u") ? S_IFCHR : !strcmp(args[1], "b") ? S_IFBLK : 0;
   if (!type || !parse_u64(args[2], 10, 4095, &major_number) || !parse_u64(args[3], 10, 1048575, &minor_number) ||
-      !parse_u64(args[4], 8, 07777, &mode) || !parse_u64(args[5], 10, INT32_MAX, &uid) || !parse_u64(args[6], 10, INT32_MAX, &gid))
+      !parse_u64(args[4], 8, 07777, &mode) || !parse_u64(args[5], 10, INT32_MAX, &uid) ||
+      !parse_u64(args[6], 10, INT32_MAX, &gid))
     return wrong(operation, path, failure);
   dev_t number = makedev((unsigned)major_number, (unsigned)minor_number);
   OWN_FD parent = parent_open(root, path, &name);
@@ -82,8 +88,10 @@ int device_make(int root, const struct operation *operation, struct failure *fai
   if (mknodat(parent, name, type | (mode_t)mode, number)) {
     struct stat status;
     if (errno == EPERM) return device_bind(root, path, type, number, failure);
-    if (errno != EEXIST) return fail(failure, "device", path, errno, "the device node cannot be made: %s", strerror(errno));
-    if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW)) return fail(failure, "device", path, errno, "the node cannot be read");
+    if (errno != EEXIST)
+      return fail(failure, "device", path, errno, "the device node cannot be made: %s", strerror(errno));
+    if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW))
+      return fail(failure, "device", path, errno, "the node cannot be read");
     if ((status.st_mode & S_IFMT) != type || status.st_rdev != number)
       return fail(failure, "device", path, EEXIST, "something else is there already");
     // It may be the host's own node, where /dev is the host's: left as it is.
@@ -131,7 +139,8 @@ int directory_make(int root, const struct operation *operation, struct failure *
 int null_open(const char *step, struct failure *failure) {
   struct stat status;
   OWN_FD null = open("/dev/null", O_PATH | O_CLOEXEC | O_NOFOLLOW);
-  if (null < 0 || fstat(null, &status)) return fail(failure, step, "/dev/null", errno, "the host's /dev/null cannot be opened");
+  if (null < 0 || fstat(null, &status))
+    return fail(failure, step, "/dev/null", errno, "the host's /dev/null cannot be opened");
   if (S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3)) return give_fd(&null);
   return fail(failure, step, "/dev/null", ENODEV, "the host's /dev/null is not the null device");
 }
@@ -141,7 +150,8 @@ int console_open(int root, uint16_t rows, uint16_t cols, struct console *console
   struct stat status;
   const char *path = "/dev/pts/ptmx";
   OWN_FD place = resolve_with(root, path, O_PATH, 0, RESOLVE_NO_SYMLINKS);
-  if (place < 0) return fail(failure, "console", path, errno, "a terminal needs a devpts at /dev/pts: %s", strerror(errno));
+  if (place < 0)
+    return fail(failure, "console", path, errno, "a terminal needs a devpts at /dev/pts: %s", strerror(errno));
   if (fstatfs(place, &kind) || kind.f_type != DEVPTS_MAGIC || fstat(place, &status) || !S_ISCHR(status.st_mode) ||
       status.st_rdev != makedev(5, 2))
     return fail(failure, "console", path, ENODEV, "this is not the master of a devpts");
@@ -162,9 +172,11 @@ int console_open(int root, uint16_t rows, uint16_t cols, struct console *console
 int console_bind(int root, const struct console *console, struct failure *failure) {
   // The descriptor of the slave itself is cloned: no path that the image could exchange (CVE-2025-52565).
   OWN_FD tree = call_open_tree(console->slave, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
-  if (tree < 0) return fail(failure, "console", "/dev/console", errno, "the terminal cannot be bound: %s", strerror(errno));
+  if (tree < 0)
+    return fail(failure, "console", "/dev/console", errno, "the terminal cannot be bound: %s", strerror(errno));
   OWN_FD target = target_open(root, "/dev/console", TARGET_FILE, tree, "console", failure);
   if (target < 0) return -1;
-  if (mount_attach(tree, target)) return fail(failure, "console", "/dev/console", errno, "the terminal cannot be bound: %s", strerror(errno));
+  if (mount_attach(tree, target))
+    return fail(failure, "console", "/dev/console", errno, "the terminal cannot be bound: %s", strerror(errno));
   return 0;
 }

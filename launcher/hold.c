@@ -110,7 +110,8 @@ static bool letter_receive(int mailbox) {
     struct cmsghdr align;
   } control;
   struct iovec part = {&letter, sizeof letter};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+                           .msg_controllen = sizeof control};
   ssize_t got = recvmsg(mailbox, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (got < 0) return errno == EINTR;
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);

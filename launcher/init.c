@@ -15,7 +15,8 @@
 
 // Signals that tell of a fault of this process itself, or that its terminal's job control sends: not the command's.
 static bool own_signal(int number) {
-  static const int own[] = {SIGCHLD, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGTTIN, SIGTTOU, SIGKILL, SIGSTOP};
+  static const int own[] = {SIGCHLD, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGTTIN, SIGTTOU,
+                            SIGKILL, SIGSTOP};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     if (own[i] == number) return true;
   return false;

@@ -82,13 +82,15 @@ static int clone_child(struct join *join, struct process *process, struct failur
   bool other = join->namespaces & CLONE_NEWPID;
   OWN_FD own = other ? open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC) : -1;
   if (other && (own < 0 || setns(join->init->pidfd, CLONE_NEWPID)))
-    return fail(failure, "namespace", "pid", errno, "the container's pid namespace cannot be joined: %s", strerror(errno));
+    return fail(failure, "namespace", "pid", errno, "the container's pid namespace cannot be joined: %s",
+                strerror(errno));
   struct clone_args args = {.flags = CLONE_PIDFD, .exit_signal = SIGCHLD, .pidfd = (uintptr_t)&process->pidfd};
   pid_t pid = call_clone3(&args);
   if (pid == 0) _exit(child_main(join));
   int error = errno;
   if (own >= 0 && setns(own, CLONE_NEWPID)) _exit(70);
-  if (pid < 0) return fail(failure, "exec", "", error, "the kernel refuses a process in the container: %s", strerror(error));
+  if (pid < 0)
+    return fail(failure, "exec", "", error, "the kernel refuses a process in the container: %s", strerror(error));
   process->pid = pid;
   own_close(&join->line[1]);
   join->line[1] = -1;

@@ -40,7 +40,8 @@ static int loopback_up(struct failure *failure) {
   OWN_FD any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   link.ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
   if (any >= 0 && !ioctl(any, SIOCSIFFLAGS, &link)) return 0;
-  return fail(failure, "namespace", "network", errno, "the loopback interface cannot be brought up: %s", strerror(errno));
+  return fail(failure, "namespace", "network", errno, "the loopback interface cannot be brought up: %s",
+              strerror(errno));
 }
 
 // Root inside a new user namespace, once its maps are written.
@@ -102,7 +103,8 @@ static int clone_child(struct launch *launch, int cgroup, struct process *init, 
   int error = errno;
   if (own >= 0 && setns(own, CLONE_NEWPID)) _exit(70);
   if (pid < 0)
-    return fail(failure, "namespace", "", error, "the kernel refuses a process with these namespaces: %s", strerror(error));
+    return fail(failure, "namespace", "", error, "the kernel refuses a process with these namespaces: %s",
+                strerror(error));
   init->pid = pid;
   own_close(&launch->line[1]);
   launch->line[1] = -1;
@@ -116,7 +118,8 @@ static int parent_attend(struct launch *launch, bool placed, struct process *ini
     birth_say(launch->line[0], BIRTH_MAPPED, -1, NULL);
   }
   if (oom_score_apply(plan, init->pid, failure)) return -1;
-  if (!placed && (cgroups_make(plan, &launch->cgroups, failure) || cgroups_place(plan, init->pid, 0, failure))) return -1;
+  if (!placed && cgroups_make(plan, &launch->cgroups, failure)) return -1;
+  if (!placed && cgroups_place(plan, init->pid, 0, failure)) return -1;
   birth_say(launch->line[0], BIRTH_GO, -1, NULL);
   return birth_attend(launch->line[0], &launch->ends->console, failure);
 }

@@ -15,7 +15,8 @@
 static int names_apply(const struct plan *plan, uint64_t own, struct failure *failure) {
   const struct operation *operation = plan_find(plan, "hostname", 0);
   if (!(own & CLONE_NEWUTS) && (operation || plan_find(plan, "domainname", 0)))
-    return fail(failure, "hostname", "", EPERM, "a container in the host's UTS namespace cannot have a name of its own");
+    return fail(failure, "hostname", "", EPERM,
+                "a container in the host's UTS namespace cannot have a name of its own");
   if (operation && sethostname(operation->args[0], strlen(operation->args[0])))
     return fail(failure, "hostname", operation->args[0], errno, "the host name cannot be set: %s", strerror(errno));
   operation = plan_find(plan, "domainname", 0);
@@ -38,9 +39,15 @@ static uint64_t sysctl_namespace(const char *path) {
   static const struct {
     const char *prefix;
     uint64_t flag;
-  } known[] = {{"sys/net/", CLONE_NEWNET},          {"sys/kernel/shm", CLONE_NEWIPC}, {"sys/kernel/msg", CLONE_NEWIPC},
-               {"sys/kernel/sem", CLONE_NEWIPC},    {"sys/fs/mqueue/", CLONE_NEWIPC}, {"sys/kernel/hostname", CLONE_NEWUTS},
-               {"sys/kernel/domainname", CLONE_NEWUTS}};
+  } known[] = {
+      {"sys/net/", CLONE_NEWNET},
+      {"sys/kernel/shm", CLONE_NEWIPC},
+      {"sys/kernel/msg", CLONE_NEWIPC},
+      {"sys/kernel/sem", CLONE_NEWIPC},
+      {"sys/fs/mqueue/", CLONE_NEWIPC},
+      {"sys/kernel/hostname", CLONE_NEWUTS},
+      {"sys/kernel/domainname", CLONE_NEWUTS},
+  };
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (!strncmp(path, known[i].prefix, strlen(known[i].prefix))) return known[i].flag;
   return 0;
@@ -49,9 +56,11 @@ static uint64_t sysctl_namespace(const char *path) {
 static int sysctl_write(int proc, const struct operation *operation, uint64_t own, struct failure *failure) {
   const char *key = operation->args[0], *value = operation->args[1];
   char path[256];
-  if (!sysctl_path(key, path, sizeof path)) return fail(failure, "sysctl", key, EINVAL, "this is not the name of a sysctl");
+  if (!sysctl_path(key, path, sizeof path))
+    return fail(failure, "sysctl", key, EINVAL, "this is not the name of a sysctl");
   if (!(sysctl_namespace(path) & own))
-    return fail(failure, "sysctl", key, EPERM, "the container has no namespace of its own for this sysctl: it would change the host");
+    return fail(failure, "sysctl", key, EPERM,
+                "the container has no namespace of its own for this sysctl: it would change the host");
   OWN_FD fd = call_openat2(proc, path, O_WRONLY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
   if (fd < 0) return fail(failure, "sysctl", key, errno, "the sysctl cannot be opened: %s", strerror(errno));
   size_t length = strlen(value);
@@ -101,7 +110,8 @@ static int rlimit_apply(const struct operation *operation, struct failure *failu
   if (resource < 0) return fail(failure, "rlimit", name, EINVAL, "there is no such resource limit");
   if (!limit_parse(operation->args[1], &wanted.rlim_cur) || !limit_parse(operation->args[2], &wanted.rlim_max))
     return fail(failure, "rlimit", name, EINVAL, "a limit is neither a number nor unlimited");
-  if (wanted.rlim_cur > wanted.rlim_max) return fail(failure, "rlimit", name, EINVAL, "the soft limit is above the hard limit");
+  if (wanted.rlim_cur > wanted.rlim_max)
+    return fail(failure, "rlimit", name, EINVAL, "the soft limit is above the hard limit");
   if (!setrlimit(resource, &wanted)) return 0;
   int error = errno;
   if (error != EPERM || getrlimit(resource, &now))

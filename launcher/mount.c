@@ -180,7 +180,8 @@ static int overlay_classic(const struct operation *operation, struct failure *fa
     if (used >= sizeof options) return fail(failure, "root-overlay", "", E2BIG, "too many layers for this kernel");
   }
   if (call_mount("overlay", "/", "overlay", 0, options))
-    return fail(failure, "root-overlay", operation->args[0], errno, "the overlay cannot be mounted: %s", strerror(errno));
+    return fail(failure, "root-overlay", operation->args[0], errno, "the overlay cannot be mounted: %s",
+                strerror(errno));
   int tree = take_from_root();
   return tree < 0 ? fail(failure, "root-overlay", operation->args[0], errno, "the overlay cannot be opened") : tree;
 }
@@ -196,7 +197,8 @@ static int single_lower(const char *path, struct failure *failure) {
 
 int mount_overlay(const struct operation *operation, struct failure *failure) {
   const char *upper = operation->args[0], *work = operation->args[1];
-  if (!*upper != !*work) return fail(failure, "root-overlay", upper, EINVAL, "upper and work directory belong together");
+  if (!*upper != !*work)
+    return fail(failure, "root-overlay", upper, EINVAL, "upper and work directory belong together");
   if (!*upper && operation->count == 4) return single_lower(operation->args[3], failure);
   OWN_FD fs = call_fsopen("overlay");
   if (fs < 0) return fail(failure, "root-overlay", upper, errno, "the kernel has no overlay file system");

@@ -62,7 +62,8 @@ int process_seal(struct birth *birth, struct failure *failure) {
     return fail(failure, "stdio", "", errno, "the process's streams cannot be set: %s", strerror(errno));
   birth->line = LINE;
   birth->console.slave = birth->console.master = -1;
-  if (call_close_range(SLAVE, ~0U, 0)) return fail(failure, "stdio", "", errno, "the launcher's descriptors cannot be closed");
+  if (call_close_range(SLAVE, ~0U, 0))
+    return fail(failure, "stdio", "", errno, "the launcher's descriptors cannot be closed");
   return 0;
 }
 
@@ -104,7 +105,8 @@ static int directory_enter(const struct plan *plan, int root, struct failure *fa
   char here[PATH_MAX];
   if (*path != '/') return fail(failure, "cwd", path, EINVAL, "the working directory must be an absolute path");
   bool create = operation && !strcmp(operation->args[1], "create");
-  OWN_FD directory = create ? resolve_make_directories(root, path, 0755) : resolve_open(root, path, O_PATH | O_DIRECTORY, 0);
+  OWN_FD directory = create ? resolve_make_directories(root, path, 0755)
+                            : resolve_open(root, path, O_PATH | O_DIRECTORY, 0);
   if (directory < 0 && errno == ELOOP)
     return fail(failure, "cwd", path, ELOOP, "the working directory leads through a magic link or too many links");
   if (directory < 0 || fchdir(directory))
@@ -143,7 +145,8 @@ static int security_apply(const struct plan *plan, const struct user *user, stru
 
 // The change of user has cleared the wish to die with the parent; it may have died since.
 static int mortal(int line, struct failure *failure) {
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) return fail(failure, "spawn", "", errno, "PR_SET_PDEATHSIG is refused");
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
+    return fail(failure, "spawn", "", errno, "PR_SET_PDEATHSIG is refused");
   if (!birth_parent_lives(line)) _exit(70);
   return 0;
 }
@@ -175,7 +178,8 @@ static int execute(struct birth *birth, const struct user *user, struct failure 
   if (!environment) return fail(failure, "env", "", ENOMEM, "out of memory");
   if (plan_find(birth->plan, "init", 0)) {
     if (init_stay()) return fail(failure, "init", "", errno, "the init cannot make its process: %s", strerror(errno));
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) return fail(failure, "init", "", errno, "PR_SET_PDEATHSIG is refused");
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
+      return fail(failure, "init", "", errno, "PR_SET_PDEATHSIG is refused");
   }
   if (birth_say(birth->line, BIRTH_EXEC, -1, NULL)) _exit(70);
   return program_execute(argv->args, environment, failure);

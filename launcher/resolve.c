@@ -75,7 +75,8 @@ int resolve_link_target(int directory, const char *name, const char *path, char 
 static int make_directories(int root, const char *path, mode_t mode, uint64_t resolve, int links);
 
 // Makes the last component of prefix in the directory at, or what a dangling link there leads to, inside the root.
-static int make_component(int root, int at, const char *prefix, const char *name, mode_t mode, uint64_t resolve, int links) {
+static int make_component(int root, int at, const char *prefix, const char *name, mode_t mode, uint64_t resolve,
+                          int links) {
   char target[PATH_MAX];
   if (!strcmp(name, "..")) return -1;
   if (mkdirat(at, name, mode)) {
@@ -95,7 +96,8 @@ static int make_directories(int root, const char *path, mode_t mode, uint64_t re
   if (whole >= 0 || errno != ENOENT) return whole;
   // Mostly only the last component is missing.
   OWN_FD parent = resolve_parent_with(root, path, &name, resolve);
-  if (parent >= 0 && *name && !mkdirat(parent, name, mode)) return resolve_with(root, path, O_PATH | O_DIRECTORY, 0, resolve);
+  if (parent >= 0 && *name && !mkdirat(parent, name, mode))
+    return resolve_with(root, path, O_PATH | O_DIRECTORY, 0, resolve);
   if (trim(path, prefix, sizeof prefix)) return -1;
   OWN_FD at = resolve_with(root, "/", O_PATH | O_DIRECTORY, 0, 0);
   for (char *from = prefix; at >= 0 && *from;) {

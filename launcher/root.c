@@ -24,7 +24,8 @@ static int source_open(const struct operation *bind, const char *path, const cha
   OWN_FD below = call_openat2(base, subpath, O_PATH, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
   int tree = below < 0 ? -1 : call_open_tree(below, "", flags | AT_EMPTY_PATH);
   if (tree >= 0) return tree;
-  return fail(failure, bind->name, subpath, errno, "the subpath cannot be opened beneath %s: %s", path, strerror(errno));
+  return fail(failure, bind->name, subpath, errno, "the subpath cannot be opened beneath %s: %s", path,
+              strerror(errno));
 }
 
 static int sources_open_here(const struct plan *plan, struct sources *sources, struct failure *failure) {
@@ -96,7 +97,8 @@ int root_bind(int root, const struct operation *bind, int tree, struct failure *
   if (target < 0 || mount_flags_parse(bind->args[2], &flags, "bind", path, failure) ||
       mount_flags_apply(tree, &flags, "bind", path, failure))
     return -1;
-  if (mount_attach(tree, target)) return fail(failure, "bind", path, errno, "the bind mount cannot be attached: %s", strerror(errno));
+  if (mount_attach(tree, target))
+    return fail(failure, "bind", path, errno, "the bind mount cannot be attached: %s", strerror(errno));
   return 0;
 }
 
@@ -117,9 +119,11 @@ static int open_with_binds(struct request *request, struct sources *sources, str
   OWN_FD root = root_mount(request, sources, failure);
   if (root < 0) return -1;
   uint32_t bound = 0;
-  for (uint32_t i = 0; i < plan->count; i++)
-    if (!strcmp(plan->operations[i].name, "bind") && root_bind(root, &plan->operations[i], sources->trees[bound++], failure))
-      return -1;
+  for (uint32_t i = 0; i < plan->count; i++) {
+    const struct operation *operation = &plan->operations[i];
+    if (strcmp(operation->name, "bind")) continue;
+    if (root_bind(root, operation, sources->trees[bound++], failure)) return -1;
+  }
   return give_fd(&root);
 }
 

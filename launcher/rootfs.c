@@ -27,7 +27,8 @@ static int perform_mount(struct rootfs *rootfs, const struct operation *operatio
   if (tree < 0) return -1;
   OWN_FD target = target_open(rootfs->root, path, TARGET_DIRECTORY, tree, "mount", failure);
   if (target < 0) return -1;
-  if (mount_attach(tree, target)) return fail(failure, "mount", path, errno, "the %s cannot be attached: %s", type, strerror(errno));
+  if (mount_attach(tree, target))
+    return fail(failure, "mount", path, errno, "the %s cannot be attached: %s", type, strerror(errno));
   if (flags.top.propagation == 0) return 0;
   flags.top.attr_set = flags.top.attr_clr = 0;
   return mount_flags_apply(tree, &flags, "mount", path, failure);
@@ -50,17 +51,20 @@ static int perform_directory(struct rootfs *rootfs, const struct operation *oper
 }
 
 // The path to be masked or protected; -1 and *missing when there is nothing.
-static int existing_open(struct rootfs *rootfs, const struct operation *operation, bool *missing, struct failure *failure) {
+static int existing_open(struct rootfs *rootfs, const struct operation *operation, bool *missing,
+                         struct failure *failure) {
   const char *path = operation->args[0];
   int target = resolve_with(rootfs->root, path, O_PATH, 0, target_rules(path));
   *missing = target < 0 && (errno == ENOENT || errno == ENOTDIR);
   if (target >= 0 || *missing) return target;
-  return fail(failure, operation->name, path, errno, "the path cannot be opened in the container's root: %s", strerror(errno));
+  return fail(failure, operation->name, path, errno, "the path cannot be opened in the container's root: %s",
+              strerror(errno));
 }
 
 static int empty_directory(struct rootfs *rootfs, struct failure *failure) {
   if (rootfs->empty < 0)
-    rootfs->empty = mount_create("tmpfs", "tmpfs", "ro,nr_inodes=1,mode=555", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+    rootfs->empty = mount_create("tmpfs", "tmpfs", "ro,nr_inodes=1,mode=555",
+                                 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
                                  "mask", "", failure);
   return rootfs->empty < 0 ? -1 : call_open_tree(rootfs->empty, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
 }
@@ -79,8 +83,10 @@ static int perform_mask(struct rootfs *rootfs, const struct operation *operation
   if (fstat(target, &status)) return fail(failure, "mask", path, errno, "the path cannot be read");
   *failure = (struct failure){0};
   OWN_FD tree = S_ISDIR(status.st_mode) ? empty_directory(rootfs, failure) : null_device(failure);
-  if (tree < 0) return failure->step[0] ? -1 : fail(failure, "mask", path, errno, "the mask cannot be made: %s", strerror(errno));
-  if (mount_attach(tree, target)) return fail(failure, "mask", path, errno, "the path cannot be masked: %s", strerror(errno));
+  if (tree < 0) return failure->step[0] ? -1 : fail(failure, "mask", path, errno, "the mask cannot be made: %s",
+                                                    strerror(errno));
+  if (mount_attach(tree, target))
+    return fail(failure, "mask", path, errno, "the path cannot be masked: %s", strerror(errno));
   return 0;
 }
 
@@ -110,8 +116,10 @@ static const struct {
   const char *name;
   perform_function *perform;
 } operations[] = {
-    {"mount", perform_mount},         {"bind", perform_bind}, {"device", perform_device},     {"symlink", perform_symlink},
-    {"directory", perform_directory}, {"mask", perform_mask}, {"readonly", perform_readonly}, {"console", perform_console},
+    {"mount", perform_mount},         {"bind", perform_bind},
+    {"device", perform_device},       {"symlink", perform_symlink},
+    {"directory", perform_directory}, {"mask", perform_mask},
+    {"readonly", perform_readonly},   {"console", perform_console},
 };
 
 int rootfs_perform(struct rootfs *rootfs, struct failure *failure) {

@@ -49,7 +49,8 @@ static int explain_script(const struct head *head, int error, const char *path, 
   const char *at = (const char *)head->bytes + 2;
   at += strspn(at, " \t");
   size_t line = strcspn(at, "\n"), word = strcspn(at, " \t\n");
-  if (line && at[line - 1] == '\r') return fail(failure, "exec", path, error, "the script has Windows (CR LF) line endings");
+  if (line && at[line - 1] == '\r')
+    return fail(failure, "exec", path, error, "the script has Windows (CR LF) line endings");
   snprintf(interpreter, sizeof interpreter, "%.*s", (int)word, at);
   if (!word) return fail(failure, "exec", path, error, "the script's #! line names no interpreter");
   if (error == ENOENT && access(interpreter, F_OK))
@@ -84,7 +85,8 @@ static int explain_elf(const struct head *head, int error, const char *path, str
     unsigned machine = head->bytes[EI_DATA] == ELFDATA2MSB ? (unsigned)head->bytes[18] << 8 | head->bytes[19]
                                                            : (unsigned)head->bytes[19] << 8 | head->bytes[18];
     if (!uname(&host) && strcmp(machine_name(machine), host.machine))
-      return fail(failure, "exec", path, error, "the program is built for %s, this machine is %s", machine_name(machine),
+      return fail(failure, "exec", path, error, "the program is built for %s, this machine is %s",
+                  machine_name(machine),
                   host.machine);
     return fail(failure, "exec", path, error, "the program is a damaged ELF file");
   }
@@ -105,7 +107,8 @@ static int explain_denied(const char *path, const struct stat *status, int error
     return fail(failure, "exec", path, error, "the user may not execute the file (mode %04o, owner %u:%u)",
                 status->st_mode & 07777, status->st_uid, status->st_gid);
   struct head head;
-  if (head_read(path, &head) && head.length > 2 && !memcmp(head.bytes, "#!", 2)) return explain_script(&head, error, path, failure);
+  if (head_read(path, &head) && head.length > 2 && !memcmp(head.bytes, "#!", 2))
+    return explain_script(&head, error, path, failure);
   return fail(failure, "exec", path, error, NO_CAUSE, "");
 }
 
@@ -118,7 +121,8 @@ static int explain(const char *path, int error, struct failure *failure) {
     return fail(failure, "exec", path, error, "the program is a symbolic link that leads nowhere");
   }
   if (error == EACCES) return explain_denied(path, &status, error, failure);
-  if ((error != ENOENT && error != ENOEXEC) || !head_read(path, &head)) return fail(failure, "exec", path, error, NO_CAUSE, "");
+  if ((error != ENOENT && error != ENOEXEC) || !head_read(path, &head))
+    return fail(failure, "exec", path, error, NO_CAUSE, "");
   if (head.length == 0) return fail(failure, "exec", path, error, "the file is empty");
   if (head.length > 2 && !memcmp(head.bytes, "#!", 2)) return explain_script(&head, error, path, failure);
   if (head.length > 4 && !memcmp(head.bytes, ELFMAG, SELFMAG)) return explain_elf(&head, error, path, failure);

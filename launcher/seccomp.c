@@ -19,10 +19,12 @@ static int install(const struct operation *operation, struct failure *failure) {
   if (!parse_u64(operation->args[1], 10, UINT32_MAX, &flags))
     return fail(failure, "seccomp", "", EINVAL, "the flags are not a number");
   // A listener's descriptor would have no one to go to.
-  if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) return fail(failure, "seccomp", "", EINVAL, "listeners are not supported");
+  if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
+    return fail(failure, "seccomp", "", EINVAL, "listeners are not supported");
   struct sock_fprog filter = {.len = (unsigned short)count, .filter = (struct sock_filter *)(void *)program};
   if (!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, (unsigned)flags, &filter)) return 0;
-  return fail(failure, "seccomp", "", errno, "the kernel refuses the filter of %zu instructions: %s", count, strerror(errno));
+  return fail(failure, "seccomp", "", errno, "the kernel refuses the filter of %zu instructions: %s", count,
+              strerror(errno));
 }
 
 int seccomp_install(const struct plan *plan, struct failure *failure) {

@@ -47,9 +47,11 @@ static int create_file(int root, const char *path, uint64_t rules, int links) {
 static int target_refused(const char *path, uint64_t rules, const char *step, struct failure *failure) {
   int error = errno;
   if (error == ELOOP && rules)
-    return fail(failure, step, path, error, "a part of this path is a symbolic link in the image, which is refused here");
+    return fail(failure, step, path, error,
+                "a part of this path is a symbolic link in the image, which is refused here");
   if (error == ELOOP) return fail(failure, step, path, error, "the path leads through a magic link or too many links");
-  return fail(failure, step, path, error, "the target cannot be opened or created in the container's root: %s", strerror(error));
+  return fail(failure, step, path, error, "the target cannot be opened or created in the container's root: %s",
+              strerror(error));
 }
 
 static bool on_proc(int fd) {
@@ -80,7 +82,8 @@ static int check_proc(int target, int tree, const char *path, const char *step, 
   return fail(failure, step, path, EPERM, "nothing but a proc file system may be mounted over %s", real);
 }
 
-int target_open(int root, const char *path, enum target_kind kind, int tree, const char *step, struct failure *failure) {
+int target_open(int root, const char *path, enum target_kind kind, int tree, const char *step,
+                struct failure *failure) {
   uint64_t rules = target_rules(path);
   OWN_FD target = resolve_with(root, path, O_PATH, 0, rules);
   if (target < 0 && errno == ENOENT && kind == TARGET_DIRECTORY)
@@ -93,7 +96,8 @@ int target_open(int root, const char *path, enum target_kind kind, int tree, con
   if (status.st_dev == top.st_dev && status.st_ino == top.st_ino)
     return fail(failure, step, path, EINVAL, "nothing can be mounted over the container's root itself");
   if (kind != TARGET_EXISTING && S_ISDIR(status.st_mode) != (kind == TARGET_DIRECTORY))
-    return fail(failure, step, path, kind == TARGET_DIRECTORY ? ENOTDIR : EISDIR, "the target is %sa directory, the source is%s",
+    return fail(failure, step, path, kind == TARGET_DIRECTORY ? ENOTDIR : EISDIR,
+                "the target is %sa directory, the source is%s",
                 kind == TARGET_DIRECTORY ? "not " : "", kind == TARGET_DIRECTORY ? "" : " not");
   if (check_proc(target, tree, path, step, failure)) return -1;
   return give_fd(&target);

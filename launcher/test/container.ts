@@ -18,7 +18,10 @@ export function makeRoot(directory: string): string {
     join(directory, "etc/passwd"),
     "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\nbroken:x:4294967296:0::/:/bin/sh\n",
   )
-  writeFileSync(join(directory, "etc/group"), "root:x:0:\nwheel:x:10:root,user\nuser:x:1000:\naudio:x:29:user\n")
+  writeFileSync(
+    join(directory, "etc/group"),
+    "root:x:0:\nwheel:x:10:root,user\nuser:x:1000:\naudio:x:29:user\n",
+  )
   return directory
 }
 
@@ -115,7 +118,11 @@ export async function attachOutput(socket: string, input = "", exec?: string): P
   for (let tries = 0; ; tries++) {
     try {
       const connection = await connect(socket)
-      connection.send([["attach"], ["streams", "stdin,stdout,stderr"], ...(exec ? [["exec", exec] as Operation] : [])])
+      connection.send([
+        ["attach"],
+        ["streams", "stdin,stdout,stderr"],
+        ...(exec ? [["exec", exec] as Operation] : []),
+      ])
       const answer = await connection.report()
       if (answer.kind !== "ok") throw new Error(answer.fields.join(" "))
       connection.socket.end(input)
@@ -123,19 +130,26 @@ export async function attachOutput(socket: string, input = "", exec?: string): P
       connection.close()
       return raw
     } catch (error) {
-      if (tries > 400 || !/ENOENT|ECONNREFUSED/.test(String(error))) throw error
+      if (tries > 400 || !/ENOENT|ECONNREFUSED|no such exec/.test(String(error))) throw error
       await Bun.sleep(2)
     }
   }
 }
 
 /** Runs a container to its end and gives what it reported and printed. */
-export async function run(launcher: string, directory: string, wish: ContainerWish, input = ""): Promise<Run> {
+export async function run(
+  launcher: string,
+  directory: string,
+  wish: ContainerWish,
+  input = "",
+): Promise<Run> {
   mkdirSync(directory, { recursive: true })
   const connection = await connect(launcher)
   connection.send(launchPlan(directory, wish))
   const reports = connection.reports()
-  const failed = reports.then((all) => (all.some((report) => report.kind === "failed") ? Buffer.alloc(0) : undefined))
+  const failed = reports.then((all) =>
+    all.some((report) => report.kind === "failed") ? Buffer.alloc(0) : undefined,
+  )
   const output = attachOutput(join(directory, "monitor.sock"), input).catch(() => Buffer.alloc(0))
   const raw = (await Promise.race([failed.then((none) => none ?? output), output])) ?? Buffer.alloc(0)
   const all = await reports

@@ -2,7 +2,15 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { existsSync, mkdirSync, readFileSync, readlinkSync } from "node:fs"
 import { join } from "node:path"
-import { ask, type Connection, connect, type Operation, type Report, startLauncher, type TestLauncher } from "./client.ts"
+import {
+  ask,
+  type Connection,
+  connect,
+  type Operation,
+  type Report,
+  startLauncher,
+  type TestLauncher,
+} from "./client.ts"
 import { attachOutput, demultiplex, launchPlan, makeRoot, standardMounts } from "./container.ts"
 
 let launcher: TestLauncher
@@ -23,7 +31,10 @@ beforeAll(async () => {
     root: [["root-path", root]],
     mounts: standardMounts,
     argv: ["sleep", "60"],
-    operations: [["cgroup", cgroup], ["user", "user"]],
+    operations: [
+      ["cgroup", cgroup],
+      ["user", "user"],
+    ],
   }).filter(([name]) => name !== "attach-expect")
   container.send(plan)
   const started = await container.report()
@@ -50,7 +61,11 @@ async function untilLast(connection: Connection): Promise<Report[]> {
   return all
 }
 
-async function execute(argv: readonly string[], operations: readonly Operation[] = [], tty = false): Promise<Executed> {
+async function execute(
+  argv: readonly string[],
+  operations: readonly Operation[] = [],
+  tty = false,
+): Promise<Executed> {
   const id = `e${++count}`
   const connection = await connect(monitor)
   connection.send([
@@ -63,7 +78,9 @@ async function execute(argv: readonly string[], operations: readonly Operation[]
     ["argv", ...argv],
   ])
   const reports = untilLast(connection)
-  const failed = reports.then((all) => (all.some(({ kind }) => kind === "failed") ? Buffer.alloc(0) : undefined))
+  const failed = reports.then((all) =>
+    all.some(({ kind }) => kind === "failed") ? Buffer.alloc(0) : undefined,
+  )
   const attach = async (): Promise<Buffer> => {
     for (let tries = 0; tries < 200; tries++) {
       try {
@@ -82,7 +99,8 @@ async function execute(argv: readonly string[], operations: readonly Operation[]
 }
 
 test("an exec is in all the container's namespaces and its cgroup, as a child of the monitor", async () => {
-  const script = "for n in mnt pid net uts ipc cgroup; do readlink /proc/self/ns/$n; done; grep pids /proc/self/cgroup; grep PPid /proc/self/status; hostname; id -u; sleep 0.3"
+  const script =
+    "for n in mnt pid net uts ipc cgroup; do readlink /proc/self/ns/$n; done; grep pids /proc/self/cgroup; grep PPid /proc/self/status; hostname; id -u; sleep 0.3"
   const done = execute(["sh", "-c", script])
   await Bun.sleep(150)
   const inside = readFileSync(join(cgroup, "cgroup.procs"), "utf8").trim().split("\n").map(Number)
@@ -90,36 +108,53 @@ test("an exec is in all the container's namespaces and its cgroup, as a child of
   const other = inside.find((candidate) => candidate !== pid && parentOf(candidate) === parentOf(pid))
   expect(other).toBeDefined()
   const { stdout } = await done
-  for (const kind of ["mnt", "pid", "net", "uts", "ipc", "cgroup"]) expect(stdout).toContain(`${readlinkSync(`/proc/${pid}/ns/${kind}`)}\n`)
+  for (const kind of ["mnt", "pid", "net", "uts", "ipc", "cgroup"])
+    expect(stdout).toContain(`${readlinkSync(`/proc/${pid}/ns/${kind}`)}\n`)
   expect(stdout).toContain("pids:/\n")
   expect(stdout).toEndWith("testbox\n0\n")
 })
 
-const parentOf = (process: number): number => Number(/PPid:\s+(\d+)/.exec(readFileSync(`/proc/${process}/status`, "utf8"))?.[1])
+const parentOf = (process: number): number =>
+  Number(/PPid:\s+(\d+)/.exec(readFileSync(`/proc/${process}/status`, "utf8"))?.[1])
 
 test("user, capabilities, working directory and code are the exec plan's own", async () => {
-  const result = await execute(["sh", "-c", "id -u; pwd; grep CapEff /proc/self/status; exit 5"], [
-    ["user", "1000"],
-    ["cwd", "/tmp", "exist"],
-    ["capabilities", "a80425fb", "a80425fb", "a80425fb", "0", "0"],
-  ])
+  const result = await execute(
+    ["sh", "-c", "id -u; pwd; grep CapEff /proc/self/status; exit 5"],
+    [
+      ["user", "1000"],
+      ["cwd", "/tmp", "exist"],
+      ["capabilities", "a80425fb", "a80425fb", "a80425fb", "0", "0"],
+    ],
+  )
   expect(result.stdout).toBe("1000\n/tmp\nCapEff:\t0000000000000000\n")
   expect(result.reports.at(-1)?.fields[0]).toBe("5")
 })
 
 test("a terminal comes from the container's own devpts", async () => {
-  const result = await execute(["sh", "-c", "tty; stty size; ls -l /proc/self/fd/0 | grep -c /dev/pts"], [], true)
+  const result = await execute(
+    ["sh", "-c", "tty; stty size; ls -l /proc/self/fd/0 | grep -c /dev/pts"],
+    [],
+    true,
+  )
   expect(result.stdout).toMatch(/^\/dev\/pts\/\d+\r\n20 70\r\n1\r\n/)
 })
 
 test("no descriptor leaks into an exec", async () => {
-  expect((await execute(["sh", "-c", "ls /proc/self/fd | grep -v '^[0-3]$'; readlink /proc/self/cwd"])).stdout).toBe("/\n")
+  expect(
+    (await execute(["sh", "-c", "ls /proc/self/fd | grep -v '^[0-3]$'; readlink /proc/self/cwd"])).stdout,
+  ).toBe("/\n")
 })
 
 test("failures tell their step, and leave nothing", async () => {
   const missing = await execute(["/none"])
-  expect(missing.reports.map(({ kind, fields }) => [kind, ...fields.slice(0, 3)])).toEqual([["failed", "exec", "/none", "2"]])
-  for (const [path, errno] of [["/proc/self/fd/3", 40], ["/proc/1/root", 40], ["/nowhere", 2]] as const) {
+  expect(missing.reports.map(({ kind, fields }) => [kind, ...fields.slice(0, 3)])).toEqual([
+    ["failed", "exec", "/none", "2"],
+  ])
+  for (const [path, errno] of [
+    ["/proc/self/fd/3", 40],
+    ["/proc/1/root", 40],
+    ["/nowhere", 2],
+  ] as const) {
     const refused = await execute(["true"], [["cwd", path, "exist"]])
     expect(refused.reports[0]?.fields.slice(0, 3)).toEqual(["cwd", path, String(errno)])
   }

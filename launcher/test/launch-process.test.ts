@@ -22,7 +22,8 @@ const start = (wish: Partial<ContainerWish>): Promise<Run> =>
     mounts: standardMounts,
     ...wish,
   })
-const shell = (script: string, ...operations: Operation[]): Promise<Run> => start({ argv: ["sh", "-c", script], operations })
+const shell = (script: string, ...operations: Operation[]): Promise<Run> =>
+  start({ argv: ["sh", "-c", script], operations })
 const program = async (...argv: string[]) => failureOf(await start({ argv }))
 const file = (name: string, content: string | Uint8Array, mode = 0o755): string => {
   writeFileSync(join(root, name), content)
@@ -41,36 +42,67 @@ test.each([
   expect((await shell("id", ["user", spec])).stdout.trim()).toBe(expected)
 })
 
-test.each(["2147483648", "4294967296", "007", "-1", "nobody-here", "broken", "user:none", "1000:4294967295", "1000:01"])(
-  "user %p is refused",
-  async (spec) => {
-    expect(failureOf(await shell("id", ["user", spec])).step).toBe("user")
-  },
-)
+test.each([
+  "2147483648",
+  "4294967296",
+  "007",
+  "-1",
+  "nobody-here",
+  "broken",
+  "user:none",
+  "1000:4294967295",
+  "1000:01",
+])("user %p is refused", async (spec) => {
+  expect(failureOf(await shell("id", ["user", spec])).step).toBe("user")
+})
 
 test("group-add by number and name; HOME of the user", async () => {
-  const result = await shell("id -G; echo $HOME", ["user", "user"], ["group-add", "audio"], ["group-add", 777])
+  const result = await shell(
+    "id -G; echo $HOME",
+    ["user", "user"],
+    ["group-add", "audio"],
+    ["group-add", 777],
+  )
   expect(result.stdout).toBe("1000 10 29 777\n/home/user\n")
   expect((await shell("echo $HOME", ["env", "HOME=/else"])).stdout).toBe("/else\n")
 })
 
 const capabilities = async (caps: string[], ...operations: Operation[]): Promise<string> => {
-  const script = "while read k v; do case $k in CapInh:|CapPrm:|CapEff:|CapBnd:|CapAmb:) echo $v;; esac; done < /proc/self/status"
+  const script =
+    "while read k v; do case $k in CapInh:|CapPrm:|CapEff:|CapBnd:|CapAmb:) echo $v;; esac; done < /proc/self/status"
   const result = await start({ argv: ["sh", "-c", script], caps, operations })
-  return result.stdout.trim().split("\n").map((text) => BigInt(`0x${text}`).toString(16)).join(" ")
+  return result.stdout
+    .trim()
+    .split("\n")
+    .map((text) => BigInt(`0x${text}`).toString(16))
+    .join(" ")
 }
 
 test("capabilities are exactly as asked", async () => {
-  expect(await capabilities(["a80425fb", "a80425fb", "a80425fb", "0", "0"])).toBe("0 a80425fb a80425fb a80425fb 0")
+  expect(await capabilities(["a80425fb", "a80425fb", "a80425fb", "0", "0"])).toBe(
+    "0 a80425fb a80425fb a80425fb 0",
+  )
   expect(await capabilities(["0", "0", "0", "0", "0"])).toBe("0 0 0 0 0")
-  expect(await capabilities(["a80425fb", "a80425fb", "a80425fb", "0", "0"], ["user", "user"])).toBe("0 0 0 a80425fb 0")
-  expect(await capabilities(["2400", "2400", "2400", "400", "400"], ["user", "user"])).toBe("400 400 400 2400 400")
+  expect(await capabilities(["a80425fb", "a80425fb", "a80425fb", "0", "0"], ["user", "user"])).toBe(
+    "0 0 0 a80425fb 0",
+  )
+  expect(await capabilities(["2400", "2400", "2400", "400", "400"], ["user", "user"])).toBe(
+    "400 400 400 2400 400",
+  )
 })
 
 test("no-new-privileges, umask, working directory", async () => {
-  const result = await shell("grep NoNew /proc/self/status; umask; pwd", ["no-new-privileges"], ["umask", "027"], ["cwd", "/made/here", "create"])
+  const result = await shell(
+    "grep NoNew /proc/self/status; umask; pwd",
+    ["no-new-privileges"],
+    ["umask", "027"],
+    ["cwd", "/made/here", "create"],
+  )
   expect(result.stdout).toBe("NoNewPrivs:\t1\n0027\n/made/here\n")
-  expect(failureOf(await shell("true", ["cwd", "/missing", "exist"]))).toMatchObject({ step: "cwd", errno: 2 })
+  expect(failureOf(await shell("true", ["cwd", "/missing", "exist"]))).toMatchObject({
+    step: "cwd",
+    errno: 2,
+  })
 })
 
 // ld [nr]; jeq mkdir, mkdirat → errno 13; ret allow
@@ -92,7 +124,12 @@ const denyMkdir = (() => {
 
 test("seccomp with and without no-new-privileges", async () => {
   for (const operations of [[], [["no-new-privileges"]]] as Operation[][]) {
-    const result = await shell("mkdir /denied; grep Seccomp: /proc/self/status", ...operations, ["seccomp", denyMkdir, 0], ["user", "user"])
+    const result = await shell(
+      "mkdir /denied; grep Seccomp: /proc/self/status",
+      ...operations,
+      ["seccomp", denyMkdir, 0],
+      ["user", "user"],
+    )
     expect(result.stderr).toContain("Permission denied")
     expect(result.stdout).toBe("Seccomp:\t2\n")
   }
@@ -120,11 +157,18 @@ test("no descriptor, signal mask or ignored signal leaks in", async () => {
 
 test("init: reaps, forwards signals, ends as its command", async () => {
   const result = await start({
-    argv: ["sh", "-c", "cat /proc/1/comm; (sleep 0.05 &) ; sleep 0.2; grep -c '^State:.Z' /proc/[0-9]*/status | grep -vc ':0'; ls /proc/1/fd; exit 9"],
+    argv: [
+      "sh",
+      "-c",
+      "cat /proc/1/comm; (sleep 0.05 &) ; sleep 0.2; grep -c '^State:.Z' /proc/[0-9]*/status | grep -vc ':0'; ls /proc/1/fd; exit 9",
+    ],
     operations: [["init"]],
   })
   expect([result.stdout, result.code]).toEqual(["sloop-init\n0\n", 9])
-  const signalled = await start({ argv: ["sh", "-c", "trap 'echo got; exit 3' TERM; kill -TERM 1; sleep 0.3"], operations: [["init"]] })
+  const signalled = await start({
+    argv: ["sh", "-c", "trap 'echo got; exit 3' TERM; kill -TERM 1; sleep 0.3"],
+    operations: [["init"]],
+  })
   expect([signalled.stdout, signalled.code]).toEqual(["got\n", 3])
   const killed = await start({ argv: ["sh", "-c", "kill -KILL $$"], operations: [["init"]] })
   expect(killed.code).toBe(137)
@@ -153,19 +197,31 @@ test("the true cause of a program that does not start", async () => {
   expect(await program("nothing-like-it")).toMatchObject({ errno: 2, message: "" })
   expect(await program("/nothing")).toMatchObject({ errno: 2, message: "" })
   expect((await program(file("script", "#!/bin/foo\n"))).message).toBe('interpreter "/bin/foo" not found')
-  expect((await program(file("windows", "#!/bin/sh\r\necho\r\n"))).message).toBe("the script has Windows (CR LF) line endings")
+  expect((await program(file("windows", "#!/bin/sh\r\necho\r\n"))).message).toBe(
+    "the script has Windows (CR LF) line endings",
+  )
   const arm = process.arch === "x64" ? 183 : 62
   expect((await program(file("arm", elf(arm)))).message).toMatch(/built for \w+, this machine is/)
   const own = process.arch === "x64" ? 62 : 183
-  expect((await program(file("dynamic", elf(own, "/lib64/ld-none.so.2")))).message).toBe("the dynamic loader /lib64/ld-none.so.2 is missing")
-  expect(await program(file("plain", "echo hi\n"))).toMatchObject({ errno: 8, message: "the file is neither an ELF program nor a script with a #! line" })
+  expect((await program(file("dynamic", elf(own, "/lib64/ld-none.so.2")))).message).toBe(
+    "the dynamic loader /lib64/ld-none.so.2 is missing",
+  )
+  expect(await program(file("plain", "echo hi\n"))).toMatchObject({
+    errno: 8,
+    message: "the file is neither an ELF program nor a script with a #! line",
+  })
   expect((await program(file("empty", ""))).message).toBe("the file is empty")
   expect(await program("/etc")).toMatchObject({ errno: 13, message: "it is a directory" })
-  expect(await program(file("data", "x", 0o644))).toMatchObject({ errno: 13, message: "the file is not executable (mode 0644)" })
+  expect(await program(file("data", "x", 0o644))).toMatchObject({
+    errno: 13,
+    message: "the file is not executable (mode 0644)",
+  })
   symlinkSync("/gone", join(root, "dangling"))
   expect((await program("/dangling")).message).toBe("the program is a symbolic link that leads nowhere")
   mkdirSync(join(root, "opt"), { recursive: true })
-  const user = failureOf(await start({ argv: [file("private", "#!/bin/sh\n", 0o700)], operations: [["user", "user"]] }))
+  const user = failureOf(
+    await start({ argv: [file("private", "#!/bin/sh\n", 0o700)], operations: [["user", "user"]] }),
+  )
   expect(user).toMatchObject({ errno: 13 })
   expect(user.message).toContain("the user may not execute the file")
 })

@@ -2,8 +2,17 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { startLauncher, type Operation, type TestLauncher } from "./client.ts"
-import { type ContainerWish, failureOf, makeRoot, ownNamespace, type Run, run, standardMasks, standardMounts } from "./container.ts"
+import { type Operation, startLauncher, type TestLauncher } from "./client.ts"
+import {
+  type ContainerWish,
+  failureOf,
+  makeRoot,
+  ownNamespace,
+  type Run,
+  run,
+  standardMasks,
+  standardMounts,
+} from "./container.ts"
 
 let launcher: TestLauncher
 let root: string
@@ -44,15 +53,24 @@ test("new namespaces differ from the host's, others are the host's", async () =>
   const kinds = ["mnt", "pid", "net", "uts", "ipc", "cgroup"]
   for (const [index, kind] of kinds.entries()) expect(fresh[index]).not.toBe(ownNamespace(kind))
   expect(fresh[6]).toBe(ownNamespace("user"))
-  const shared = (await shell(script, { namespaces: ["mount"], mounts: [["bind", "/proc", "/proc", "rec", "dir", ""]], named: false })).stdout
-  for (const kind of ["pid", "net", "uts", "ipc", "cgroup"]) expect(shared).toContain(`${ownNamespace(kind)}\n`)
+  const shared = (
+    await shell(script, {
+      namespaces: ["mount"],
+      mounts: [["bind", "/proc", "/proc", "rec", "dir", ""]],
+      named: false,
+    })
+  ).stdout
+  for (const kind of ["pid", "net", "uts", "ipc", "cgroup"])
+    expect(shared).toContain(`${ownNamespace(kind)}\n`)
 })
 
 test("what would change the host is refused: its name, its sysctls", async () => {
   const hosts: Partial<ContainerWish> = { namespaces: ["mount"], mounts: [] }
   expect(failureOf(await start(hosts))).toMatchObject({ step: "hostname", errno: 1 })
   for (const key of ["net.ipv4.ip_forward", "kernel.shmmax", "kernel.panic", "vm.swappiness"])
-    expect(failureOf(await start({ ...hosts, named: false, ...operations(["sysctl", key, "1"]) }))).toMatchObject({ step: "sysctl", errno: 1 })
+    expect(
+      failureOf(await start({ ...hosts, named: false, ...operations(["sysctl", key, "1"]) })),
+    ).toMatchObject({ step: "sysctl", errno: 1 })
 })
 
 test("overlay: reads layers from top to bottom and writes into the upper directory", async () => {
@@ -66,7 +84,10 @@ test("overlay: reads layers from top to bottom and writes into the upper directo
   const result = await shell("cat /which /only; echo new > /written", { root: [overlay] })
   expect(result.stdout).toBe("topmiddle")
   expect(readFileSync(join(at, "upper/written"), "utf8")).toBe("new\n")
-  const view = await shell("cat /which; touch /no", { root: [["root-overlay", "", "", "", ...layers]], mounts: [] })
+  const view = await shell("cat /which; touch /no", {
+    root: [["root-overlay", "", "", "", ...layers]],
+    mounts: [],
+  })
   expect(view.stdout).toBe("top")
   expect(view.stderr).toContain("Read-only file system")
 })
@@ -74,9 +95,17 @@ test("overlay: reads layers from top to bottom and writes into the upper directo
 test("overlay layers may have paths longer than fsconfig's 255 bytes, and 300 layers stack", async () => {
   const deep = join(launcher.directory, "d".repeat(200), "e".repeat(100))
   const layers = Array.from({ length: 300 }, (_, n) => join(deep, String(n)))
-  for (const layer of [...layers, join(deep, "upper"), join(deep, "work")]) mkdirSync(layer, { recursive: true })
+  for (const layer of [...layers, join(deep, "upper"), join(deep, "work")])
+    mkdirSync(layer, { recursive: true })
   writeFileSync(join(layers[299] ?? "", "last"), "last")
-  const overlay: Operation = ["root-overlay", join(deep, "upper"), join(deep, "work"), "volatile", ...layers, root]
+  const overlay: Operation = [
+    "root-overlay",
+    join(deep, "upper"),
+    join(deep, "work"),
+    "volatile",
+    ...layers,
+    root,
+  ]
   expect((await shell("cat /last", { root: [overlay] })).stdout).toBe("last")
 })
 
@@ -97,7 +126,9 @@ test("binds: read-only, files, subpaths, created targets, mounts made on the hos
   Bun.spawnSync(["mount", "-t", "tmpfs", "late", join(host, "late")])
   try {
     writeFileSync(join(host, "late/seen"), "late")
-    expect((await shell("cat /late/seen", also(["bind", join(host, "late"), "/late", "", "dir", ""]))).stdout).toBe("late")
+    expect(
+      (await shell("cat /late/seen", also(["bind", join(host, "late"), "/late", "", "dir", ""]))).stdout,
+    ).toBe("late")
   } finally {
     Bun.spawnSync(["umount", join(host, "late")])
   }
@@ -120,14 +151,21 @@ test("masks and read-only paths", async () => {
 })
 
 test("root-readonly leaves mounts writable", async () => {
-  const result = await shell("touch /x || echo refused; touch /dev/shm/y && echo written", also(["root-readonly"]))
+  const result = await shell(
+    "touch /x || echo refused; touch /dev/shm/y && echo written",
+    also(["root-readonly"]),
+  )
   expect(result.stdout).toBe("refused\nwritten\n")
 })
 
 test("sysctls, host name and domain name", async () => {
   const result = await shell(
     "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmax /proc/sys/kernel/domainname; hostname",
-    operations(["sysctl", "net.ipv4.ip_forward", "1"], ["sysctl", "kernel/shmmax", "123456"], ["domainname", "example"]),
+    operations(
+      ["sysctl", "net.ipv4.ip_forward", "1"],
+      ["sysctl", "kernel/shmmax", "123456"],
+      ["domainname", "example"],
+    ),
   )
   expect(result.stdout).toBe("1\n123456\nexample\ntestbox\n")
   expect(failureOf(await shell("true", operations(["sysctl", "../1/comm", "x"]))).step).toBe("sysctl")
@@ -136,7 +174,9 @@ test("sysctls, host name and domain name", async () => {
 
 test("a cgroup is made, limited, entered and seen as the root of its namespace", async () => {
   const name = `sloop-l1-${process.pid}`
-  const directories = ["pids", "memory", "cpuset"].map((kind) => `/sys/fs/cgroup/${kind}/${name}/inner`).filter((path) => existsSync(join(path, "../..")))
+  const directories = ["pids", "memory", "cpuset"]
+    .map((kind) => `/sys/fs/cgroup/${kind}/${name}/inner`)
+    .filter((path) => existsSync(join(path, "../..")))
   const list: Operation[] = directories.map((path) => ["cgroup", path])
   const result = await shell(
     "cat /proc/self/cgroup; cat /sys/fs/cgroup/pids/pids.max; touch /sys/fs/cgroup/pids/x; mkdir /sys/fs/cgroup/pids/y",
@@ -146,7 +186,11 @@ test("a cgroup is made, limited, entered and seen as the root of its namespace",
         ["mount", "tmpfs", "tmpfs", "/sys/fs/cgroup", "nosuid,nodev,noexec", "mode=755"],
         ["mount", "cgroup", "cgroup", "/sys/fs/cgroup/pids", "ro,nosuid,nodev,noexec", "pids"],
       ],
-      operations: [...list, ["cgroup-write", `/sys/fs/cgroup/pids/${name}/inner/pids.max`, "20", "must"], ["cgroup-write", `/sys/fs/cgroup/pids/${name}/inner/none`, "1", "may"]],
+      operations: [
+        ...list,
+        ["cgroup-write", `/sys/fs/cgroup/pids/${name}/inner/pids.max`, "20", "must"],
+        ["cgroup-write", `/sys/fs/cgroup/pids/${name}/inner/none`, "1", "may"],
+      ],
     },
   )
   for (const path of directories) for (const at of [path, join(path, "..")]) Bun.spawnSync(["rmdir", at])
@@ -160,17 +204,22 @@ test("after a failure no cgroup and no process is left", async () => {
   const result = await start({ argv: ["/no/such/program"], operations: [["cgroup", `${path}/inner`]] })
   expect(failureOf(result)).toMatchObject({ step: "exec", path: "/no/such/program", errno: 2, message: "" })
   expect(existsSync(path)).toBe(false)
-  const refused = await start(operations(["cgroup", path], ["cgroup-write", `${path}/pids.max`, "many", "must"]))
+  const refused = await start(
+    operations(["cgroup", path], ["cgroup-write", `${path}/pids.max`, "many", "must"]),
+  )
   expect(failureOf(refused)).toMatchObject({ step: "cgroup-write", errno: 22 })
   expect(existsSync(path)).toBe(false)
 })
 
 test("a terminal: console, controlling tty, size, owner", async () => {
-  const result = await shell("tty; stty size; test -t 0 && echo terminal; ls -l /dev/console | cut -c1; cat /dev/tty & stat -c %u $(tty)", {
-    stdio: ["stdio", "tty", "open", "once", 33, 99],
-    mounts: [...standardMounts, ["console"]],
-    operations: [["user", "user"]],
-  })
+  const result = await shell(
+    "tty; stty size; test -t 0 && echo terminal; ls -l /dev/console | cut -c1; cat /dev/tty & stat -c %u $(tty)",
+    {
+      stdio: ["stdio", "tty", "open", "once", 33, 99],
+      mounts: [...standardMounts, ["console"]],
+      operations: [["user", "user"]],
+    },
+  )
   expect(result.stdout).toContain("/dev/pts/0\r\n33 99\r\nterminal\r\nc\r\n1000\r\n")
 })
 
@@ -185,11 +234,17 @@ test("a user namespace: mapped root, nodes bound from the host", async () => {
   makeRoot(at)
   Bun.spawnSync(["chown", "-R", "100000:100000", at])
   Bun.spawnSync(["chmod", "711", launcher.directory])
-  const result = await shell("id -u; cat /proc/self/uid_map; echo x > /dev/null && stat -c %t:%T /dev/null; touch /mine && echo made", {
-    root: [["root-path", at]],
-    namespaces: ["user", "mount", "pid", "network", "uts", "ipc"],
-    operations: [["uid-map", 0, 100000, 65536], ["gid-map", 0, 100000, 65536]],
-  })
+  const result = await shell(
+    "id -u; cat /proc/self/uid_map; echo x > /dev/null && stat -c %t:%T /dev/null; touch /mine && echo made",
+    {
+      root: [["root-path", at]],
+      namespaces: ["user", "mount", "pid", "network", "uts", "ipc"],
+      operations: [
+        ["uid-map", 0, 100000, 65536],
+        ["gid-map", 0, 100000, 65536],
+      ],
+    },
+  )
   expect(result.stdout.replaceAll(/ +/g, " ")).toBe("0\n 0 100000 65536\n1:3\nmade\n")
   expect(Bun.spawnSync(["stat", "-c", "%u", join(at, "mine")]).stdout.toString()).toBe("100000\n")
 })
@@ -201,18 +256,29 @@ test("others' namespaces are joined", async () => {
     const child = readFileSync(`/proc/${sleeper.pid}/task/${sleeper.pid}/children`, "utf8").trim()
     const theirs = (kind: string) => `/proc/${child}/ns/${kind}`
     const at = place()
-    const wish = { root: [["root-path", root]] as Operation[], argv: ["sh", "-c", "readlink /proc/self/ns/net; readlink /proc/self/ns/pid; ps"], namespaces: ["mount"] }
-    const joined: Operation[] = [["namespace", "network", theirs("net")], ["namespace", "pid", theirs("pid")], ["namespace", "uts", theirs("uts")], ["namespace", "ipc", theirs("ipc")]]
+    const wish = {
+      root: [["root-path", root]] as Operation[],
+      argv: ["sh", "-c", "readlink /proc/self/ns/net; readlink /proc/self/ns/pid; ps"],
+      namespaces: ["mount"],
+    }
+    const joined: Operation[] = [
+      ["namespace", "network", theirs("net")],
+      ["namespace", "pid", theirs("pid")],
+      ["namespace", "uts", theirs("uts")],
+      ["namespace", "ipc", theirs("ipc")],
+    ]
     const result = await run(launcher.socket, at, { ...wish, operations: joined })
-    for (const kind of ["net", "pid"]) expect(result.stdout).toContain(Bun.spawnSync(["readlink", theirs(kind)]).stdout.toString())
+    for (const kind of ["net", "pid"])
+      expect(result.stdout).toContain(Bun.spawnSync(["readlink", theirs(kind)]).stdout.toString())
     expect(result.stdout).toContain("sleep 30")
   } finally {
     sleeper.kill()
   }
 })
 
-
-const unified = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].find((path) => existsSync(join(path, "cgroup.controllers")))
+const unified = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].find((path) =>
+  existsSync(join(path, "cgroup.controllers")),
+)
 
 test.skipIf(!unified)("a lone v2 cgroup is entered by the clone; its device program decides", async () => {
   const path = join(unified ?? "", `sloop-l1-v2-${process.pid}`)
@@ -233,21 +299,47 @@ test.skipIf(!unified)("a lone v2 cgroup is entered by the clone; its device prog
     instruction(0xb7, 0x00, 0, 1), // r0 = 1
     instruction(0x95, 0x00, 0, 0), // exit
   ].join("")
-  const result = await shell("grep 0:: /proc/self/cgroup; echo > /dev/null && echo null; head -c1 /dev/zero > /dev/null || echo denied", {
-    namespaces: ["mount", "pid", "uts", "cgroup"],
-    mounts: [...standardMounts, ["mount", "cgroup2", "cgroup2", "/sys/fs/cgroup", "ro,nosuid,nodev,noexec", ""]],
-    operations: [["cgroup", path], ["cgroup-write", `${path}/cgroup.max.depth`, "5", "must"]],
-  })
+  const result = await shell(
+    "grep 0:: /proc/self/cgroup; echo > /dev/null && echo null; head -c1 /dev/zero > /dev/null || echo denied",
+    {
+      namespaces: ["mount", "pid", "uts", "cgroup"],
+      mounts: [
+        ...standardMounts,
+        ["mount", "cgroup2", "cgroup2", "/sys/fs/cgroup", "ro,nosuid,nodev,noexec", ""],
+      ],
+      operations: [
+        ["cgroup", path],
+        ["cgroup-write", `${path}/cgroup.max.depth`, "5", "must"],
+      ],
+    },
+  )
   expect(result.stdout).toBe("0::/\nnull\n")
   // The nodes are made before the program holds: they are bound from the host here.
-  const nodes: Operation[] = ["null", "zero"].map((name) => ["bind", `/dev/${name}`, `/dev/${name}`, "", "file", ""])
+  const nodes: Operation[] = ["null", "zero"].map((name) => [
+    "bind",
+    `/dev/${name}`,
+    `/dev/${name}`,
+    "",
+    "file",
+    "",
+  ])
   const limited = await shell("echo > /dev/null && echo null; head -c1 /dev/zero || echo denied", {
     mounts: [...nodes],
-    operations: [["cgroup", path], ["cgroup-device-program", path, program]],
+    operations: [
+      ["cgroup", path],
+      ["cgroup-device-program", path, program],
+    ],
   })
   Bun.spawnSync(["rmdir", path])
   expect(limited.stdout).toBe("null\ndenied\n")
-  const wrong = failureOf(await start({ operations: [["cgroup", path], ["cgroup-device-program", path, instruction(0x95, 0, 0, 0)]] }))
+  const wrong = failureOf(
+    await start({
+      operations: [
+        ["cgroup", path],
+        ["cgroup-device-program", path, instruction(0x95, 0, 0, 0)],
+      ],
+    }),
+  )
   expect(wrong.step).toBe("cgroup-device-program")
   expect(existsSync(path)).toBe(false)
 })
@@ -260,8 +352,16 @@ test("propagation: a slave sees what the host mounts later, a private bind does 
   try {
     const running = run(launcher.socket, place(), {
       root: [["root-path", root]],
-      argv: ["sh", "-c", "touch /slave/ready; while ! [ -e /slave/go ]; do sleep 0.01; done; cat /slave/in/seen; cat /private/in/seen"],
-      mounts: [...standardMounts, ["bind", shared, "/slave", "rec,rslave", "dir", ""], ["bind", shared, "/private", "rec", "dir", ""]],
+      argv: [
+        "sh",
+        "-c",
+        "touch /slave/ready; while ! [ -e /slave/go ]; do sleep 0.01; done; cat /slave/in/seen; cat /private/in/seen",
+      ],
+      mounts: [
+        ...standardMounts,
+        ["bind", shared, "/slave", "rec,rslave", "dir", ""],
+        ["bind", shared, "/private", "rec", "dir", ""],
+      ],
     })
     for (let tries = 0; !existsSync(join(shared, "ready")) && tries < 500; tries++) await Bun.sleep(5)
     Bun.spawnSync(["mount", "-t", "tmpfs", "late", join(shared, "in")])

@@ -1,10 +1,38 @@
 // Attacks on the launcher (attacks.md), mounted for real: images and containers that try to reach the host.
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
-import { ask, connect, encodeFrame, launcherBinary, type Operation, startLauncher, type TestLauncher } from "./client.ts"
-import { type ContainerWish, failureOf, launchPlan, makeRoot, type Run, run, standardMasks, standardMounts } from "./container.ts"
+import {
+  ask,
+  connect,
+  encodeFrame,
+  launcherBinary,
+  type Operation,
+  startLauncher,
+  type TestLauncher,
+} from "./client.ts"
+import {
+  type ContainerWish,
+  failureOf,
+  launchPlan,
+  makeRoot,
+  type Run,
+  run,
+  standardMasks,
+  standardMounts,
+} from "./container.ts"
 
 let launcher: TestLauncher
 let host: string
@@ -40,7 +68,11 @@ test("the launcher's binary cannot be written through /proc/PID/exe (CVE-2019-57
   const hidden = await start(image(), { argv: ["sh", "-c", script], operations: [["init"]] })
   expect([hidden.stdout, hidden.code]).toEqual(["", 1])
   const all = "1ffffffffff"
-  const privileged = await start(image(), { argv: ["sh", "-c", script], operations: [["init"]], caps: [all, all, all, "0", "0"] })
+  const privileged = await start(image(), {
+    argv: ["sh", "-c", script],
+    operations: [["init"]],
+    caps: [all, all, all, "0", "0"],
+  })
   expect(privileged.stdout).toContain("memfd:sloop-launcher")
   expect(privileged.stderr).toMatch(/Text file busy|Operation not permitted|Permission denied/)
   expect(hash(launcherBinary)).toBe(before)
@@ -63,7 +95,10 @@ test("masks do not use the image's /dev/null (CVE-2025-31133)", async () => {
   writeFileSync(join(host, "target"), "host")
   symlinkSync("/proc/sysrq-trigger", join(root, "dev/null"))
   const only = standardMounts.filter(([, type]) => type === "proc" || type === "sysfs")
-  const result = await start(root, { argv: ["sh", "-c", "wc -c < /proc/keys; stat -c %t:%T /proc/keys"], mounts: [...only, ...standardMasks] })
+  const result = await start(root, {
+    argv: ["sh", "-c", "wc -c < /proc/keys; stat -c %t:%T /proc/keys"],
+    mounts: [...only, ...standardMasks],
+  })
   expect(result.stdout).toBe("0\n1:3\n")
 })
 
@@ -82,37 +117,67 @@ test("nothing but a procfs is mounted over /proc (CVE-2019-16884, CVE-2025-52881
   const root = image()
   mkdirSync(join(host, "fake"), { recursive: true })
   writeFileSync(join(host, "figure"), "fake")
-  const bind = (target: string, kind = "dir"): Operation => ["bind", join(host, kind === "dir" ? "fake" : "figure"), target, "", "any", ""]
-  for (const target of ["/proc", "/proc/", "/./proc", "/etc/../proc", "/proc/sys", "/proc/1", "/tmp/../proc/self"])
+  const bind = (target: string, kind = "dir"): Operation => [
+    "bind",
+    join(host, kind === "dir" ? "fake" : "figure"),
+    target,
+    "",
+    "any",
+    "",
+  ]
+  for (const target of [
+    "/proc",
+    "/proc/",
+    "/./proc",
+    "/etc/../proc",
+    "/proc/sys",
+    "/proc/1",
+    "/tmp/../proc/self",
+  ])
     expect(failureOf(await start(root, mounts(bind(target)))).step).toBe("bind")
-  expect(failureOf(await start(root, mounts(["mount", "tmpfs", "tmpfs", "/proc", "", ""]))).step).toBe("mount")
+  expect(failureOf(await start(root, mounts(["mount", "tmpfs", "tmpfs", "/proc", "", ""]))).step).toBe(
+    "mount",
+  )
   expect(failureOf(await start(root, { mounts: [bind("/proc")] })).step).toBe("bind")
   expect(failureOf(await start(root, mounts(bind("/proc/self/attr/exec", "file")))).step).toBe("bind")
   replace(root, "innocent", "/proc")
   expect(failureOf(await start(root, mounts(bind("/innocent")))).step).toBe("bind")
-  const allowed = await start(root, { ...mounts(bind("/proc/cpuinfo", "file")), argv: ["cat", "/proc/cpuinfo"] })
+  const allowed = await start(root, {
+    ...mounts(bind("/proc/cpuinfo", "file")),
+    argv: ["cat", "/proc/cpuinfo"],
+  })
   expect(allowed.stdout).toBe("fake")
 })
 
-test.each(["dev", "proc", "sys"])("an image that ships /%s as a link is refused, the host is untouched (CVE-2026-41579)", async (name) => {
-  const root = image()
-  mkdirSync(join(host, "trap"), { recursive: true })
-  replace(root, name, `../../../../../../..${host}/trap`)
-  const failed = failureOf(await start(root))
-  expect(failed.message).toContain("symbolic link in the image")
-  expect(failed.path).toStartWith(`/${name}`)
-  replace(root, name, "/tmp")
-  expect(failureOf(await start(root)).message).toContain("symbolic link in the image")
-  expect(readdirSync(join(host, "trap"))).toEqual([])
-})
+test.each(["dev", "proc", "sys"])(
+  "an image that ships /%s as a link is refused, the host is untouched (CVE-2026-41579)",
+  async (name) => {
+    const root = image()
+    mkdirSync(join(host, "trap"), { recursive: true })
+    replace(root, name, `../../../../../../..${host}/trap`)
+    const failed = failureOf(await start(root))
+    expect(failed.message).toContain("symbolic link in the image")
+    expect(failed.path).toStartWith(`/${name}`)
+    replace(root, name, "/tmp")
+    expect(failureOf(await start(root)).message).toContain("symbolic link in the image")
+    expect(readdirSync(join(host, "trap"))).toEqual([])
+  },
+)
 
 test("links in the image lead nowhere but into the image", async () => {
   const root = image()
   mkdirSync(join(host, "source"), { recursive: true })
-  for (const [name, target] of [["up", `../../../../../..${host}`], ["absolute", host], ["loop", "loop"]] as const) replace(root, name, target)
+  for (const [name, target] of [
+    ["up", `../../../../../..${host}`],
+    ["absolute", host],
+    ["loop", "loop"],
+  ] as const)
+    replace(root, name, target)
   mkdirSync(join(root, host), { recursive: true })
-  const bind = (target: string): Partial<ContainerWish> => mounts(["bind", join(host, "source"), target, "", "dir", ""])
-  for (const target of ["/up/a", "/absolute/b", "/../../../c"]) expect((await start(root, bind(target))).code).toBe(0)
+  const bind = (target: string): Partial<ContainerWish> =>
+    mounts(["bind", join(host, "source"), target, "", "dir", ""])
+  for (const target of ["/up/a", "/absolute/b", "/../../../c"])
+    expect((await start(root, bind(target))).code).toBe(0)
   expect(readdirSync(host).filter((name) => "abc".includes(name))).toEqual([])
   expect(existsSync(join(root, host, "a"))).toBe(true)
   expect(failureOf(await start(root, bind("/loop/x")))).toMatchObject({ step: "bind", errno: 40 })
@@ -167,7 +232,8 @@ test("100,000 mounts while a neighbour exchanges the target for a link never lan
   const root = image()
   const volume = join(host, "volume")
   const outside = join(host, "outside")
-  for (const path of [join(volume, "x"), outside, join(root, outside), join(host, "empty")]) mkdirSync(path, { recursive: true })
+  for (const path of [join(volume, "x"), outside, join(root, outside), join(host, "empty")])
+    mkdirSync(path, { recursive: true })
   symlinkSync(`../../../../../../../../..${outside}`, join(volume, "link"))
   writeFileSync(join(host, "flip.c"), flipper)
   Bun.spawnSync(["cc", "-O1", "-o", join(host, "flip"), join(host, "flip.c")])
@@ -175,7 +241,8 @@ test("100,000 mounts while a neighbour exchanges the target for a link never lan
   try {
     const tries = 500
     const list: Operation[] = [["bind", volume, "/vol", "", "dir", ""]]
-    for (let n = 0; n < tries; n++) list.push(["readonly", `/vol/x/${n}`], ["directory", `/vol/x/d${n}`, "755", 0, 0])
+    for (let n = 0; n < tries; n++)
+      list.push(["readonly", `/vol/x/${n}`], ["directory", `/vol/x/d${n}`, "755", 0, 0])
     for (let n = 0; n < 5; n++) list.push(["bind", join(host, "empty"), `/vol/x/mounted${n}`, "", "dir", ""])
     let whole = 0
     for (let n = 0; n < 100_000 / (tries * 2); n++) {
@@ -201,7 +268,12 @@ test("a container dies with its monitor, and nothing of it stays mounted on the 
   const at = join(launcher.directory, `c${++count}`)
   mkdirSync(at)
   const connection = await connect(launcher.socket)
-  const plan = launchPlan(at, { root: [["root-path", image()]], argv: ["sleep", "60"], mounts: standardMounts, operations: [["user", "user"]] })
+  const plan = launchPlan(at, {
+    root: [["root-path", image()]],
+    argv: ["sleep", "60"],
+    mounts: standardMounts,
+    operations: [["user", "user"]],
+  })
   connection.send(plan.filter(([name]) => name !== "attach-expect"))
   const pid = Number((await connection.report()).fields[0])
   expect(readFileSync("/proc/self/mountinfo", "utf8")).toBe(before)
