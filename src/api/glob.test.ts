@@ -1,3 +1,4 @@
+// Patterns of filters.
 import { expect, test } from "bun:test"
 import { globToRegExp } from "./glob.ts"
 

@@ -1,3 +1,4 @@
+// The one version.
 import { expect, test } from "bun:test"
 import packageJson from "../../package.json" with { type: "json" }
 import { VERSION } from "./version.ts"

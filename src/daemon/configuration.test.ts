@@ -1,3 +1,4 @@
+// Flags, file and defaults of the daemon.
 import { afterAll, expect, test } from "bun:test"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"

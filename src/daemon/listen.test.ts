@@ -1,3 +1,4 @@
+// Addresses and sockets that the daemon answers on.
 import { afterAll, expect, test } from "bun:test"
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"

@@ -1,3 +1,4 @@
+// One daemon per data root.
 import { expect, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"

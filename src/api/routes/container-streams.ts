@@ -13,7 +13,22 @@ import { statsView } from "../translate/stats.ts"
 
 const JSON_STREAM = { "Content-Type": "application/json" }
 
+/** Longest that the answer of a wait is held back for attached clients that are slow to read. */
+const LAST_WORDS = 250
+
 export function containerStreamRoutes({ containers }: Pick<Engine, "containers">): Route[] {
+  /** Attached clients by container id, until they have everything. */
+  const attachments = new Map<string, Set<Promise<void>>>()
+
+  function remember(id: string, attachment: Promise<void>): void {
+    const known = attachments.get(id) ?? new Set()
+    attachments.set(id, known.add(attachment))
+    attachment.then(() => {
+      known.delete(attachment)
+      if (known.size === 0) attachments.delete(id)
+    })
+  }
+
   async function attach(call: Call): Promise<void> {
     const { query } = call
     const stdin = query.flag("stdin")
@@ -25,10 +40,11 @@ export function containerStreamRoutes({ containers }: Pick<Engine, "containers">
       stream: query.flag("stream"),
       detachKeys: query.find("detachKeys"),
     }
-    const { tty, stream } = await containers.attach(call.param("id"), options)
+    const { id } = containers.get(call.param("id"))
+    const { tty, stream } = await containers.attach(id, options)
     // Attach names its multiplexed stream only to clients that asked for an upgrade, as Docker does.
     const type = call.request.headers.upgrade === undefined ? RAW_STREAM : streamType(tty, call.minor)
-    splice(call.hijack(type), stream, { stdin })
+    remember(id, splice(call.hijack(type), stream, { stdin }))
   }
 
   async function logs(call: Call): Promise<void> {
@@ -78,11 +94,15 @@ export function containerStreamRoutes({ containers }: Pick<Engine, "containers">
 
   async function wait(call: Call): Promise<void> {
     const condition = waitCondition(call.query.text("condition"))
-    const { ended, cancel } = containers.wait(call.param("id"), condition)
+    const { id } = containers.get(call.param("id"))
+    const { ended, cancel } = containers.wait(id, condition)
     const output = call.stream(JSON_STREAM)
     call.gone.addEventListener("abort", cancel)
     try {
       const { exitCode, error } = await ended
+      // Who waits and is attached shall have the last output before the exit code, as with Docker.
+      const attached = attachments.get(id)
+      if (attached !== undefined) await Promise.race([Promise.all(attached), pause(LAST_WORDS, call.gone)])
       const answer: WaitResponse = {
         StatusCode: exitCode,
         ...(error ? { Error: { Message: error } } : {}),

@@ -47,7 +47,7 @@ export function execRoutes({ execs }: Pick<Engine, "execs">): Route[] {
         ...(ConsoleSize === undefined ? {} : { consoleSize: ConsoleSize }),
       })
       if (attached === undefined) call.empty(200)
-      else splice(call.hijack(typeOf(attached.tty)), attached.stream, { stdin: record.attachStdin })
+      else void splice(call.hijack(typeOf(attached.tty)), attached.stream, { stdin: record.attachStdin })
     } catch (error) {
       // A command that could not run has an exit code; Docker tells why in the stream, and clients ask for the code.
       if (Detach || execs.get(id).exitCode === undefined) throw error

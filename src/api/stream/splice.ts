@@ -4,9 +4,10 @@ import type { Hijacked } from "../call.ts"
 
 /**
  * Runs until the process's stream ends or the client goes away, which detaches it. Never throws: whatever breaks on
- * one side closes the other. `stdin` false = what the client sends is dropped.
+ * one side closes the other. `stdin` false = what the client sends is dropped. Resolves when the client has been given
+ * everything, or is gone.
  */
-export function splice(client: Hijacked, attached: Duplex, options: { stdin: boolean }): void {
+export function splice(client: Hijacked, attached: Duplex, options: { stdin: boolean }): Promise<void> {
   let over = false
   const detach = () => {
     if (over) return
@@ -29,4 +30,8 @@ export function splice(client: Hijacked, attached: Duplex, options: { stdin: boo
   attached.pipe(client.output)
   if (options.stdin) client.input.pipe(attached)
   else client.input.resume()
+  return new Promise((resolve) => {
+    client.output.once("finish", resolve)
+    client.output.once("close", resolve)
+  })
 }

@@ -122,10 +122,11 @@ function mountView(mount: MountRequest): Record<string, unknown> {
   if (mount.readOnly) view.ReadOnly = true
   switch (mount.type) {
     case "bind":
-      if (mount.propagation || mount.nonRecursive || mount.createSource) {
+      if (mount.propagation || mount.nonRecursive || mount.readOnlyNonRecursive || mount.createSource) {
         view.BindOptions = {
           ...(mount.propagation ? { Propagation: mount.propagation } : {}),
           ...(mount.nonRecursive ? { NonRecursive: true } : {}),
+          ...(mount.readOnlyNonRecursive ? { ReadOnlyNonRecursive: true } : {}),
           ...(mount.createSource ? { CreateMountpoint: true } : {}),
         }
       }

@@ -1,3 +1,4 @@
+// Binds of any text.
 import { expect, test } from "bun:test"
 import fc from "fast-check"
 import { Failure } from "../../base/errors.ts"

@@ -128,6 +128,7 @@ function parseMount(mount: WireMount): MountRequest {
         readOnly: mount.ReadOnly,
         propagation: propagation === "" ? undefined : (propagation as Propagation),
         nonRecursive: mount.BindOptions?.NonRecursive || undefined,
+        readOnlyNonRecursive: mount.BindOptions?.ReadOnlyNonRecursive || undefined,
         createSource: mount.BindOptions?.CreateMountpoint ?? false,
         origin: "mounts",
       }

@@ -1,3 +1,4 @@
+// Times in Docker's forms.
 import { expect, test } from "bun:test"
 import fc from "fast-check"
 import { parseTimestamp, rfc3339, rfc3339Nano, ZERO_TIME } from "./times.ts"
