@@ -124,6 +124,7 @@ function rootOperation(root: RootMount): Operation {
 
 const mountFlags = new Set([
   "ro",
+  "rro",
   "rw",
   "nosuid",
   "suid",
@@ -245,6 +246,16 @@ function systemOperations(spec: Spec): Operation[] {
   return operations
 }
 
+/** Masks in hex; the sets are mostly one and the same list. */
+function maskTexts(): (names: readonly string[] | undefined) => string {
+  const known = new Map<readonly string[], string>()
+  return (names = []) => {
+    const text = known.get(names) ?? capabilityMask(names).toString(16)
+    known.set(names, text)
+    return text
+  }
+}
+
 const limitText = (value: number): string => (value < 0 ? "unlimited" : String(value))
 
 /** What launch and exec share: limits, identity, rights, directory, environment and the command. */
@@ -255,7 +266,7 @@ export function processOperations(
   directory: "create" | "exist",
 ): Operation[] {
   const { user, capabilities } = process
-  const mask = (names: readonly string[] | undefined): string => capabilityMask(names ?? []).toString(16)
+  const mask = maskTexts()
   return [
     ...(process.rlimits ?? []).map(
       ({ type, soft, hard }): Operation => [
