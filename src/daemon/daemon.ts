@@ -10,6 +10,7 @@ import { type Configuration, configure, helpText } from "./configuration.ts"
 import { addressText, clear, listen, parseAddress, requireLocal } from "./listen.ts"
 import { lockDataRoot } from "./lock.ts"
 import { requireMachine } from "./requirements.ts"
+import { createTrim } from "./trim.ts"
 
 const log = createLog("daemon")
 
@@ -44,9 +45,13 @@ async function run(configuration: Configuration): Promise<void> {
   surviveBugs()
   const composed = await compose(configuration)
   const servers: Server[] = []
+  const trim = createTrim()
+  trim.touch()
   try {
     for (const address of addresses) {
       const server = createApiServer(composed.engine)
+      server.on("connection", trim.touch)
+      server.on("request", trim.touch)
       await listen(server, address)
       servers.push(server)
     }
