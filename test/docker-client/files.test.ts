@@ -174,7 +174,7 @@ proof(["run --mount"], "--mount: bind, volume, tmpfs, readonly, subpath", async 
       )
     ).code,
   ).toBe(125)
-  const escape = await docker(
+  const outside = await docker(
     "run",
     "--rm",
     "--mount",
@@ -183,7 +183,7 @@ proof(["run --mount"], "--mount: bind, volume, tmpfs, readonly, subpath", async 
     "cat",
     "/v/shadow",
   )
-  expect(escape.code).not.toBe(0)
+  expect(outside.code).not.toBe(0)
   expect(
     (await docker("run", "--rm", "--mount", "source=sub,target=/v,volume-subpath=none", "busybox", "true"))
       .code,
