@@ -92,24 +92,46 @@ static int perform_write(const struct operation *operation, struct failure *fail
   return fail(failure, "cgroup-write", file, errno, "the kernel refuses \"%s\": %s", value, strerror(errno));
 }
 
-static int perform_device_program(const struct operation *operation, struct failure *failure) {
-  const char *path = operation->args[0];
+// Why the verifier refuses a program: the end of its log, copied. A log that is too small is a refusal of its own, so
+// none is asked for at first.
+static void verifier_log(union bpf_attr load, char *reason, size_t size) {
+  enum { LOG_BYTES = 1 << 18 };
+  *reason = 0;
+  OWN_MEMORY char *log = calloc(1, LOG_BYTES);
+  if (!log) return;
+  load.log_buf = (uintptr_t)log;
+  load.log_size = LOG_BYTES;
+  load.log_level = 1;
+  int program = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
+  own_close(&program);
+  size_t length = strnlen(log, LOG_BYTES - 1);
+  while (length && log[length - 1] == '\n') log[--length] = 0;
+  snprintf(reason, size, "%s", length >= size ? log + length - size + 1 : log);
+}
+
+static int program_load(const struct operation *operation, struct failure *failure) {
   size_t length = 0;
+  char reason[300];
   OWN_MEMORY uint8_t *code = parse_hex(operation->args[1], &length);
   if (!code || !length || length % sizeof(struct bpf_insn))
-    return fail(failure, operation->name, path, EINVAL, "the device program is not whole instructions in hex");
-  char log[4096] = "";
+    return fail(failure, operation->name, operation->args[0], EINVAL,
+                "the device program is not whole instructions in hex");
   union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE};
   load.insns = (uintptr_t)code;
   load.insn_cnt = (uint32_t)(length / sizeof(struct bpf_insn));
   load.license = (uintptr_t) "GPL";
-  load.log_buf = (uintptr_t)log;
-  load.log_size = sizeof log;
-  load.log_level = 1;
-  OWN_FD program = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
-  if (program < 0)
-    return fail(failure, operation->name, path, errno, "the kernel refuses the device program: %s %.300s",
-                strerror(errno), log);
+  int program = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
+  if (program >= 0) return program;
+  int error = errno;
+  verifier_log(load, reason, sizeof reason);
+  return fail(failure, operation->name, operation->args[0], error, "the kernel refuses the device program: %s%s%s",
+              strerror(error), *reason ? ": " : "", reason);
+}
+
+static int perform_device_program(const struct operation *operation, struct failure *failure) {
+  const char *path = operation->args[0];
+  OWN_FD program = program_load(operation, failure);
+  if (program < 0) return -1;
   OWN_FD directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   union bpf_attr attach = {.attach_type = BPF_CGROUP_DEVICE, .attach_flags = BPF_F_ALLOW_MULTI};
   attach.target_fd = (uint32_t)directory;
