@@ -1,5 +1,6 @@
 // Builds the engine from its rooms: every verb of the contract, bound to one context.
 import { hostname, release } from "node:os"
+import { join } from "node:path"
 import { errorMessage, failure } from "../base/errors.ts"
 import { newId } from "../base/ids.ts"
 import { KeyedMutex } from "../base/keyed-mutex.ts"
@@ -16,6 +17,7 @@ import { listContainers } from "./list.ts"
 import { LiveContainers } from "./live.ts"
 import { imageUsers, pruneContainers, volumeUsers } from "./prune.ts"
 import { readLogs } from "./read-logs.ts"
+import { Reaper } from "./reap.ts"
 import { recoverEngine } from "./recover.ts"
 import { removeVerb } from "./remove.ts"
 import { restartContainer, startContainer } from "./start.ts"
@@ -112,6 +114,7 @@ const close = async (context: Context, options: { stopContainers: boolean }): Pr
   if (options.stopContainers) await stopAll(context)
   for (const live of context.live.list()) live.task?.release()
   await context.background.settle()
+  await context.reaper.settle()
 }
 
 /** Builds the engine. Nothing is touched before recover(), which must have resolved before the first verb. */
@@ -126,6 +129,7 @@ export const createEngine = (options: EngineOptions): Engine => {
     catalogue: createCatalogue(rooms.state),
     live: new LiveContainers(),
     background: new Background(),
+    reaper: new Reaper(join(dataRoot, "reap"), rooms.kernel),
     features: undefined,
     closing: false,
     relaunch: (live) => restartContainer(context, live),

@@ -13,6 +13,7 @@ import type { State } from "../state/state.ts"
 import type { Volumes } from "../volumes/volumes.ts"
 import type { Catalogue } from "./catalogue.ts"
 import type { Live, LiveContainers } from "./live.ts"
+import type { Reaper } from "./reap.ts"
 
 export interface EngineRooms {
   readonly state: State
@@ -46,6 +47,7 @@ export interface Context extends EngineRooms {
   readonly catalogue: Catalogue
   readonly live: LiveContainers
   readonly background: Background
+  readonly reaper: Reaper
   /** Known once recover() has asked the kernel. */
   features: KernelFeatures | undefined
   closing: boolean

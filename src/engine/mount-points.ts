@@ -91,7 +91,7 @@ const volumePoint = async (
     source: context.volumes.path(volume.name),
     target,
     driver: volume.driver,
-    mode: mount.mode ?? (mount.origin === "binds" ? "z" : ""),
+    mode: mount.mode || (anonymous ? "" : "z"),
     readOnly: mount.readOnly,
     propagation: "",
   }

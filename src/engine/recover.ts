@@ -13,7 +13,6 @@ import type { Context } from "./context.ts"
 import { handleExit, scheduleRestart, watchExit } from "./exit.ts"
 import { startHealthcheck } from "./health.ts"
 import { containerDirectory, runDirectory } from "./places.ts"
-import { reapDirectory, removeTree } from "./reap.ts"
 import { finishRemoval, removeRecord } from "./remove.ts"
 import { startsWithEngine } from "./restart-policy.ts"
 import { startContainer } from "./start.ts"
@@ -101,7 +100,7 @@ const clearOrphans = async (context: Context): Promise<void> => {
   const containers = join(context.dataRoot, "containers")
   mkdirSync(containers, { recursive: true, mode: 0o710 })
   for (const entry of readdirSync(containers)) {
-    if (!known.has(entry)) await removeTree(context, join(containers, entry))
+    if (!known.has(entry)) context.reaper.take(join(containers, entry))
   }
   const runs = join(context.runRoot, "c")
   mkdirSync(runs, { recursive: true, mode: 0o700 })
@@ -113,13 +112,7 @@ const clearOrphans = async (context: Context): Promise<void> => {
   for (const snapshot of context.state.snapshots.list()) {
     if (snapshot.kind === "active" && !known.has(snapshot.key)) await context.snapshots.remove(snapshot.key)
   }
-  const graves = reapDirectory(context)
-  if (!existsSync(graves)) return
-  for (const grave of readdirSync(graves)) {
-    context.background.run("reaping a directory", () =>
-      context.kernel.perform([["remove-tree"], ["path", join(graves, grave)]]),
-    )
-  }
+  context.reaper.recover()
 }
 
 const applyPolicies = (context: Context): void => {

@@ -6,7 +6,6 @@ import { describeContainer, durability, eventAttributes } from "./catalogue.ts"
 import type { Context } from "./context.ts"
 import type { Live } from "./live.ts"
 import { containerDirectory } from "./places.ts"
-import { removeTree } from "./reap.ts"
 import { signalKill } from "./signals.ts"
 import { takeDown } from "./take-down.ts"
 import { isActive, permit } from "./transitions.ts"
@@ -32,7 +31,7 @@ export const finishRemoval = async (context: Context, removal: RemovalRecord): P
   crashPoint("remove:down")
   await context.snapshots.remove(container.snapshot)
   crashPoint("remove:snapshot")
-  await removeTree(context, containerDirectory(context, container.id))
+  context.reaper.take(containerDirectory(context, container.id))
   crashPoint("remove:directory")
   context.state.removals.remove(container.id, { durable: false })
   crashPoint("remove:done")

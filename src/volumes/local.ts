@@ -115,7 +115,8 @@ export const openVolumes = ({ root, kernel, state, events }: VolumesOptions): Vo
       if (users.length > 0) {
         throw failure("conflict", `remove ${name}: volume is in use - [${users.join(", ")}]`)
       }
-      state.volumes.remove(name)
+      // An anonymous one goes with a container, whose removal brings it to the disk or does it again.
+      state.volumes.remove(name, { durable: !record.anonymous })
       reapLater(directory(name))
       publish("destroy", name)
     })
