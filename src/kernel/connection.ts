@@ -10,9 +10,20 @@ const maxSocketPath = 107
 /** Unread data that a connection keeps before it stops reading. */
 const highWater = 2 << 20
 
+const socketCode = (error: unknown): unknown =>
+  error instanceof Error && "code" in error ? error.code : undefined
+
 /** True when nobody listens at a socket's path. */
-export const isAbsent = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ECONNREFUSED")
+export const isAbsent = (error: unknown): boolean => {
+  const code = socketCode(error)
+  return code === "ENOENT" || code === "ECONNREFUSED"
+}
+
+/** True when the peer went away with our request unread: nothing of it was done, it may be asked again. */
+export const isUnheard = (error: unknown): boolean => {
+  const code = socketCode(error)
+  return isAbsent(error) || code === "EPIPE" || code === "ECONNRESET"
+}
 
 function dial(path: string): Promise<Socket> {
   let directory: number | undefined

@@ -97,7 +97,7 @@ test("a failure names step, path, errno and cause", async () => {
     step: "unpack",
     path: "/a/b",
     errno: 28,
-    code: "ENOSPC",
+    errnoName: "ENOSPC",
     message: "unpack /a/b: no space left on device",
   })
 })
@@ -255,11 +255,14 @@ test("without a monitor the exit record tells, and without that the end is a kil
   expect(await second.exited).toMatchObject({ code: 137, reason: "the container's monitor was killed" })
 })
 
-test("a launch that failed throws what failed", async () => {
+test("a launch that failed throws what failed, and is not tried again", async () => {
+  let launches = 0
   const { kernel, monitorSocket } = await scripted((socket) => {
+    launches += 1
     socket.end(report("failed", "exec", "foo", "2", ""))
   })
   expect(await caught(kernel.launch("box", [], monitorSocket))).toMatchObject({ step: "exec", path: "foo" })
+  expect(launches).toBe(1)
 })
 
 test("a monitor is found again, or it is not there", async () => {

@@ -1,6 +1,6 @@
 // The real kernel: requests to the launcher over its socket, which is started when none answers.
 import { errorMessage, failure } from "../base/errors.ts"
-import { type Connection, connect, isAbsent } from "./connection.ts"
+import { type Connection, connect, isUnheard } from "./connection.ts"
 import { readFeatures } from "./features.ts"
 import type { Answer, Kernel, KernelFeatures, Monitor, Plan } from "./kernel.ts"
 import { encodePlan, frameHeader, frameKind, maxFrameBytes, writeHeader } from "./plan.ts"
@@ -57,15 +57,17 @@ class RealKernel implements LauncherKernel {
     return this.#features
   }
 
-  async perform(plan: Plan, signal?: AbortSignal): Promise<Answer> {
-    const { connection, done } = await this.#open(plan, signal)
-    try {
-      return finalAnswer(await connection.report())
-    } catch (error) {
-      throw cancelledOr(error, signal)
-    } finally {
-      done()
-    }
+  perform(plan: Plan, signal?: AbortSignal): Promise<Answer> {
+    return this.#heard(async () => {
+      const { connection, done } = await this.#open(plan, signal)
+      try {
+        return finalAnswer(await connection.report())
+      } catch (error) {
+        throw cancelledOr(error, signal)
+      } finally {
+        done()
+      }
+    })
   }
 
   async send(plan: Plan, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Answer> {
@@ -92,10 +94,17 @@ class RealKernel implements LauncherKernel {
   }
 
   async *receive(plan: Plan, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-    const { connection, done } = await this.#open(plan, signal)
+    const { connection, first, done } = await this.#heard(async () => {
+      const opened = await this.#open(plan, signal)
+      try {
+        return { ...opened, first: await opened.connection.next() }
+      } catch (error) {
+        opened.done()
+        throw cancelledOr(error, signal)
+      }
+    })
     try {
-      for (;;) {
-        const frame = await connection.next()
+      for (let frame = first; ; frame = await connection.next()) {
         if (frame === undefined)
           throw failure("unavailable", "The launcher closed the connection before it answered")
         if (frame.type === "data") yield frame.bytes
@@ -110,27 +119,24 @@ class RealKernel implements LauncherKernel {
     }
   }
 
-  async launch(id: string, operations: Plan, socket: string, exitRecord?: string): Promise<Monitor> {
-    const connection = await this.#connect(encodePlan([["launch", id], ...operations]))
-    return launched(connection, socket, this.#lease(), exitRecord)
+  launch(id: string, operations: Plan, socket: string, exitRecord?: string): Promise<Monitor> {
+    const request = encodePlan([["launch", id], ...operations])
+    return this.#heard(async () => {
+      const connection = await this.#connect(request)
+      return launched(connection, socket, new Lease(this.#leases), exitRecord)
+    })
   }
 
   rejoin(socket: string, exitRecord?: string): Promise<Monitor | undefined> {
-    return findMonitor(socket, this.#lease(), exitRecord)
+    return findMonitor(socket, new Lease(this.#leases), exitRecord)
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    for (const lease of this.#leases) lease.release()
+    for (const lease of [...this.#leases]) lease.release()
     for (const connection of this.#connections) connection.destroy()
     this.#leases.clear()
     this.#connections.clear()
-  }
-
-  #lease(): Lease {
-    const lease = new Lease(() => this.#leases.delete(lease))
-    this.#leases.add(lease)
-    return lease
   }
 
   /** Connects; a launcher that is gone is started anew, once. */
@@ -139,9 +145,20 @@ class RealKernel implements LauncherKernel {
     try {
       return await connect(this.#socket, request)
     } catch (error) {
-      if (!isAbsent(error)) throw unreachable(this.#socket, error)
+      if (!isUnheard(error)) throw unreachable(this.#socket, error)
       await this.#start()
       return connect(this.#socket, request)
+    }
+  }
+
+  /** Asks once more when the launcher died with the request unread. */
+  async #heard<T>(attempt: () => Promise<T>): Promise<T> {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!isUnheard(error) || this.#closed) throw error
+      await this.#start()
+      return attempt()
     }
   }
 

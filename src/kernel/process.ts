@@ -1,7 +1,7 @@
 // Processes as a monitor serves them: a launched init, an exec, a monitor found again.
 import type { Duplex } from "node:stream"
-import { failure } from "../base/errors.ts"
-import { type Connection, connect, isAbsent } from "./connection.ts"
+import { errorKind, failure } from "../base/errors.ts"
+import { type Connection, connect, isUnheard } from "./connection.ts"
 import type { ExitRecord, Monitor, MonitoredProcess, Operation, Plan } from "./kernel.ts"
 import { encodePlan } from "./plan.ts"
 import { exitOf, failureOf, lostMonitor, readExitRecord } from "./reports.ts"
@@ -20,47 +20,58 @@ interface Address {
 export class Lease {
   released = false
   readonly #connections = new Set<Connection>()
-  readonly #forget: () => void
+  readonly #leases: Set<Lease>
 
-  constructor(forget: () => void) {
-    this.#forget = forget
+  /** A lease is among `leases` while it holds connections. */
+  constructor(leases: Set<Lease>) {
+    this.#leases = leases
   }
 
   add(connection: Connection): void {
     this.#connections.add(connection)
+    this.#leases.add(this)
   }
 
   drop(connection: Connection): void {
     this.#connections.delete(connection)
     connection.destroy()
+    if (this.#connections.size === 0) this.#leases.delete(this)
   }
 
   release(): void {
     this.released = true
-    this.#forget()
     for (const connection of this.#connections) connection.destroy()
     this.#connections.clear()
+    this.#leases.delete(this)
   }
 }
 
 const execOperation = (address: Address): Plan =>
   address.exec === undefined ? [] : [["exec", address.exec] as const]
 
-/** One request to the monitor with a plain answer. */
-async function ask(address: Address, verb: Operation, ...operations: Operation[]): Promise<void> {
-  let connection: Connection
+/** A monitor that cannot be heard has ended, and its process before it. */
+const endedOr = (error: unknown): unknown =>
+  isUnheard(error) || errorKind(error) === "unavailable"
+    ? failure("conflict", "The container's process has ended", { cause: error })
+    : error
+
+/** Sends a request to the monitor; resolves with the connection once it has said `ok`. */
+async function request(address: Address, ...operations: Operation[]): Promise<Connection> {
   try {
-    connection = await connect(address.socket, encodePlan([verb, ...operations, ...execOperation(address)]))
-  } catch (error) {
-    if (isAbsent(error)) throw failure("conflict", "The process has ended", { cause: error })
-    throw error
-  }
-  try {
+    const connection = await connect(address.socket, encodePlan([...operations, ...execOperation(address)]))
     const fields = await connection.report()
-    if (fields[0] !== "ok") throw failureOf(fields)
-  } finally {
+    if (fields[0] === "ok") return connection
     connection.destroy()
+    throw failureOf(fields)
+  } catch (error) {
+    throw endedOr(error)
   }
+}
+
+/** One request to the monitor with a plain answer. */
+async function ask(address: Address, ...operations: Operation[]): Promise<void> {
+  const connection = await request(address, ...operations)
+  connection.destroy()
 }
 
 async function attach(
@@ -68,25 +79,11 @@ async function attach(
   streams: { stdin: boolean; stdout: boolean; stderr: boolean },
 ): Promise<Duplex> {
   const names = (["stdin", "stdout", "stderr"] as const).filter((name) => streams[name])
-  let connection: Connection
-  try {
-    connection = await connect(
-      address.socket,
-      encodePlan([["attach"], ["streams", names.join(",")], ...execOperation(address)]),
-    )
-  } catch (error) {
-    if (isAbsent(error)) throw failure("conflict", "The process has ended", { cause: error })
-    throw error
-  }
-  const fields = await connection.report()
-  if (fields[0] === "ok") {
-    const socket = connection.detach()
-    // After the last byte of output nobody reads our side any more: it must not keep the descriptor.
-    socket.once("end", () => socket.end())
-    return socket
-  }
-  connection.destroy()
-  throw failureOf(fields)
+  const connection = await request(address, ["attach"], ["streams", names.join(",")])
+  const socket = connection.detach()
+  // After the last byte of output nobody reads our side any more: it must not keep the descriptor.
+  socket.once("end", () => socket.end())
+  return socket
 }
 
 /** Reads on after `started` until the process has ended; asks again, then the record, when the connection is lost. */
@@ -138,14 +135,13 @@ async function follow(
 
 /** Watches a process of a monitor; undefined when none listens there. */
 async function watch(address: Address): Promise<MonitoredProcess | undefined> {
-  let connection: Connection
   try {
-    connection = await connect(address.socket, encodePlan([["watch"], ...execOperation(address)]))
+    const connection = await connect(address.socket, encodePlan([["watch"], ...execOperation(address)]))
+    return await follow(address, connection, false)
   } catch (error) {
-    if (isAbsent(error)) return undefined
+    if (isUnheard(error) || errorKind(error) === "unavailable") return undefined
     throw error
   }
-  return follow(address, connection, false)
 }
 
 const processAt = (address: Address, pid: number, exited: Promise<ExitRecord>): MonitoredProcess => ({
@@ -159,14 +155,12 @@ const processAt = (address: Address, pid: number, exited: Promise<ExitRecord>): 
 const monitorOf = (address: Address, init: MonitoredProcess): Monitor => ({
   ...init,
   exec: async (id, operations) => {
-    let connection: Connection
     try {
-      connection = await connect(address.socket, encodePlan([["exec", id], ...operations]))
+      const connection = await connect(address.socket, encodePlan([["exec", id], ...operations]))
+      return await follow({ socket: address.socket, exec: id, lease: address.lease }, connection, true)
     } catch (error) {
-      if (isAbsent(error)) throw failure("conflict", "The container's process has ended", { cause: error })
-      throw error
+      throw endedOr(error)
     }
-    return follow({ socket: address.socket, exec: id, lease: address.lease }, connection, true)
   },
   release: () => address.lease.release(),
 })

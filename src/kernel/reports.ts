@@ -11,7 +11,7 @@ export class LauncherFailure extends Failure {
   readonly path: string
   readonly errno: number
   /** The errno's name ("ENOENT"), or "" when there is none. */
-  readonly code: string
+  readonly errnoName: string
   /** The launcher's own sentence, possibly empty. */
   readonly explanation: string
 
@@ -21,7 +21,7 @@ export class LauncherFailure extends Failure {
     this.step = step
     this.path = path
     this.errno = errno
-    this.code = errnoNames.get(errno) ?? ""
+    this.errnoName = errnoNames.get(errno) ?? ""
     this.explanation = explanation
   }
 }

@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { errorKind, errorMessage, failure } from "../base/errors.ts"
-import { connect, isAbsent } from "./connection.ts"
+import { connect, isAbsent, isUnheard } from "./connection.ts"
 import { encodePlan } from "./plan.ts"
 import { answerOf } from "./reports.ts"
 
@@ -31,15 +31,21 @@ export async function identify(socket: string): Promise<{ version: string; pid: 
     const answer = answerOf(fields)
     return { version: answer.get("version")?.[0] ?? "", pid: Number(answer.get("pid")?.[0] ?? 0) }
   } catch (error) {
-    if (isAbsent(error) || isBroken(error)) return undefined
+    if (isUnheard(error) || errorKind(error) === "unavailable") return undefined
     throw error
   }
 }
 
-/** True when the other side went away in the midst of a request. */
-const isBroken = (error: unknown): boolean =>
-  errorKind(error) === "unavailable" ||
-  (error instanceof Error && "code" in error && (error.code === "EPIPE" || error.code === "ECONNRESET"))
+/** Whether somebody still has the socket open, though nobody may serve it any more. */
+async function isListening(socket: string): Promise<boolean> {
+  try {
+    const connection = await connect(socket, Buffer.alloc(0))
+    connection.destroy()
+    return true
+  } catch (error) {
+    return !isAbsent(error)
+  }
+}
 
 /** Whether a running launcher was started from exactly this binary (it runs from a sealed copy of it). */
 export function isSameBinary(pid: number, binary: string): boolean {
@@ -67,9 +73,22 @@ export async function terminate(pid: number, socket: string): Promise<void> {
   }
 }
 
-/** Starts a launcher in a session of its own and resolves with its pid once it answers. */
+/** Waits for a dying launcher to let go of its socket; the pid of one that answers after all. */
+async function settle(socket: string): Promise<number | undefined> {
+  for (let tries = 0; tries < 500; tries++) {
+    const found = await identify(socket)
+    if (found !== undefined) return found.pid
+    if (!(await isListening(socket))) return undefined
+    await sleep(2)
+  }
+  return undefined
+}
+
+/** Starts a launcher in a session of its own, unless one answers, and resolves with its pid once it does. */
 export async function start(place: LauncherPlace): Promise<number> {
   const socket = launcherSocket(place)
+  const present = await settle(socket)
+  if (present !== undefined) return present
   const logPath = join(place.runRoot, "launcher.log")
   mkdirSync(dirname(socket), { recursive: true, mode: 0o700 })
   const log = openSync(logPath, "a", 0o600)

@@ -53,8 +53,8 @@ function explain(error: LauncherFailure): { kind: ErrorKind; text: string } | un
 const quoted = (text: string): string => JSON.stringify(text)
 
 /** Which mounts fail for what was asked for, and not by an accident of the host. */
-const mountKind = ({ code, kind }: LauncherFailure): ErrorKind =>
-  ["ENOENT", "ENOTDIR", "EISDIR", "EINVAL", "EPERM", "ELOOP", "EROFS"].includes(code) ? "invalid" : kind
+const mountKind = ({ errnoName, kind }: LauncherFailure): ErrorKind =>
+  ["ENOENT", "ENOTDIR", "EISDIR", "EINVAL", "EPERM", "ELOOP", "EROFS"].includes(errnoName) ? "invalid" : kind
 
 function reason({ errno, explanation }: LauncherFailure): string {
   if (errno === 0) return explanation
@@ -64,13 +64,13 @@ function reason({ errno, explanation }: LauncherFailure): string {
 }
 
 /** runc's sentence for a program that does not start, with the true cause where the launcher knows one. */
-function execText({ path, errno, code, explanation }: LauncherFailure): string {
+function execText({ path, errno, errnoName, explanation }: LauncherFailure): string {
   const program = `exec: ${quoted(path)}`
   const cause = explanation === "" ? "" : ` (${explanation})`
   const words = errnoText(errno)
-  if (code === "ENOENT" && !path.includes("/"))
+  if (errnoName === "ENOENT" && !path.includes("/"))
     return `${program}: executable file not found in $PATH${cause}`
-  if (code === "EACCES" && explanation === "it is a directory") return `${program}: is a directory`
-  if (code === "ENOENT" && cause === "") return `${program}: stat ${path}: ${words}`
+  if (errnoName === "EACCES" && explanation === "it is a directory") return `${program}: is a directory`
+  if (errnoName === "ENOENT" && cause === "") return `${program}: stat ${path}: ${words}`
   return `${program}: ${words}${cause}`
 }

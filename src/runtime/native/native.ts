@@ -1,5 +1,5 @@
 // The runtime over our own launcher: spec → plan → monitor → task, and what is left of it cleaned.
-import { chmodSync, mkdirSync, rmSync } from "node:fs"
+import { chmodSync, mkdirSync, rmdirSync, rmSync, unlinkSync } from "node:fs"
 import { join } from "node:path"
 import { type ExitRecord, type Kernel, lostMonitor, readExitRecord } from "../../kernel/kernel.ts"
 import type { ContainerConfig } from "../../state/container.ts"
@@ -70,7 +70,7 @@ export function createRuntime({ kernel, cgroupParent = "sloop", seccompProfile }
     })
     mkdirSync(runDirectory, { recursive: true, mode: 0o700 })
     // A record of an earlier life must not answer for this one.
-    rmSync(exitRecord, { force: true })
+    removeFile(exitRecord)
     if (layout.unified !== undefined) prepareUnified(features, spec.linux.cgroupsPath)
     if (config.ipcMode === "shareable") prepareSharedMemory(id)
     try {
@@ -81,7 +81,7 @@ export function createRuntime({ kernel, cgroupParent = "sloop", seccompProfile }
         planExec,
       )
     } catch (error) {
-      rmSync(runDirectory, { recursive: true, force: true })
+      removeRunDirectory(runDirectory)
       if (config.ipcMode === "shareable") rmSync(sharedMemoryDirectory(id), { recursive: true, force: true })
       throw launchFailure(error)
     }
@@ -110,7 +110,7 @@ export function createRuntime({ kernel, cgroupParent = "sloop", seccompProfile }
     runDirectory: string
   }): Promise<void> {
     await kill(kernel, await layoutOf(request.id, request.config))
-    rmSync(request.runDirectory, { recursive: true, force: true })
+    removeRunDirectory(request.runDirectory)
     if (request.config.ipcMode === "shareable")
       rmSync(sharedMemoryDirectory(request.id), { recursive: true, force: true })
   }
@@ -132,6 +132,25 @@ function warmFilter(seccomp: SeccompChoice, available: bigint, kernelVersion: st
 /** Kills what a container's cgroups hold and removes them. */
 async function kill(kernel: Kernel, layout: CgroupLayout): Promise<void> {
   await kernel.perform([["cgroup-kill"], ...layout.all.map((directory) => ["path", directory] as const)])
+}
+
+/** Removes a file that may be missing. */
+function removeFile(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error
+  }
+}
+
+/** Removes the directory of a monitor's socket; the plain way first, because it is on the way of every container. */
+function removeRunDirectory(path: string): void {
+  try {
+    removeFile(join(path, socketName))
+    rmdirSync(path)
+  } catch {
+    rmSync(path, { recursive: true, force: true })
+  }
 }
 
 function prepareSharedMemory(id: string): void {
