@@ -1,6 +1,6 @@
 // Lets a test kill this process at a named step: SLOOP_CRASH_AT=start:launched.
 
-const target = process.env["SLOOP_CRASH_AT"]
+const target = process.env.SLOOP_CRASH_AT
 
 /** Names a step. When SLOOP_CRASH_AT names the same, this process ends by SIGKILL here. */
 export const crashPoint: (step: string) => void =

@@ -5,6 +5,7 @@ import { Limiter } from "../base/limiter.ts"
 import type { ContainerRecord } from "../state/state.ts"
 import { eventAttributes } from "./catalogue.ts"
 import type { Context } from "./context.ts"
+import { resolveEnded } from "./exit.ts"
 import type { Live } from "./live.ts"
 import { parseSignal, signalKill, signalTerminate } from "./signals.ts"
 import { launchContainer } from "./start.ts"
@@ -66,6 +67,7 @@ const callOffRestart = (context: Context, live: Live, record: ContainerRecord): 
   clearTimeout(live.restartTimer)
   live.restartTimer = undefined
   context.catalogue.change(record.id, { status: "exited", stoppedByUser: true })
+  resolveEnded(live, record.exitCode, record.error)
 }
 
 const markStopped = (context: Context, record: ContainerRecord): void => {

@@ -272,3 +272,64 @@ test("what a new container refers to must be there, and its absence is no missin
   await until(() => ground.state.removals.list().length === 0)
   expect(ground.state.containers.list()).toEqual([])
 })
+
+test("a container that waits for its next start can be stopped, removed, waited for", async () => {
+  const { containers } = ground.engine
+  const failing = busybox(["false"], { restart: { name: "always", maximumRetries: 0 } })
+  const { id } = await containers.create({ config: failing })
+  await containers.start(id)
+  await until(() => containers.get(id).restartCount >= 2 && containers.get(id).status === "restarting")
+  await expect(containers.pause(id)).rejects.toThrow("is restarting, wait until the container is running")
+  const { ended } = containers.wait(id, "not-running")
+  await containers.stop(id)
+  expect((await ended).exitCode).toBe(1)
+  expect(containers.get(id)).toMatchObject({ status: "exited", exitCode: 1, stoppedByUser: true })
+  await Bun.sleep(500)
+  expect(containers.get(id).status).toBe("exited")
+  await containers.start(id)
+  await until(() => containers.get(id).status === "restarting")
+  await containers.remove(id, { force: true, volumes: false })
+  expect(containers.find(id)).toBeUndefined()
+})
+
+test("verbs at the same time on one container: each is whole, one wins", async () => {
+  const { containers } = ground.engine
+  const { id } = await containers.create({ config: busybox(["sleep", "100"]) })
+  const starts = await Promise.allSettled([1, 2, 3, 4].map(() => containers.start(id)))
+  expect(starts.filter((result) => result.status === "fulfilled").length).toBe(1)
+  const [started, stopped] = await Promise.allSettled([
+    containers.restart(id, { timeout: 0 }),
+    containers.kill(id),
+  ])
+  expect([started?.status, stopped?.status]).toContain("fulfilled")
+  const removals = await Promise.allSettled(
+    [1, 2, 3].map(() => containers.remove(id, { force: true, volumes: false })),
+  )
+  expect(removals.filter((result) => result.status === "fulfilled").length).toBe(1)
+  const creations = await Promise.allSettled(
+    [1, 2, 3].map(() => containers.create({ name: "same", config: busybox(["true"]) })),
+  )
+  expect(creations.filter((result) => result.status === "fulfilled").length).toBe(1)
+  await containers.remove("same", { force: false, volumes: false })
+  await until(() => ground.state.removals.list().length === 0)
+  await until(() => ground.leftovers().length === 0)
+})
+
+test("a signal that stops nothing, and one that the process handles", async () => {
+  const { containers, events } = ground.engine
+  const { id } = await containers.create({
+    config: busybox(["sh", "-c", "trap 'echo got' USR1; echo up; while :; do sleep 0.02; done"], {
+      restart: { name: "unless-stopped", maximumRetries: 0 },
+    }),
+  })
+  await containers.start(id)
+  await until(async () => (await logText(id)).includes("up"))
+  await containers.kill(id, "USR1")
+  await until(async () => (await logText(id)).includes("got"))
+  expect(containers.get(id)).toMatchObject({ status: "running", stoppedByUser: false })
+  await containers.kill(id)
+  expect(containers.get(id)).toMatchObject({ status: "exited", exitCode: 137, stoppedByUser: true })
+  const actions = events.recent().flatMap((event) => (event.id === id ? [event.action] : []))
+  expect(actions).toEqual(["create", "start", "kill", "kill", "die"])
+  await containers.remove(id, { force: false, volumes: false })
+})
