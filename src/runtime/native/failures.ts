@@ -60,7 +60,10 @@ function reason({ errno, explanation }: LauncherFailure): string {
   if (errno === 0) return explanation
   const words = errnoText(errno)
   if (explanation === "") return words
-  return explanation.toLowerCase().includes(words) ? explanation : `${words} (${explanation})`
+  // Clients look for the words in lower case; C's strerror begins with a capital.
+  const at = explanation.toLowerCase().indexOf(words)
+  if (at < 0) return `${words} (${explanation})`
+  return explanation.slice(0, at) + words + explanation.slice(at + words.length)
 }
 
 /** runc's sentence for a program that does not start, with the true cause where the launcher knows one. */
