@@ -84,9 +84,12 @@ for (const [scenario, step, states] of cases) {
   test(`${scenario}, killed at ${step}`, async () => {
     const root = mkdtempSync("/tmp/sle-")
     roots.push(root)
-    await crash(root, scenario, step)
+    const crashed = crash(root, scenario, step)
+    await Promise.allSettled([crashed])
+    // Opened even when the step was not reached, so that nothing of it stays on the machine.
     const ground = await openGround(root)
     try {
+      await crashed
       const records = ground.state.containers.list()
       expect(records.length).toBeLessThanOrEqual(1)
       expect(states).toContain(records[0]?.status ?? "")
