@@ -96,7 +96,7 @@ const answers = (path: string): Promise<boolean> =>
 
 /** Id of the first of these groups that exists. */
 function groupOf(names: readonly string[]): number | undefined {
-  const lines = readFileSync("/etc/group", "utf8").split("\n")
+  const lines = existsSync("/etc/group") ? readFileSync("/etc/group", "utf8").split("\n") : []
   for (const name of names) {
     const line = lines.find((candidate) => candidate.startsWith(`${name}:`))
     const id = Number(line?.split(":")[2])
