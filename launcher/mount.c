@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "own.h"
 
@@ -195,18 +196,26 @@ static int single_lower(const char *path, struct failure *failure) {
   return give_fd(&tree);
 }
 
+// Older kernels take any option without a word and refuse the whole mount at its end, so the version is asked.
+static bool knows_single_layers(void) {
+  struct utsname name;
+  unsigned major = 0, minor = 0;
+  if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2) return true;
+  return major > 6 || (major == 6 && minor >= 7);
+}
+
 int mount_overlay(const struct operation *operation, struct failure *failure) {
   const char *upper = operation->args[0], *work = operation->args[1];
   if (!*upper != !*work)
     return fail(failure, "root-overlay", upper, EINVAL, "upper and work directory belong together");
   if (!*upper && operation->count == 4) return single_lower(operation->args[3], failure);
+  if (!knows_single_layers()) return overlay_classic(operation, failure);
   OWN_FD fs = call_fsopen("overlay");
   if (fs < 0) return fail(failure, "root-overlay", upper, errno, "the kernel has no overlay file system");
   OWN_MEMORY char *options = strdup(operation->args[2]);
   if (!options) return fail(failure, "root-overlay", upper, ENOMEM, "out of memory");
   for (uint32_t i = 3; i < operation->count; i++) {
     if (!layer_set(fs, "lowerdir+", operation->args[i])) continue;
-    if (i == 3 && errno == EINVAL && access(operation->args[i], F_OK) == 0) return overlay_classic(operation, failure);
     return context_failed(fs, "root-overlay", operation->args[i], "the layer is refused", failure);
   }
   if (*upper && layer_set(fs, "upperdir", upper))
