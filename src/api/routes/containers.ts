@@ -117,7 +117,10 @@ export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "
   const kill = act((id, query) => containers.kill(id, query.optional("signal")))
   const pause = act((id) => containers.pause(id))
   const unpause = act((id) => containers.unpause(id))
-  const resize = act((id, query) => containers.resize(id, ...windowSize(query)))
+  async function resize(call: Call): Promise<void> {
+    await containers.resize(call.param("id"), ...windowSize(call.query))
+    call.empty(200)
+  }
   const remove = act((id, query) =>
     containers.remove(id, {
       force: query.flag("force"),
