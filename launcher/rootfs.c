@@ -61,12 +61,17 @@ static int existing_open(struct rootfs *rootfs, const struct operation *operatio
               strerror(errno));
 }
 
+static int empty_create(struct failure *failure) {
+  return mount_create("tmpfs", "tmpfs", "ro,nr_inodes=1,mode=555",
+                      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, "mask", "", failure);
+}
+
+// One empty file system serves every mask, where the kernel clones a mount that has no place yet (6.15 and later).
 static int empty_directory(struct rootfs *rootfs, struct failure *failure) {
-  if (rootfs->empty < 0)
-    rootfs->empty = mount_create("tmpfs", "tmpfs", "ro,nr_inodes=1,mode=555",
-                                 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-                                 "mask", "", failure);
-  return rootfs->empty < 0 ? -1 : call_open_tree(rootfs->empty, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+  if (rootfs->empty < 0) rootfs->empty = empty_create(failure);
+  if (rootfs->empty < 0) return -1;
+  int clone = call_open_tree(rootfs->empty, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+  return clone < 0 && errno == EINVAL ? empty_create(failure) : clone;
 }
 
 static int null_device(struct failure *failure) {
