@@ -10,6 +10,7 @@ mount -t tmpfs tmpfs /var/lib
 mount -t tmpfs tmpfs /tmp
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 ip link set lo up
+echo
 say() { echo "CHECK $1: $2"; }
 cg() { cat "/sys/fs/cgroup$(sed 's/^0:://' /proc/$1/cgroup)/$2" 2>&1 | head -1; }
 S="sloop -H unix:///run/s.sock"
@@ -39,10 +40,10 @@ say stats "$($S stats --no-stream --format '{{.PIDs}} {{.MemUsage}}' limited)"
 say top "$($S top limited -o pid,args | grep -c sleep)"
 
 say oom "$($S run --name greedy --memory 24m --memory-swap 24m busybox sh -c 'tail /dev/zero' > /dev/null 2>&1; echo $?) $($S inspect -f '{{.State.OOMKilled}}' greedy)"
-say device-denied "$($S run --rm --cap-add MKNOD busybox sh -c 'mknod /tmp/kmsg c 1 11 && head -c1 < /tmp/kmsg' 2>&1 | grep -c 'Operation not permitted')"
-say device-allowed "$($S run --rm --device /dev/kmsg busybox sh -c 'test -c /dev/kmsg && (: < /dev/kmsg) && echo yes' 2>&1)"
+say device-denied "$($S run --rm --cap-add MKNOD busybox sh -c 'mknod /tmp/vcs c 7 0 && head -c1 < /tmp/vcs' 2>&1 | grep -c 'Operation not permitted')"
+say device-allowed "$($S run --rm --device /dev/vcs busybox sh -c "head -c1 /dev/vcs > /dev/null && echo yes" 2>&1)"
 say null-works "$($S run --rm busybox sh -c 'echo x > /dev/null && head -c4 /dev/urandom | wc -c' 2>&1)"
-say privileged "$($S run --rm --privileged busybox sh -c '(: < /dev/kmsg) && echo yes' 2>&1)"
+say privileged "$($S run --rm --privileged busybox sh -c 'head -c1 /dev/vcs > /dev/null && echo yes' 2>&1)"
 say readonly-cgroup "$($S run --rm busybox sh -c 'mkdir /sys/fs/cgroup/x' 2>&1 | grep -c 'Read-only')"
 say published "$($S run -d --name web -p 127.0.0.1:8080:80 busybox sh -c 'mkdir /www; echo page > /www/index.html; httpd -f -h /www' > /dev/null 2>&1; sleep 1; wget -qO- http://127.0.0.1:8080/ 2>&1)"
 $S rm -f limited web greedy > /dev/null 2>&1
