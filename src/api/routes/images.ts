@@ -30,8 +30,9 @@ export function imageRoutes(engine: Used): Route[] {
   async function list(call: Call): Promise<void> {
     const filters = call.query.filters(LIST_FILTERS)
     const keep = await imageFilter(engine, filters)
+    const named = narrowNames(filters.get("reference"))
     const found = (await images.list()).filter(keep).sort((a, b) => b.created - a.created)
-    call.json(found.map((image) => imageSummary(image, call.minor, -1)))
+    call.json(found.flatMap(named).map((image) => imageSummary(image, call.minor, -1)))
   }
 
   async function inspect(call: Call): Promise<void> {
@@ -211,23 +212,34 @@ async function imageFilter(engine: Used, filters: Filters): Promise<(image: Imag
   if (until !== undefined && untilTime === undefined) {
     throw failure("invalid", `invalid filter 'until=${until}': write a time or a duration such as 24h`)
   }
-  const patterns = filters.get("reference")?.map(referencePattern)
   return (image) => {
     if (dangling !== undefined && (image.tags.length === 0) !== dangling) return false
     if (earlier !== undefined && image.created >= earlier) return false
     if (later !== undefined && image.created <= later) return false
     if (untilTime !== undefined && BigInt(Math.floor(image.created)) * 1_000_000n >= untilTime) return false
-    if (!labelsMatch(image.config.labels, filters.get("label"))) return false
-    if (patterns === undefined) return true
-    return patterns.some((matches) => image.tags.some(matches))
+    return labelsMatch(image.config.labels, filters.get("label"))
   }
 }
 
-/** A pattern of --filter reference: globs over "name" or "name:tag". */
+/** An image with those of its names that --filter reference asks for; nothing when it has none of them. */
+function narrowNames(patterns: readonly string[] | undefined): (image: Image) => Image[] {
+  if (patterns === undefined) return (image) => [image]
+  const matchers = patterns.map(referencePattern)
+  const wanted = (name: string) => matchers.some((matches) => matches(name))
+  return (image) => {
+    const [tags, digests] = [image.tags.filter(wanted), image.digests.filter(wanted)]
+    return tags.length + digests.length > 0 ? [{ ...image, tags, digests }] : []
+  }
+}
+
+/** A pattern of --filter reference: globs over "name", "name:tag" or "name@digest". */
 function referencePattern(pattern: string): (tag: string) => boolean {
   const glob = globToRegExp(pattern)
   return (tag) => {
-    const colon = tag.lastIndexOf(":")
-    return glob.test(tag) || (colon > tag.lastIndexOf("/") && glob.test(tag.slice(0, colon)))
+    const at = tag.indexOf("@")
+    const end = at > 0 ? at : tag.lastIndexOf(":")
+    return (
+      glob.test(tag) || (end > tag.lastIndexOf("/", at > 0 ? at : undefined) && glob.test(tag.slice(0, end)))
+    )
   }
 }
