@@ -118,11 +118,14 @@ buildAll()
 startDaemon()
 getImage()
 const address = await servePage()
-say(`
-A real container runs. Now try, with ./dist/sloop on your PATH or as it is:
-  dist/sloop ps                                   what runs
-  dist/sloop run --rm -it ${image} sh       a shell in a container of your own
-  dist/sloop exec ${container} ps               look into the running one
-  docker -H unix:///run/sloop/sloop.sock ps       the docker client works unchanged
-  curl http://${address}/                     the page again
-  dist/sloop rm --force ${container}            stop and remove it`)
+const next = [
+  ["dist/sloop ps", "what runs"],
+  [`dist/sloop run --rm -it ${image} sh`, "a shell in a container of your own"],
+  [`dist/sloop exec ${container} ps`, "look into the running one"],
+  ["docker -H unix:///run/sloop/sloop.sock ps", "the docker client works unchanged"],
+  [`curl http://${address}/`, "the page again"],
+  [`dist/sloop rm --force ${container}`, "stop and remove it"],
+]
+const width = Math.max(...next.map(([command]) => command.length))
+say("\nA real container runs. What to type next:")
+for (const [command, what] of next) say(`  ${command.padEnd(width)}   ${what}`)
