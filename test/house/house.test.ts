@@ -56,7 +56,7 @@ test("files stay small", () => {
 
 test("every source file says in its first line what it is for", () => {
   const silent = files
-    .filter((name) => /^(src|launcher|bench|scripts)\/.*\.(ts|mjs|c|h)$/.test(name))
+    .filter((name) => /^(src|launcher|bench|scripts)\/.*\.(ts|mjs|c|h)$/.test(name) && !isTest(name))
     .filter((name) => !/^(\/\/|\/\*|#!)/.test(readProjectFile(name)))
   expect(silent).toEqual([])
 })
@@ -76,6 +76,10 @@ test("names say one idea", () => {
   expect(vagueTypes).toEqual([])
 })
 
+/** Code without its line comments, doc comments and strings, where a word means nothing to the compiler. */
+const withoutProse = (text: string): string =>
+  text.replace(/"(?:\\.|[^"\\\n])*"/g, '""').replace(/^\s*(\*|\/\*|\/\/(?!\s*(@ts-|TODO|FIXME))).*$/gm, "")
+
 test("nothing is loosened or left for later", () => {
   const loose =
     /\bas any\b|: any\b|\bTODO\b|\bFIXME\b|@ts-ignore|@ts-nocheck|\b(?:test|it|describe)\.(?:skip|todo|only)\(/
@@ -85,7 +89,7 @@ test("nothing is loosened or left for later", () => {
         /^(src|test|bench|scripts|launcher)\/.*\.(ts|mjs|c|h)$/.test(name) &&
         name !== "test/house/house.test.ts",
     )
-    .filter((name) => loose.test(readProjectFile(name)))
+    .filter((name) => loose.test(withoutProse(readProjectFile(name))))
   expect(found).toEqual([])
 })
 
