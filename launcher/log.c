@@ -44,6 +44,9 @@ int log_open(struct log *log, const struct plan *plan, struct failure *failure) 
 int log_rotate(struct log *log) {
   size_t room = strlen(log->path) + 16;
   char from[room], to[room];
+  // ext4 writes a file out at once when it is renamed over another one; the oldest is removed instead.
+  snprintf(to, room, "%s.%u", log->path, log->max_files - 1);
+  if (log->max_files > 1 && unlink(to) && errno != ENOENT) return -1;
   for (uint32_t n = log->max_files - 1; n >= 1; n--) {
     snprintf(to, room, "%s.%u", log->path, n);
     if (n > 1)
@@ -110,7 +113,7 @@ static void emit_line(struct log *log, const char *bytes, size_t length, bool wh
     memcpy(to, "\\n", 2);
     to += 2;
   }
-  memcpy(to, log->tail, log->tail_length);
+  memcpy(to, log->tail, sizeof log->tail);  // of a fixed size: a few moves instead of a call
   log->used = (size_t)(to + log->tail_length - log->buffer);
 }
 

@@ -42,7 +42,7 @@ static uint32_t collect(struct monitor *monitor, int64_t now) {
   for (struct task *task = monitor->tasks; task; task = task->next) {
     for (int i = 0; i < 2; i++) {
       struct source *source = &task->outputs[i];
-      if (source->hung_until && now >= source->hung_until) source->hung_until = 0;
+      if (source->rest_until && now >= source->rest_until) source->rest_until = 0;
       if (source_wanted(task, source))
         add(monitor, &count, source->fd, POLLIN, (struct poll_entry){ENTRY_OUTPUT, task, {.source = source}});
     }
@@ -72,7 +72,7 @@ static int next_timeout(const struct monitor *monitor, int64_t now) {
       soonest(&deadline, task->drain_deadline);
     }
     for (int i = 0; i < 2; i++)
-      if (task->outputs[i].hung_until) soonest(&deadline, task->outputs[i].hung_until);
+      if (task->outputs[i].rest_until) soonest(&deadline, task->outputs[i].rest_until);
   }
   for (const struct connection *connection = monitor->connections; connection; connection = connection->next)
     if (connection->role == ROLE_LINGER) soonest(&deadline, connection->linger_deadline);

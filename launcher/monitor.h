@@ -35,8 +35,9 @@ struct chunk {
 struct source {
   int fd;        // -1 once ended
   uint8_t kind;  // 1 stdout, 2 stderr
-  bool wide;     // the pipe was enlarged
-  int64_t hung_until;  // a tty without any open slave: looked at again then
+  bool wide;     // the pipe was to be enlarged
+  bool deep;     // and was
+  int64_t rest_until;  // a tty without any open slave, or a pipe that shall fill: looked at again then
   struct stash stash;
 };
 

@@ -9,7 +9,7 @@
 
 #include "monitor.h"
 
-enum { PIPE_BYTES = 1 << 20, PIPE_BYTES_MODEST = 256 << 10, HUNG_MS = 200 };
+enum { PIPE_BYTES = 1 << 20, PIPE_BYTES_MODEST = 256 << 10, HUNG_MS = 200, FILL_MS = 1 };
 
 static bool choose(const char *text, const char *yes, const char *no, bool *chosen) {
   *chosen = !strcmp(text, yes);
@@ -102,7 +102,7 @@ void source_end(struct monitor *monitor, struct task *task, struct source *sourc
 // A writer that keeps a pipe full gets a larger one: fewer switches between it and the monitor.
 static void widen(struct source *source) {
   source->wide = true;
-  if (fcntl(source->fd, F_SETPIPE_SZ, PIPE_BYTES) < 0) fcntl(source->fd, F_SETPIPE_SZ, PIPE_BYTES_MODEST);
+  source->deep = fcntl(source->fd, F_SETPIPE_SZ, PIPE_BYTES) >= 0 || fcntl(source->fd, F_SETPIPE_SZ, PIPE_BYTES_MODEST) >= 0;
 }
 
 static bool make_buffer(struct monitor *monitor) {
@@ -124,12 +124,14 @@ enum read_result source_read(struct monitor *monitor, struct task *task, struct 
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return READ_NOTHING;
   // A tty says EIO while nobody has it open; someone may open it again as long as the process lives.
   if (got < 0 && errno == EIO && task_running(task)) {
-    source->hung_until = now_ms() + HUNG_MS;
+    source->rest_until = now_ms() + HUNG_MS;
     return READ_NOTHING;
   }
   if (got <= 0) return READ_END;
   if (!source->wide && !task->tty && got >= 64 << 10) widen(source);
   mark_read(monitor, got);
+  // A busy writer that is woken and waited for at each of its small writes costs more than its bytes.
+  if (source->deep && got < READ_BYTES) source->rest_until = monitor->last_read + FILL_MS;
   // Clients first: they work on it while the log is written.
   attach_deliver(monitor, task, source->kind, monitor->buffer, (size_t)got);
   if (task == monitor->tasks)
@@ -138,7 +140,7 @@ enum read_result source_read(struct monitor *monitor, struct task *task, struct 
 }
 
 bool source_wanted(const struct task *task, const struct source *source) {
-  return source->fd >= 0 && !task->attaches_expected && !source->hung_until &&
+  return source->fd >= 0 && !task->attaches_expected && !source->rest_until &&
          (task->backlog_bytes < BACKLOG_BYTES_MAX || !task_running(task));
 }
 
