@@ -12,7 +12,7 @@
 #include "verbs.h"
 
 struct usage {
-  uint64_t bytes, inodes;
+  uint64_t bytes, inodes, content;
   struct links links;
 };
 
@@ -22,6 +22,7 @@ static int count(struct usage *usage, const struct stat *stat, struct failure *f
   if (failed) return fail(failure, "usage", "", ENOMEM, "out of memory");
   usage->bytes += (uint64_t)stat->st_blocks * 512;
   usage->inodes++;
+  if (!S_ISDIR(stat->st_mode)) usage->content += (uint64_t)stat->st_size;
   return 0;
 }
 
@@ -38,7 +39,7 @@ int verb_usage(struct request *request, struct failure *failure) {
   const struct operation *path = plan_find(request->plan, "path", 0);
   struct usage usage = {0};
   struct stat stat;
-  char bytes[24], inodes[24];
+  char bytes[24], inodes[24], content[24];
   if (!path || path->count != 1) return fail(failure, "path", "", EINVAL, "usage needs one path");
   if (host_mounts_enter(request, failure)) return -1;
   OWN_FD fd = open(path->args[0], O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -50,6 +51,7 @@ int verb_usage(struct request *request, struct failure *failure) {
   if (result) return result;
   snprintf(bytes, sizeof bytes, "%" PRIu64, usage.bytes);
   snprintf(inodes, sizeof inodes, "%" PRIu64, usage.inodes);
-  report(request->connection, "ok", "bytes", bytes, "inodes", inodes, NULL);
+  snprintf(content, sizeof content, "%" PRIu64, usage.content);
+  report(request->connection, "ok", "bytes", bytes, "inodes", inodes, "content", content, NULL);
   return 0;
 }

@@ -107,14 +107,14 @@ test("stat tells what a path is, and follows the last symlink only when asked", 
   expect((await stat("/none")).fields.slice(0, 3)).toEqual(["stat", "/none", "2"])
 })
 
-test("usage counts what is allocated, hard links once", async () => {
+test("usage counts what is allocated and what files hold, hard links once", async () => {
   using place = fresh()
   mkdirSync(join(place.path, "d"))
   writeFileSync(join(place.path, "f"), Buffer.alloc(100_000))
   linkSync(join(place.path, "f"), join(place.path, "d/f"))
   const answer = await ask(launcher.socket, [["usage"], ["path", place.path]])
   const du = execFileSync("du", ["-s", "-B1", place.path]).toString().split("\t")[0]
-  expect(answer.values).toEqual({ bytes: du ?? "", inodes: "3" })
+  expect(answer.values).toEqual({ bytes: du ?? "", inodes: "3", content: "100000" })
 })
 
 test("remove-tree takes several paths, missing ones too, and stops at a mount", async () => {

@@ -237,7 +237,10 @@ export const openOverlaySnapshotter = (parts: {
       const record = state.snapshots.find(keyOrChainId)
       if (record === undefined) throw missing(keyOrChainId)
       const answer = await kernel.perform([["usage"], ["path", filesOf(record)]])
-      return { bytes: Number(answer.get("bytes")?.[0] ?? 0), inodes: Number(answer.get("inodes")?.[0] ?? 0) }
+      return {
+        bytes: Number(answer.get("content")?.[0] ?? 0),
+        inodes: Number(answer.get("inodes")?.[0] ?? 0),
+      }
     },
     diff(key) {
       return kernel.receive([

@@ -209,6 +209,6 @@ export const openVolumes = ({ root, kernel, state, events }: VolumesOptions): Vo
 
   async function usage(name: string): Promise<number> {
     const answer = await kernel.perform([["usage"], ["path", path(name)]])
-    return Number(answer.get("bytes")?.[0] ?? 0)
+    return Number(answer.get("content")?.[0] ?? 0)
   }
 }

@@ -16,7 +16,7 @@ const open = () => {
   const root = join(directory, `${count++}`)
   const state = openState(join(root, "state.db"))
   const events = createEvents()
-  const kernel = fakeKernel({ perform: () => new Map([["bytes", ["42"]]]) })
+  const kernel = fakeKernel({ perform: () => new Map([["content", ["42"]]]) })
   return {
     root,
     state,
