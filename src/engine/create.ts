@@ -42,7 +42,7 @@ const takeName = (context: Context, asked: string | undefined, id: string): stri
     context.catalogue.reserve(name, id)
     return name
   }
-  const name = asked.startsWith("/") ? asked.slice(1) : asked
+  const name = asked.replace(/^\/(?=.)/, "")
   validateName(name)
   context.catalogue.reserve(name, id)
   return name

@@ -116,16 +116,45 @@ const validateNetwork = (config: ContainerConfig): void => {
       "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
     )
   }
+  for (const { network, aliases } of config.networks) {
+    for (const alias of aliases) {
+      if (!/^[\w.-]{1,255}$/.test(alias)) invalid(`invalid alias for network ${network}: ${alias}`)
+    }
+  }
   for (const entry of config.extraHosts) {
     if (!/^[^\s:=]+[:=]\S+$/.test(entry)) invalid(`bad format for add-host: "${entry}"`)
   }
 }
+
+/** Modes of namespaces: what is none of these must not fall back to anything silently. */
+const validateModes = (config: ContainerConfig): void => {
+  const { pidMode, ipcMode, utsMode, usernsMode, cgroupnsMode } = config
+  const check = (label: string, mode: string, allowed: readonly string[], shares: boolean) => {
+    if (allowed.includes(mode) || (shares && /^container:./.test(mode))) return
+    invalid(`invalid ${label} mode: ${mode}`)
+  }
+  check("PID", pidMode, ["", "host"], true)
+  check("IPC", ipcMode, ["", "none", "host", "private", "shareable"], true)
+  check("UTS", utsMode, ["", "host"], false)
+  check("userns", usernsMode, ["", "host"], false)
+  check("cgroup namespace", cgroupnsMode, ["", "host", "private"], false)
+}
+
+/** What clients may name: ours, and the names under which other engines know their only runtime. */
+const runtimes = ["", "sloop", "runc", "io.containerd.runc.v2"]
 
 /** Throws invalid for the first thing that is wrong. */
 export const validateConfig = (config: ContainerConfig): void => {
   if (config.hostname.length > 64 || !/^[\w.-]*$/.test(config.hostname)) {
     invalid(`invalid hostname format: ${config.hostname}`)
   }
+  if (config.domainname.length > 64 || !/^[\w.-]*$/.test(config.domainname)) {
+    invalid(`invalid domain name format: ${config.domainname}`)
+  }
+  if (!runtimes.includes(config.runtime)) {
+    invalid(`unknown or invalid runtime name: ${config.runtime}: this engine has one runtime, "sloop"`)
+  }
+  validateModes(config)
   if (config.workingDirectory !== "" && !config.workingDirectory.startsWith("/")) {
     invalid(`the working directory '${config.workingDirectory}' is invalid, it needs to be an absolute path`)
   }

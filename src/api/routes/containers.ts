@@ -43,7 +43,7 @@ export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "
     const request = await readJson(call.request, createRequestSchema)
     if (request.Image === "") throw failure("invalid", "no image specified: name one in the Image field")
     requirePlatform(call.query)
-    const created = await containers.create({ name: name?.replace(/^\//, ""), config: createConfig(request) })
+    const created = await containers.create({ name: name === "/" ? name : name?.replace(/^\//, ""), config: createConfig(request) })
     const answer: CreateResponse = { Id: created.id, Warnings: created.warnings }
     call.json(answer, 201)
   }
