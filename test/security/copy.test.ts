@@ -1,6 +1,14 @@
 // docker cp and export against a container that moves things while they are copied.
 import { afterAll, expect, test } from "bun:test"
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { tarOf } from "../../launcher/test/tar.ts"
@@ -58,7 +66,15 @@ test("links of a stopped container and of its volumes are resolved in its root (
   await ok("run", "--name", "stopped", "-v", "cp-volume:/v", "busybox", "sh", "-c", links)
   const payload = join(work, "payload2")
   writeFileSync(payload, "payload")
-  for (const path of ["/v/abs/evil", "/v/rel/evil", "/v/magic/evil", "/out/evil", `/v/root${bait}/evil`, "/v/abs", "/out"]) {
+  for (const path of [
+    "/v/abs/evil",
+    "/v/rel/evil",
+    "/v/magic/evil",
+    "/out/evil",
+    `/v/root${bait}/evil`,
+    "/v/abs",
+    "/out",
+  ]) {
     await docker("cp", payload, `stopped:${path}`)
     untouched()
     for (const follow of [[], ["-L"]]) {
@@ -71,7 +87,10 @@ test("links of a stopped container and of its volumes are resolved in its root (
     { name: "evil/planted", body: Buffer.from("x") },
     { name: "hard", kind: "1", link: `../../../../../..${bait}/secret` },
   )
-  await rawRequest(engine.socket, "PUT", "/containers/stopped/archive?path=/v", { body: archive, headers: { "Content-Type": "application/x-tar" } })
+  await rawRequest(engine.socket, "PUT", "/containers/stopped/archive?path=/v", {
+    body: archive,
+    headers: { "Content-Type": "application/x-tar" },
+  })
   untouched()
   await ok("rm", "stopped")
   await ok("volume", "rm", "cp-volume")
@@ -79,7 +98,17 @@ test("links of a stopped container and of its volumes are resolved in its root (
 
 test("what leaves a volume is the link, never what it leads to (CVE-2023-0778)", async () => {
   symlinkSync(join(bait, "secret"), join(work, "link"))
-  await ok("run", "--name", "linked", "-v", "out-volume:/v", "busybox", "sh", "-c", `ln -s ${bait}/secret /v/l; ln -s ${bait} /v/d`)
+  await ok(
+    "run",
+    "--name",
+    "linked",
+    "-v",
+    "out-volume:/v",
+    "busybox",
+    "sh",
+    "-c",
+    `ln -s ${bait}/secret /v/l; ln -s ${bait} /v/d`,
+  )
   for (const tar of [await docker("cp", "linked:/v", "-"), await docker("export", "linked")]) {
     expect(tar.code).toBe(0)
     expect(tar.stdout).not.toContain("the host's secret")
@@ -91,13 +120,23 @@ test("what leaves a volume is the link, never what it leads to (CVE-2023-0778)",
 })
 
 test("archives are decompressed in process: no program of the container runs (CVE-2026-41567)", async () => {
-  const program = { mode: 0o755, body: Buffer.from(`#!/bin/sh\necho ran >> /ran\necho ran >> ${bait}/ran\n`) } as const
+  const program = {
+    mode: 0o755,
+    body: Buffer.from(`#!/bin/sh\necho ran >> /ran\necho ran >> ${bait}/ran\n`),
+  } as const
   const names = ["gzip", "gunzip", "unpigz", "pigz", "xz", "unxz", "zstd", "bzip2", "tar"]
-  const image = await imageOf(engine, "decompressors", names.map((name) => ({ ...program, name: `bin/${name}` })))
+  const image = await imageOf(
+    engine,
+    "decompressors",
+    names.map((name) => ({ ...program, name: `bin/${name}` })),
+  )
   const id = await ok("run", "-d", image, "sleep", "60")
   const archive = tarOf({ name: "came", body: Buffer.from("in") })
   for (const body of [archive, gzipSync(archive), Bun.zstdCompressSync(archive)]) {
-    const answer = await rawRequest(engine.socket, "PUT", `/containers/${id}/archive?path=/tmp`, { body, headers: { "Content-Type": "application/x-tar" } })
+    const answer = await rawRequest(engine.socket, "PUT", `/containers/${id}/archive?path=/tmp`, {
+      body,
+      headers: { "Content-Type": "application/x-tar" },
+    })
     expect(answer.status).toBe(200)
   }
   expect(await ok("exec", id, "cat", "/tmp/came")).toBe("in")
@@ -110,7 +149,12 @@ test("archives are decompressed in process: no program of the container runs (CV
 test("a container's libraries and name service are not the engine's (CVE-2019-14271)", async () => {
   const library = { mode: 0o755, body: Buffer.from("not a library") }
   const image = await imageOf(engine, "libraries", [
-    ...["lib/libnss_files.so.2", "lib/x86_64-linux-gnu/libnss_files.so.2", "lib/libc.so.6", "lib64/ld-linux-x86-64.so.2"].map((name) => ({ ...library, name })),
+    ...[
+      "lib/libnss_files.so.2",
+      "lib/x86_64-linux-gnu/libnss_files.so.2",
+      "lib/libc.so.6",
+      "lib64/ld-linux-x86-64.so.2",
+    ].map((name) => ({ ...library, name })),
     { name: "etc/ld.so.preload", body: Buffer.from("/lib/libc.so.6\n") },
     { name: "etc/nsswitch.conf", body: Buffer.from("passwd: evil\n") },
   ])

@@ -17,7 +17,9 @@ export const imageOf = async (
     const at = path.lastIndexOf("/") + 1
     return { name: `${path.slice(0, at)}.wh.${path.slice(at)}` }
   })
-  const top = whiteouts.filter((entry) => !entry.name.slice(0, -1).includes("/") || /^(etc|dev|bin)\//.test(entry.name))
+  const top = whiteouts.filter(
+    (entry) => !entry.name.slice(0, -1).includes("/") || /^(etc|dev|bin)\//.test(entry.name),
+  )
   const layers = [await busyboxRootfsTar(), tarOf(...top), tarOf(...entries)]
   const archive = await dockerArchive([
     { layers, tags: [`${name}:latest`], config: { Env: ["PATH=/bin"], Cmd: ["sh"], ...config } },

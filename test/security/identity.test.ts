@@ -9,7 +9,11 @@ afterAll(() => engine.close(), 60_000)
 const { docker, ok } = engine
 
 const status = (text: string): Map<string, string> =>
-  new Map(text.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]))
+  new Map(
+    text
+      .split("\n")
+      .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]),
+  )
 const own = ["cat", "/proc/self/status"]
 const zero = "0000000000000000"
 const dockers = "00000000a80425fb"
@@ -19,8 +23,18 @@ test("inheritable and ambient capabilities are zero, the bounding set is Docker'
   const looks: [string, string[], string, string][] = [
     ["root", ["run", "--rm", "busybox"], dockers, dockers],
     ["a user", ["run", "--rm", "-u", "1000:1000", "busybox"], zero, dockers],
-    ["an added capability", ["run", "--rm", "--cap-add", "SYS_TIME", "busybox"], "00000000aa0425fb", "00000000aa0425fb"],
-    ["a user with an added capability", ["run", "--rm", "-u", "7", "--cap-add", "SYS_TIME", "busybox"], zero, "00000000aa0425fb"],
+    [
+      "an added capability",
+      ["run", "--rm", "--cap-add", "SYS_TIME", "busybox"],
+      "00000000aa0425fb",
+      "00000000aa0425fb",
+    ],
+    [
+      "a user with an added capability",
+      ["run", "--rm", "-u", "7", "--cap-add", "SYS_TIME", "busybox"],
+      zero,
+      "00000000aa0425fb",
+    ],
     ["nothing", ["run", "--rm", "--cap-drop", "ALL", "busybox"], zero, zero],
     ["exec", ["exec", id], dockers, dockers],
     ["exec as a user", ["exec", "-u", "1000", id], zero, dockers],
@@ -28,7 +42,12 @@ test("inheritable and ambient capabilities are zero, the bounding set is Docker'
   for (const [who, words, effective, bounding] of looks) {
     const lines = status(await ok(...words, ...own))
     expect([who, lines.get("CapInh"), lines.get("CapAmb")]).toEqual([who, zero, zero])
-    expect([who, lines.get("CapEff"), lines.get("CapPrm"), lines.get("CapBnd")]).toEqual([who, effective, effective, bounding])
+    expect([who, lines.get("CapEff"), lines.get("CapPrm"), lines.get("CapBnd")]).toEqual([
+      who,
+      effective,
+      effective,
+      bounding,
+    ])
   }
   const privileged = status(await ok("exec", "--privileged", id, ...own))
   expect(privileged.get("CapInh")).toBe(zero)
@@ -43,7 +62,14 @@ test("supplementary groups are exactly the user's (CVE-2022-36109)", async () =>
   expect(await groups("run", "--rm", "-u", "www-data", "busybox")).toBe("33")
   expect(await groups("run", "--rm", "-u", "1234:4321", "--group-add", "777", "busybox")).toBe("777 4321")
   // The engine's own groups are not handed down, nor through a setgid that the image's tables claim.
-  const id = await ok("run", "-d", "busybox", "sh", "-c", "printf 'evil:x:5000:5000::/:/bin/sh\\n' >> /etc/passwd; printf 'grp:x:6000:evil\\nshadow2:x:6001:evil,\\n' >> /etc/group; sleep 60")
+  const id = await ok(
+    "run",
+    "-d",
+    "busybox",
+    "sh",
+    "-c",
+    "printf 'evil:x:5000:5000::/:/bin/sh\\n' >> /etc/passwd; printf 'grp:x:6000:evil\\nshadow2:x:6001:evil,\\n' >> /etc/group; sleep 60",
+  )
   expect(await groups("exec", "-u", "evil", id)).toBe("5000 6000 6001")
   expect(await groups("exec", "-u", "evil:7000", id)).toBe("7000")
   await ok("rm", "-f", id)
@@ -91,7 +117,13 @@ test("user ids out of range, and what is no number, are refused (CVE-2024-40635)
   await ok("commit", "-c", "USER 4294967296", id, "large")
   const large = await docker("run", "--rm", "large", "id")
   expect([large.code === 0, large.stdout]).toEqual([false, ""])
-  const tables = ["evil:x:4294967296:0::/:/bin/sh", "evil:x:-1:0::/:/bin/sh", "evil:x:00:00::/:/bin/sh", "evil:x::::/:/bin/sh", "evil:x:0x0:0::/:/bin/sh"]
+  const tables = [
+    "evil:x:4294967296:0::/:/bin/sh",
+    "evil:x:-1:0::/:/bin/sh",
+    "evil:x:00:00::/:/bin/sh",
+    "evil:x::::/:/bin/sh",
+    "evil:x:0x0:0::/:/bin/sh",
+  ]
   for (const line of tables) {
     await ok("exec", id, "sh", "-c", `echo '${line}' > /etc/passwd`)
     const exec = await docker("exec", "-u", "evil", id, "id")
@@ -130,7 +162,10 @@ test("a container cannot raise its limits: its cgroups are read-only and only it
   for (const line of output.split("\n").filter((text) => /^\d+:/.test(text))) expect(line).toMatch(/:\/$/)
   const pid = await ok("inspect", "-f", "{{.State.Pid}}", id)
   const read = (controller: string, ...files: string[]) =>
-    files.map((file) => join(cgroupOf(pid, controller), file)).filter(existsSync).map((path) => readFileSync(path, "utf8").trim())
+    files
+      .map((file) => join(cgroupOf(pid, controller), file))
+      .filter(existsSync)
+      .map((path) => readFileSync(path, "utf8").trim())
   expect(read("memory", "memory.limit_in_bytes", "memory.max")).toEqual([String(64 << 20)])
   expect(read("pids", "pids.max")).toEqual(["50"])
   expect(read("cpu", "cpu.cfs_quota_us", "cpu.max")[0]).toMatch(/^50000( 100000)?$/)
@@ -139,7 +174,8 @@ test("a container cannot raise its limits: its cgroups are read-only and only it
 }, 60_000)
 
 test("release_agent and core_pattern cannot be set by a container", async () => {
-  const script = "for f in /proc/sys/kernel/core_pattern /proc/sysrq-trigger /proc/sys/vm/panic_on_oom /sys/kernel/uevent_helper; do echo '|/evil' 2>/dev/null > $f && echo WROTE $f; done; true"
+  const script =
+    "for f in /proc/sys/kernel/core_pattern /proc/sysrq-trigger /proc/sys/vm/panic_on_oom /sys/kernel/uevent_helper; do echo '|/evil' 2>/dev/null > $f && echo WROTE $f; done; true"
   expect((await docker("run", "--rm", "busybox", "sh", "-c", script)).stdout).toBe("")
   // With the right to mount, the files of a new procfs are the kernel's own; without it there is no way to one.
   const remount = "mount -t proc proc /tmp 2>&1 || mount -o remount,rw /proc/sys 2>&1 || echo refused"
@@ -147,6 +183,7 @@ test("release_agent and core_pattern cannot be set by a container", async () => 
 })
 
 test("devices that were not given cannot be opened, even by a node that the container makes", async () => {
-  const script = "for d in 'b 8 0' 'b 259 0' 'b 254 0' 'c 1 1' 'c 1 2' 'c 10 200'; do rm -f /n; mknod /n $d && { head -c 1 /n >/dev/null 2>&1 && echo \"READ $d\"; }; done; true"
+  const script =
+    "for d in 'b 8 0' 'b 259 0' 'b 254 0' 'c 1 1' 'c 1 2' 'c 10 200'; do rm -f /n; mknod /n $d && { head -c 1 /n >/dev/null 2>&1 && echo \"READ $d\"; }; done; true"
   expect((await docker("run", "--rm", "busybox", "sh", "-c", script)).stdout).toBe("")
 })

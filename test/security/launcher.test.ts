@@ -1,7 +1,15 @@
 // Attacks on the program that makes containers: its binary, its descriptors, its sockets.
 import { afterAll, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
-import { chmodSync, existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { compile } from "../fixtures/c-program.ts"
 import { startEngine } from "../fixtures/engine.ts"
@@ -20,7 +28,11 @@ test("no program of the engine can be overwritten through /proc/PID/exe (CVE-201
   const before = [hashOf(binary), hashOf(testLauncher())]
   // Everything that lets a container see the engine's processes: a tiny init, execs, the host's own pids.
   const output: string[] = []
-  for (const flags of [["--init", "--cap-add", "SYS_PTRACE"], ["--init"], ["--pid", "host", "--privileged"]]) {
+  for (const flags of [
+    ["--init", "--cap-add", "SYS_PTRACE"],
+    ["--init"],
+    ["--pid", "host", "--privileged"],
+  ]) {
     const id = await ok("run", "-d", "-v", `${programs}:/t:ro`, ...flags, "busybox", "/t/overwrite", "1")
     for (let round = 0; round < 8; round++) await docker("exec", id, "true")
     await ok("wait", id)
@@ -44,7 +56,13 @@ test("a working directory in /proc/self/fd reaches no descriptor of the host (CV
   const up = "../".repeat(12)
   const script = `test -e ${up}${marker.slice(1)} && echo ESCAPED; readlink /proc/self/cwd`
   const id = await ok("run", "-d", "busybox", "sleep", "60")
-  const places = [...Array.from({ length: 24 }, (_, n) => `/proc/self/fd/${n}`), "/proc/self/cwd", "/proc/1/cwd", "/proc/1/root/tmp", "/proc/thread-self/fd/5/."]
+  const places = [
+    ...Array.from({ length: 24 }, (_, n) => `/proc/self/fd/${n}`),
+    "/proc/self/cwd",
+    "/proc/1/cwd",
+    "/proc/1/root/tmp",
+    "/proc/thread-self/fd/5/.",
+  ]
   await Promise.all(
     places.map(async (place) => {
       const run = await docker("run", "--rm", "-w", place, "busybox", "sh", "-c", script)
@@ -123,10 +141,13 @@ test("sockets are files that only their users may open; none is abstract (CVE-20
 test("launcher and monitor hang up on peers that are not root, even where the path is open", async () => {
   const id = await ok("run", "-d", "busybox", "sleep", "60")
   const launcher = join(engine.root, "run", "launcher.sock")
-  const monitor = readdirSync(join(engine.root, "run", "c")).map((name) => join(engine.root, "run", "c", name))
-  const sockets = [launcher, ...monitor.flatMap((path) => readdirSync(path).map((name) => join(path, name)))].filter(
-    (path) => statSync(path).isSocket(),
+  const monitor = readdirSync(join(engine.root, "run", "c")).map((name) =>
+    join(engine.root, "run", "c", name),
   )
+  const sockets = [
+    launcher,
+    ...monitor.flatMap((path) => readdirSync(path).map((name) => join(path, name))),
+  ].filter((path) => statSync(path).isSocket())
   expect(sockets.length).toBe(2)
   const open = [engine.root, join(engine.root, "run"), join(engine.root, "run", "c"), ...monitor, ...sockets]
   const modes = open.map((path) => [path, statSync(path).mode & 0o7777] as const)
@@ -171,7 +192,17 @@ test("a container reaches no listener of the engine over the network (CVE-2025-9
   expect(listening).toEqual([])
   const gateway = await ok("inspect", "-f", "{{.NetworkSettings.Gateway}}", id)
   for (const port of ["2375", "2376"]) {
-    const reached = await docker("exec", id, "wget", "-T", "1", "-q", "-O", "-", `http://${gateway}:${port}/version`)
+    const reached = await docker(
+      "exec",
+      id,
+      "wget",
+      "-T",
+      "1",
+      "-q",
+      "-O",
+      "-",
+      `http://${gateway}:${port}/version`,
+    )
     expect(reached.code).not.toBe(0)
   }
   await ok("rm", "-f", id)

@@ -10,7 +10,9 @@ const programs = compile(join(engine.work, "programs"), join(import.meta.dir, "s
 
 const ask = async (...flags: string[]): Promise<Map<string, string>> => {
   const output = await engine.ok("run", "--rm", "-v", `${programs}:/t:ro`, ...flags, "busybox", "/t/syscalls")
-  return new Map(output.split("\n").map((line) => [line.slice(0, line.indexOf(" ")), line.split(" ")[1] ?? ""]))
+  return new Map(
+    output.split("\n").map((line) => [line.slice(0, line.indexOf(" ")), line.split(" ")[1] ?? ""]),
+  )
 }
 
 const everyday = ["getpid", "socket-inet", "fork"]
