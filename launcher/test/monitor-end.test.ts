@@ -28,71 +28,84 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test.skipIf(!hybrid)("an out-of-memory kill is told and recorded, the cgroup is gone when the connection ends", async () => {
-  const directory = join(parent(memory), "oom")
-  const extra: Operation[] = [
-    ["cgroup", directory],
-    ["cgroup-write", join(directory, "memory.limit_in_bytes"), String(6 << 20), "must"],
-    ["oom-counter", join(directory, "memory.oom_control"), "oom_kill"],
-  ]
-  const container = await shell(launcher, "x=aaaaaaaa; while :; do x=$x$x; done", { extra })
-  await container.started()
-  const ended = await container.ended()
-  expect(ended.fields.slice(0, 3)).toEqual(["137", "9", "1"])
-  expect(decodeReport(readFileSync(join(container.directory, "exit")))).toEqual(ended)
-  expect(await container.plan.frame()).toBeUndefined()
-  expect(existsSync(directory)).toBe(false)
+test.skipIf(!hybrid)(
+  "an out-of-memory kill is told and recorded, the cgroup is gone when the connection ends",
+  async () => {
+    const directory = join(parent(memory), "oom")
+    const extra: Operation[] = [
+      ["cgroup", directory],
+      ["cgroup-write", join(directory, "memory.limit_in_bytes"), String(6 << 20), "must"],
+      ["oom-counter", join(directory, "memory.oom_control"), "oom_kill"],
+    ]
+    const container = await shell(launcher, "x=aaaaaaaa; while :; do x=$x$x; done", { extra })
+    await container.started()
+    const ended = await container.ended()
+    expect(ended.fields.slice(0, 3)).toEqual(["137", "9", "1"])
+    expect(decodeReport(readFileSync(join(container.directory, "exit")))).toEqual(ended)
+    expect(await container.plan.frame()).toBeUndefined()
+    expect(existsSync(directory)).toBe(false)
 
-  const fine = await shell(launcher, "exit 1", { extra })
-  await fine.started()
-  expect((await fine.ended()).fields.slice(0, 3)).toEqual(["1", "0", "0"])
-  await fine.plan.reports()
-})
+    const fine = await shell(launcher, "exit 1", { extra })
+    await fine.started()
+    expect((await fine.ended()).fields.slice(0, 3)).toEqual(["1", "0", "0"])
+    await fine.plan.reports()
+  },
+)
 
-test.skipIf(!hybrid)("what the init leaves in its cgroup is killed with it, nested and frozen or not", async () => {
-  for (const frozen of [false, true]) {
-    const directory = join(parent(freezer), "left")
+test.skipIf(!hybrid)(
+  "what the init leaves in its cgroup is killed with it, nested and frozen or not",
+  async () => {
+    for (const frozen of [false, true]) {
+      const directory = join(parent(freezer), "left")
+      const extra: Operation[] = [
+        ["cgroup", directory],
+        ["kill-on-end", directory],
+      ]
+      const container = await shell(launcher, "sleep 1000 & echo $!; read go", {
+        extra,
+        pid: "host",
+        stdin: "open",
+      })
+      await container.started()
+      await until(() => container.text("stdout").endsWith("\n"), "the child is named")
+      const child = Number(container.text("stdout"))
+      const nested = join(directory, "nested")
+      mkdirSync(nested)
+      if (frozen) {
+        writeFileSync(join(nested, "cgroup.procs"), String(child))
+        writeFileSync(join(nested, "freezer.state"), "FROZEN")
+      }
+      expect(isAlive(child)).toBe(true)
+      const client = await container.attach("stdin")
+      client.socket.end()
+      await container.ended()
+      await container.plan.reports()
+      await until(() => !isAlive(child), "the child is dead")
+      expect(existsSync(directory)).toBe(false)
+    }
+  },
+)
+
+test.skipIf(!hybrid)(
+  "an exec that outlives the init in a shared pid namespace dies with the cgroup and is told",
+  async () => {
+    const directory = join(parent(freezer), "exec")
     const extra: Operation[] = [
       ["cgroup", directory],
       ["kill-on-end", directory],
     ]
-    const container = await shell(launcher, "sleep 1000 & echo $!; read go", { extra, pid: "host", stdin: "open" })
-    await container.started()
-    await until(() => container.text("stdout").endsWith("\n"), "the child is named")
-    const child = Number(container.text("stdout"))
-    const nested = join(directory, "nested")
-    mkdirSync(nested)
-    if (frozen) {
-      writeFileSync(join(nested, "cgroup.procs"), String(child))
-      writeFileSync(join(nested, "freezer.state"), "FROZEN")
-    }
-    expect(isAlive(child)).toBe(true)
+    const container = await shell(launcher, "read go; exit 2", { extra, pid: "host", stdin: "open" })
+    const monitor = monitorOf(await container.started())
+    const longer = await exec(container, "longer", "sleep 1000", { extra: [["cgroup", directory]] })
+    expect((await longer.report()).kind).toBe("started")
     const client = await container.attach("stdin")
     client.socket.end()
-    await container.ended()
-    await container.plan.reports()
-    await until(() => !isAlive(child), "the child is dead")
+    expect((await container.ended()).fields[0]).toBe("2")
+    expect((await longer.report()).fields.slice(0, 2)).toEqual(["137", "9"])
+    await until(() => !isAlive(monitor), "the monitor is gone")
     expect(existsSync(directory)).toBe(false)
-  }
-})
-
-test.skipIf(!hybrid)("an exec that outlives the init in a shared pid namespace dies with the cgroup and is told", async () => {
-  const directory = join(parent(freezer), "exec")
-  const extra: Operation[] = [
-    ["cgroup", directory],
-    ["kill-on-end", directory],
-  ]
-  const container = await shell(launcher, "read go; exit 2", { extra, pid: "host", stdin: "open" })
-  const monitor = monitorOf(await container.started())
-  const longer = await exec(container, "longer", "sleep 1000", { extra: [["cgroup", directory]] })
-  expect((await longer.report()).kind).toBe("started")
-  const client = await container.attach("stdin")
-  client.socket.end()
-  expect((await container.ended()).fields[0]).toBe("2")
-  expect((await longer.report()).fields.slice(0, 2)).toEqual(["137", "9"])
-  await until(() => !isAlive(monitor), "the monitor is gone")
-  expect(existsSync(directory)).toBe(false)
-})
+  },
+)
 
 test("a monitor ends with its container, even with a client that never reads", async () => {
   const container = await shell(launcher, "sleep 0.1; echo short", { expect: 1 })

@@ -1,7 +1,14 @@
 // The monitor's socket against malformed frames and plans: it answers `failed` or closes, and lives on.
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import fc from "fast-check"
-import { connect, encodeFrame, encodePlan, type Operation, startLauncher, type TestLauncher } from "./client.ts"
+import {
+  connect,
+  encodeFrame,
+  encodePlan,
+  type Operation,
+  startLauncher,
+  type TestLauncher,
+} from "./client.ts"
 import { type Monitored, shell } from "./monitored.ts"
 
 let launcher: TestLauncher
@@ -23,14 +30,45 @@ const alive = async () => expect((await container.ask([["state"]])).kind).toBe("
 async function send(bytes: Uint8Array): Promise<string | undefined> {
   const connection = await connect(container.socket)
   connection.socket.end(bytes)
-  const answer = await Promise.race([connection.report().then((report) => report.kind, () => undefined), Bun.sleep(2000, "hangs")])
+  const answer = await Promise.race([
+    connection.report().then(
+      (report) => report.kind,
+      () => undefined,
+    ),
+    Bun.sleep(2000, "hangs"),
+  ])
   connection.close()
   return answer
 }
 
 const word = fc.oneof(
-  fc.constantFrom("attach", "watch", "signal", "resize", "exec", "log-rotate", "state", "streams", "number", "size", "stdio"),
-  fc.constantFrom("stdin,stdout", "stdout", "", "-1", "0", "65536", "99999999999999999999", "pipe", "tty", "open", "closed", "once"),
+  fc.constantFrom(
+    "attach",
+    "watch",
+    "signal",
+    "resize",
+    "exec",
+    "log-rotate",
+    "state",
+    "streams",
+    "number",
+    "size",
+    "stdio",
+  ),
+  fc.constantFrom(
+    "stdin,stdout",
+    "stdout",
+    "",
+    "-1",
+    "0",
+    "65536",
+    "99999999999999999999",
+    "pipe",
+    "tty",
+    "open",
+    "closed",
+    "once",
+  ),
   fc.string({ maxLength: 200 }).map((text) => text.replaceAll("\0", "")),
 )
 const operations = fc.array(
@@ -38,7 +76,8 @@ const operations = fc.array(
   { minLength: 1, maxLength: 6 },
 )
 // Number 0 is the only signal that a random plan may send to the container.
-const harmless = (plan: readonly Operation[]) => !(plan[0]?.[0] === "signal" && plan.some((one) => one[0] === "number" && Number(one[1]) > 0))
+const harmless = (plan: readonly Operation[]) =>
+  !(plan[0]?.[0] === "signal" && plan.some((one) => one[0] === "number" && Number(one[1]) > 0))
 
 test("random bytes", async () => {
   await fc.assert(
@@ -72,13 +111,23 @@ test("random plans of known words", async () => {
 }, 60_000)
 
 test("mutated plans", async () => {
-  const good = encodeFrame(1, encodePlan([["exec", "m"], ["stdio", "pipe", "closed", "once", 0, 0], ["argv", "/bin/true"]]))
+  const good = encodeFrame(
+    1,
+    encodePlan([
+      ["exec", "m"],
+      ["stdio", "pipe", "closed", "once", 0, 0],
+      ["argv", "/bin/true"],
+    ]),
+  )
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }), async (changes) => {
-      const bytes = Buffer.from(good)
-      for (const [at, value] of changes) bytes[at] = value
-      expect(await send(bytes)).not.toBe("hangs")
-    }),
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+      async (changes) => {
+        const bytes = Buffer.from(good)
+        for (const [at, value] of changes) bytes[at] = value
+        expect(await send(bytes)).not.toBe("hangs")
+      },
+    ),
     { numRuns: 300 },
   )
   await alive()
@@ -86,7 +135,8 @@ test("mutated plans", async () => {
 
 test("truncated frames, and lengths that promise megabytes", async () => {
   const plan = encodeFrame(1, encodePlan([["state"]]))
-  for (let length = 0; length < plan.length; length++) expect(await send(plan.subarray(0, length))).toBeUndefined()
+  for (let length = 0; length < plan.length; length++)
+    expect(await send(plan.subarray(0, length))).toBeUndefined()
   const huge = Buffer.from(plan)
   huge.writeUInt32LE(4 << 20, 4)
   expect(await send(huge)).toBeUndefined()

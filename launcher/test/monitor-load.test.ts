@@ -69,9 +69,13 @@ test("an end is recorded and told while a client stalls, which gets its bytes la
 }, 20_000)
 
 test("hundreds of clients that vanish leave nothing behind", async () => {
-  const container = await shell(launcher, `while :; do echo ${line.trim()}; sleep 0.01; done`, { stdin: "open", log: "none" })
+  const container = await shell(launcher, `while :; do echo ${line.trim()}; sleep 0.01; done`, {
+    stdin: "open",
+    log: "none",
+  })
   const monitor = monitorOf(await container.started())
-  const descriptors = () => [...new Bun.Glob("*").scanSync({ cwd: `/proc/${monitor}/fd`, onlyFiles: false })].length
+  const descriptors = () =>
+    [...new Bun.Glob("*").scanSync({ cwd: `/proc/${monitor}/fd`, onlyFiles: false })].length
   await container.attach("stdout").then((first) => first.close())
   await Bun.sleep(50)
   const [atFirst, memory] = [descriptors(), memoryOf(monitor, "Rss")]
@@ -92,8 +96,11 @@ test("more than 512 connections are refused with a sentence", async () => {
   await container.started()
   const tried = await Promise.allSettled(Array.from({ length: 600 }, () => connect(container.socket)))
   const many = tried.filter((one) => one.status === "fulfilled").map((one) => one.value)
-  const answers = await Promise.all(many.map((one) => Promise.race([one.report().catch(() => undefined), Bun.sleep(500)])))
-  for (const answer of answers.filter((one) => one !== undefined)) expect(answer.fields[3]).toContain("too many connections")
+  const answers = await Promise.all(
+    many.map((one) => Promise.race([one.report().catch(() => undefined), Bun.sleep(500)])),
+  )
+  for (const answer of answers.filter((one) => one !== undefined))
+    expect(answer.fields[3]).toContain("too many connections")
   expect(many.length - answers.filter((one) => one !== undefined).length).toBeLessThanOrEqual(511)
   for (const one of many) one.close()
   await Bun.sleep(100)
@@ -108,7 +115,9 @@ test("an idle container's monitor is small", async () => {
   await Bun.sleep(1500)
   client.close()
   await Bun.sleep(50)
-  console.log(`idle after output: PSS ${memoryOf(monitor)} KiB, RSS ${memoryOf(monitor, "Rss")} KiB, private ${memoryOf(monitor, "Private_Dirty")} KiB`)
+  console.log(
+    `idle after output: PSS ${memoryOf(monitor)} KiB, RSS ${memoryOf(monitor, "Rss")} KiB, private ${memoryOf(monitor, "Private_Dirty")} KiB`,
+  )
   if (!sanitized) expect(memoryOf(monitor)).toBeLessThan(400)
   await container.ask([["signal"], ["number", 9]])
   await container.ended()

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import fc from "fast-check"
 import { startLauncher, type TestLauncher } from "./client.ts"
-import { launch, makeRoot, type Monitored, shell, until } from "./monitored.ts"
+import { launch, type Monitored, makeRoot, shell, until } from "./monitored.ts"
 
 let launcher: TestLauncher
 beforeAll(async () => {
@@ -93,7 +93,11 @@ test("log-rotate on request", async () => {
 })
 
 test("a full disk: the container goes on, the lost lines are counted", async () => {
-  const container = await shell(launcher, "seq 1 50; read go; exit 3", { stdin: "open", log: [0, 1], logPath: "/dev/full" })
+  const container = await shell(launcher, "seq 1 50; read go; exit 3", {
+    stdin: "open",
+    log: [0, 1],
+    logPath: "/dev/full",
+  })
   await container.started()
   for (let dropped = "0"; dropped !== "50"; await Bun.sleep(5))
     dropped = (await container.ask([["state"]])).values.dropped ?? ""

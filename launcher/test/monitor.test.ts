@@ -35,7 +35,8 @@ test("a signal ends the init and is told as 128 and the signal", async () => {
 test("attached clients get both streams in frames and the end of the connection", async () => {
   const container = await shell(launcher, "echo one; echo two >&2; sleep 0.1; echo three", { expect: 2 })
   const all = container.started().then(() => container.attach("stdout,stderr"))
-  const errors = await (await all, container.attach("stderr"))
+  await all
+  const errors = await container.attach("stderr")
   expect(demultiplex(await (await all).rest())).toEqual({ stdout: "one\nthree\n", stderr: "two\n" })
   expect(demultiplex(await errors.rest())).toEqual({ stdout: "", stderr: "two\n" })
   await container.ended()
@@ -113,7 +114,11 @@ test("a tty: raw bytes, the size given and changed, the end of a client's input 
 })
 
 test("a tty's input reaches the process", async () => {
-  const container = await shell(launcher, "read line; echo got $line", { tty: true, stdin: "open", expect: 1 })
+  const container = await shell(launcher, "read line; echo got $line", {
+    tty: true,
+    stdin: "open",
+    expect: 1,
+  })
   await container.started()
   const client = await container.attach("stdin,stdout")
   client.socket.write("word\r")
@@ -126,7 +131,11 @@ test("resize without a tty and signals to nobody are refused with a reason", asy
   await container.started()
   expect((await container.ask([["resize"], ["size", 3, 3]])).fields[3]).toContain("no tty")
   expect((await container.ask([["signal"], ["number", 65]])).kind).toBe("failed")
-  expect((await container.ask([["signal"], ["number", 9], ["exec", "nobody"]])).fields.slice(0, 3)).toEqual(["exec", "nobody", "3"])
+  expect((await container.ask([["signal"], ["number", 9], ["exec", "nobody"]])).fields.slice(0, 3)).toEqual([
+    "exec",
+    "nobody",
+    "3",
+  ])
   await container.ask([["signal"], ["number", 9]])
   await container.ended()
 })
@@ -169,7 +178,9 @@ test("exec: stdin, signal, and an end that is watched after the fact", async () 
 
   const doomed = await exec(container, "doomed", "sleep 100")
   await doomed.report()
-  expect((await exec(container, "doomed", "true").then((again) => again.report())).fields[3]).toContain("of that ID")
+  expect((await exec(container, "doomed", "true").then((again) => again.report())).fields[3]).toContain(
+    "of that ID",
+  )
   expect((await container.ask([["state"]])).values).toEqual({ pid: String(init), execs: "1", dropped: "0" })
   doomed.close()
   await container.ask([["signal"], ["number", 15], ["exec", "doomed"]])
@@ -186,7 +197,13 @@ test("exec with a tty of its own, resized by its ID", async () => {
   const container = await shell(launcher, "sleep 100")
   await container.started()
   const script = "stty size; trap 'stty size; exit 3' WINCH; while :; do sleep 0.05; done"
-  const running = await exec(container, "t", script, { tty: true, stdin: "open", expect: 1, rows: 10, cols: 20 })
+  const running = await exec(container, "t", script, {
+    tty: true,
+    stdin: "open",
+    expect: 1,
+    rows: 10,
+    cols: 20,
+  })
   await running.report()
   const client = await container.attach("stdin,stdout", "t")
   await Bun.sleep(150)
@@ -201,7 +218,12 @@ test("an exec that cannot start is told as failed, and the container lives on", 
   const container = await shell(launcher, "sleep 100")
   await container.started()
   const connection = await connect(container.socket)
-  connection.send([["exec", "x"], ["stdio", "pipe", "closed", "once", 0, 0], ["cwd", "/", "exist"], ["argv", "/no/such"]])
+  connection.send([
+    ["exec", "x"],
+    ["stdio", "pipe", "closed", "once", 0, 0],
+    ["cwd", "/", "exist"],
+    ["argv", "/no/such"],
+  ])
   const failed = await connection.report()
   expect([failed.kind, failed.fields[0], failed.fields[2]]).toEqual(["failed", "exec", "2"])
   connection.send([["state"]])
@@ -226,7 +248,12 @@ test("the last 64 ends of execs are known", async () => {
     connection.close()
     return report.kind
   }
-  expect([await late("n0"), await late("n5"), await late("n6"), await late("n69")]).toEqual(["failed", "failed", "started", "started"])
+  expect([await late("n0"), await late("n5"), await late("n6"), await late("n69")]).toEqual([
+    "failed",
+    "failed",
+    "started",
+    "started",
+  ])
   await container.ask([["signal"], ["number", 9]])
   await container.ended()
 })

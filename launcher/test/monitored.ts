@@ -1,10 +1,32 @@
 // A container with its monitor, for the monitor's tests: a busybox root, one launch, and what it left on disk.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs"
-import { join } from "node:path"
 import { createConnection, type Socket } from "node:net"
-import { type Connection, connect, encodeFrame, encodePlan, type Operation, type Report, type TestLauncher } from "./client.ts"
+import { join } from "node:path"
+import {
+  type Connection,
+  connect,
+  encodeFrame,
+  encodePlan,
+  type Operation,
+  type Report,
+  type TestLauncher,
+} from "./client.ts"
 
-const applets = ["sh", "cat", "head", "yes", "sleep", "printf", "echo", "stty", "seq", "kill", "tr", "dd", "true"]
+const applets = [
+  "sh",
+  "cat",
+  "head",
+  "yes",
+  "sleep",
+  "printf",
+  "echo",
+  "stty",
+  "seq",
+  "kill",
+  "tr",
+  "dd",
+  "true",
+]
 
 /** A root file system with busybox in the launcher's directory; made once. */
 export function makeRoot(launcher: TestLauncher): string {
@@ -110,14 +132,22 @@ const stdio = (options: LaunchOptions): Operation => [
   options.cols ?? 0,
 ]
 
-const expected = (options: LaunchOptions): Operation[] => (options.expect ? [["attach-expect", options.expect]] : [])
+const expected = (options: LaunchOptions): Operation[] =>
+  options.expect ? [["attach-expect", options.expect]] : []
 
 /** Launches argv in a fresh mount and pid namespace. */
-export async function launch(launcher: TestLauncher, argv: readonly string[], options: LaunchOptions = {}): Promise<Monitored> {
+export async function launch(
+  launcher: TestLauncher,
+  argv: readonly string[],
+  options: LaunchOptions = {},
+): Promise<Monitored> {
   const directory = join(launcher.directory, `c${++launched}`)
   mkdirSync(directory)
   const plan = await connect(launcher.socket)
-  const log: Operation = options.log === "none" ? ["log", "none"] : ["log", "json-file", options.logPath ?? join(directory, "log"), ...(options.log ?? [0, 1])]
+  const log: Operation =
+    options.log === "none"
+      ? ["log", "none"]
+      : ["log", "json-file", options.logPath ?? join(directory, "log"), ...(options.log ?? [0, 1])]
   plan.send([
     ["launch", `c${launched}`],
     ["monitor-socket", join(directory, "monitor.sock")],
@@ -144,7 +174,12 @@ export const shell = (launcher: TestLauncher, script: string, options: LaunchOpt
   launch(launcher, ["/bin/sh", "-c", script], options)
 
 /** Starts an exec; the connection that comes back gets `started` and later `exited`. */
-export async function exec(container: Monitored, id: string, script: string, options: LaunchOptions = {}): Promise<Connection> {
+export async function exec(
+  container: Monitored,
+  id: string,
+  script: string,
+  options: LaunchOptions = {},
+): Promise<Connection> {
   const connection = await connect(container.socket)
   connection.send([
     ["exec", id],
@@ -166,7 +201,10 @@ export function demultiplex(bytes: Buffer): { stdout: string; stderr: string } {
     streams[bytes[at] ?? 0]?.push(bytes.subarray(at + 8, at + 8 + length))
     at += 8 + length
   }
-  return { stdout: Buffer.concat(streams[1] ?? []).toString(), stderr: Buffer.concat(streams[2] ?? []).toString() }
+  return {
+    stdout: Buffer.concat(streams[1] ?? []).toString(),
+    stderr: Buffer.concat(streams[2] ?? []).toString(),
+  }
 }
 
 export interface Count {
@@ -178,7 +216,11 @@ export interface Count {
 /** Attaches to stdout and counts what its frames carry, without keeping it. */
 export function countOutput(container: Monitored): Promise<Count> {
   const socket = createConnection({ path: container.socket })
-  const count: Count = { bytes: 0, socket, ended: new Promise((resolve) => socket.once("end", () => resolve())) }
+  const count: Count = {
+    bytes: 0,
+    socket,
+    ended: new Promise((resolve) => socket.once("end", () => resolve())),
+  }
   let header = Buffer.alloc(0)
   let left = 0
   let answered = false
