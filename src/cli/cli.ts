@@ -1,8 +1,11 @@
 // The command line: global flags, the verb, its flags, then the act; failures become one sentence and an exit code.
-import { errorMessage, Failure } from "../base/errors.ts"
-import { createContext, defaultHost } from "./context.ts"
+import { errorMessage } from "../base/errors.ts"
+import { VERSION } from "../base/version.ts"
+import { createContext, defaultHost, standardError, standardOutput } from "./context.ts"
 import { type Flag, nearest, type Parsed, parseFlags } from "./flags.ts"
 import { showGroups, showVerb } from "./help.ts"
+import { comesLater } from "./later.ts"
+import { told } from "./told.ts"
 import type { Verb } from "./verb.ts"
 import { findVerb, groups, shortVerbs } from "./verbs.ts"
 
@@ -16,93 +19,113 @@ const globalFlags: readonly Flag[] = [
   { name: "help", short: "h", kind: "bool", summary: "Print usage" },
 ]
 
-/** Failures of the command line itself exit with 125 in verbs that run a command, else with 1; usage errors as docker's. */
-const runsCommand = (name: string) => /^(container )?(run|create|exec)$/.test(name)
+const tell = (text: string) => void standardError.write(`${text}\n`)
 
-/** Runs one command line (without the program's name) and resolves to the exit code. */
+/** Runs one command line (without the program's name) and resolves to the exit code, with all output written. */
 export async function runCli(words: readonly string[]): Promise<number> {
-  try {
-    return await dispatch(words)
-  } catch (error) {
-    process.stderr.write(`sloop: ${errorMessage(error)}\n`)
+  const code = await dispatch(words).catch((error: unknown) => {
+    tell(`sloop: ${errorMessage(error)}`)
     return 1
-  }
+  })
+  await Promise.all([standardOutput.settled(), standardError.settled()])
+  // A terminal or pipe that is still being read would keep the process alive until its next byte.
+  process.exit(code)
 }
 
 async function dispatch(words: readonly string[]): Promise<number> {
-  const globals = parseFlags(words, globalFlags, { interspersed: false })
+  const globals = parseGlobals(words)
+  if (typeof globals === "number") return globals
   const rest = globals.arguments
-  if (globals.bool("version"))
-    return (await verbRun("version", ["--format", "Sloop version {{.Client.Version}}"], globals)) ?? 0
+  if (globals.bool("version")) {
+    standardOutput.write(`Sloop version ${VERSION}\n`)
+    return 0
+  }
   const [first] = rest
-  if (first === undefined || first === "help" || (globals.bool("help") && rest.length === 0))
-    return showGroups(rest.slice(1))
-  const found = findVerb(rest)
-  if (!found) return unknownVerb(rest)
-  return (await verbRun(rest.slice(0, found.length).join(" "), rest.slice(found.length), globals)) ?? 0
+  if (first === undefined) return showGroups([])
+  if (first === "help") return explainVerb(rest.slice(1), globals)
+  return verbRun(globals.bool("help") ? [...rest, "--help"] : rest, globals)
 }
 
-async function verbRun(
-  typed: string,
-  words: readonly string[],
-  globals: Parsed,
-): Promise<number | undefined> {
-  const found = findVerb(typed.split(" "))
-  if (!found) return undefined
+function parseGlobals(words: readonly string[]): Parsed | number {
+  try {
+    return parseFlags(words, globalFlags, { interspersed: false })
+  } catch (error) {
+    return usage("", "[OPTIONS] COMMAND [ARG...]", errorMessage(error), 125)
+  }
+}
+
+/** `sloop help VERB`. */
+async function explainVerb(words: readonly string[], globals: Parsed): Promise<number> {
+  const [first = ""] = words
+  if (words.length === 0) return showGroups([])
+  if (groups[first] && words.length === 1) return showGroups(words)
+  if (findVerb(words)) return verbRun([...words, "--help"], globals)
+  tell(comesLater(words) ?? `unknown help topic: ${words.join(" ")}`)
+  return 1
+}
+
+async function verbRun(words: readonly string[], globals: Parsed): Promise<number> {
+  const found = findVerb(words)
+  if (!found) return unknownVerb(words)
+  const typed = words.slice(0, found.length).join(" ")
   const { verb } = await found.entry.load()
   const help: Flag = { name: "help", kind: "bool", summary: "Print usage", hidden: true }
   const hasShortH = verb.flags.some(({ short }) => short === "h")
-  const parsed = parseVerb(typed, verb, words, hasShortH ? help : { ...help, short: "h" })
+  const parsed = parseVerb(typed, verb, words.slice(found.length), hasShortH ? help : { ...help, short: "h" })
   if (typeof parsed === "number") return parsed
   if (parsed.bool("help")) return showVerb(typed, verb)
   const context = createContext({
-    host: globals.list("host")[0] ?? defaultHost(process.env),
-    verb: found.name,
+    host: globals.list("host").at(-1) ?? defaultHost(process.env),
+    verb: typed,
   })
   try {
     return await verb.run(context, parsed)
   } catch (error) {
-    return explain(found.name, error)
+    return explain(typed, verb, error)
   } finally {
     context.client.close()
   }
+}
+
+/** Tells a mistake in the words themselves, with the usage. */
+function usage(typed: string, verbUsage: string, message: string, code: number, see = "Run"): number {
+  const full = typed ? `sloop ${typed}` : "sloop"
+  tell(`${message}\n\nUsage:  ${full} ${verbUsage}\n\n${see} '${full} --help' for more information`)
+  return code
 }
 
 function parseVerb(typed: string, verb: Verb, words: readonly string[], help: Flag): Parsed | number {
   try {
     const parsed = parseFlags(words, [...verb.flags, help], { interspersed: verb.interspersed })
     const count = parsed.arguments.length
-    if (!parsed.bool("help") && (count < verb.least || count > verb.most))
-      throw new Failure("invalid", arity(typed, verb))
-    return parsed
+    if (parsed.bool("help") || (count >= verb.least && count <= verb.most)) return parsed
+    const see = verb.most === Number.POSITIVE_INFINITY ? "See" : "Run"
+    return usage(typed, verb.usage, `sloop: 'sloop ${typed}' ${arity(verb)}`, 1, see)
   } catch (error) {
-    process.stderr.write(
-      `${errorMessage(error)}\n\nUsage:  sloop ${typed} ${verb.usage}\n\nRun 'sloop ${typed} --help' for more information\n`,
-    )
-    return runsCommand(typed) || !(error instanceof Failure) ? 125 : 1
+    return usage(typed, verb.usage, errorMessage(error), 125)
   }
 }
 
-function arity(typed: string, { least, most }: Verb): string {
+function arity({ least, most }: Verb): string {
   const noun = (count: number) => `${count} argument${count === 1 ? "" : "s"}`
-  if (most === 0) return `sloop ${typed} accepts no arguments`
-  if (least === most) return `sloop ${typed} requires ${noun(least)}`
-  if (most === Number.POSITIVE_INFINITY) return `sloop ${typed} requires at least ${noun(least)}`
-  return `sloop ${typed} requires at least ${least} and at most ${noun(most)}`
+  if (most === 0) return "accepts no arguments"
+  if (least === most) return `requires ${noun(least)}`
+  if (most === Number.POSITIVE_INFINITY) return `requires at least ${noun(least)}`
+  if (least === 0) return `requires at most ${noun(most)}`
+  return `requires at least ${least} and at most ${noun(most)}`
 }
 
-function explain(name: string, error: unknown): number {
-  const message = errorMessage(error)
-  const told =
-    error instanceof Failure && error.name === "ApiFailure"
-      ? `Error response from daemon: ${message}`
-      : message
-  process.stderr.write(`${runsCommand(name) ? "sloop: " : ""}${told}\n`)
-  if (!runsCommand(name)) return 1
-  if (
-    /executable file not found|no such file or directory|system cannot find the file/.test(message) &&
-    !/bind source path/.test(message)
-  )
+/** What a failed verb says and its exit code; `run` has docker's own codes for what kept the command from running. */
+function explain(typed: string, verb: Verb, error: unknown): number {
+  const message = told(error)
+  if (message.startsWith('invalid argument "')) return usage(typed, verb.usage, message, 125)
+  if (!/^(container )?run$/.test(typed)) {
+    tell(message)
+    return 1
+  }
+  tell(`sloop: ${message}\n\nRun 'sloop ${typed} --help' for more information`)
+  if (/bind source path/.test(message)) return 125
+  if (/executable file not found|no such file or directory|system cannot find the file/.test(message))
     return 127
   return /permission denied|is a directory|not a directory/.test(message) && /exec/.test(message) ? 126 : 125
 }
@@ -110,14 +133,21 @@ function explain(name: string, error: unknown): number {
 function unknownVerb(words: readonly string[]): number {
   const [first = "", second] = words
   const group = groups[first]
-  if (group && second === undefined) return showGroups([first])
+  if (group && (second === undefined || second === "--help" || second === "-h")) return showGroups([first])
+  const absent = comesLater(words)
+  if (absent) {
+    tell(absent)
+    return 1
+  }
   const known = group
     ? Object.keys(group.verbs)
     : [...Object.keys(shortVerbs), ...Object.keys(groups), "daemon"]
   const near = nearest(group ? (second ?? "") : first, known)
-  const prefix = group ? `${first} ` : ""
-  process.stderr.write(
-    `sloop: unknown command: sloop ${words.slice(0, group ? 2 : 1).join(" ")}${near ? `; did you mean sloop ${prefix}${near}?` : ""}\n\nRun 'sloop ${prefix}--help' for more information\n`,
+  const prefix = group ? ` ${first}` : ""
+  const hint = near ? `; did you mean sloop${prefix} ${near}?` : ""
+  const shown = words.slice(0, group ? 2 : 1).join(" ")
+  tell(
+    `sloop: unknown command: sloop ${shown}${hint}\n${group ? `\nUsage:  sloop${prefix}\n` : ""}\nRun 'sloop${prefix} --help' for more information`,
   )
   return 1
 }

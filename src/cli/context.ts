@@ -1,24 +1,39 @@
 // Builds what a verb acts with: output, and a client that starts the daemon when none answers on the default socket.
 import { EngineClient } from "../client/client.ts"
-import { startDaemon } from "./start-daemon.ts"
+import { StandardOutput } from "./output.ts"
 import type { Context } from "./verb.ts"
 
-export const defaultSocket = "/run/sloop/sloop.sock"
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Where `sloop daemon` listens by itself; SLOOP_RUN_ROOT moves it. */
+export const defaultSocket = (env: Environment): string => `${env.SLOOP_RUN_ROOT || "/run/sloop"}/sloop.sock`
 
 /** DOCKER_HOST is honoured after SLOOP_HOST, so that a shell set up for docker can reach its engine through sloop too. */
-export const defaultHost = (env: Readonly<Record<string, string | undefined>>): string =>
-  env.SLOOP_HOST ?? env.DOCKER_HOST ?? `unix://${defaultSocket}`
+export const defaultHost = (env: Environment): string =>
+  env.SLOOP_HOST || env.DOCKER_HOST || `unix://${defaultSocket(env)}`
+
+// As a program that SIGPIPE killed: nobody is left to read a message.
+const readerGone = (): never => process.exit(141)
+
+export const standardOutput = new StandardOutput(1, readerGone)
+export const standardError = new StandardOutput(2, readerGone)
 
 export function createContext({ host, verb }: { host: string; verb: string }): Context {
-  const whenUnreachable = host === `unix://${defaultSocket}` ? () => startDaemon(defaultSocket) : undefined
+  const socket = defaultSocket(process.env)
+  const start = async () => {
+    const { startDaemon } = await import("./start-daemon.ts")
+    await startDaemon(socket, process.env)
+  }
   return {
-    client: new EngineClient(host, { whenUnreachable }),
-    out: process.stdout,
-    err: process.stderr,
-    stdin: process.stdin,
+    client: new EngineClient(host, host === `unix://${socket}` ? { whenUnreachable: start } : {}),
+    out: standardOutput,
+    err: standardError,
+    get stdin() {
+      return process.stdin
+    },
     env: process.env,
     verb,
-    print: (line) => void process.stdout.write(`${line}\n`),
-    warn: (line) => void process.stderr.write(`${line}\n`),
+    print: (line) => void standardOutput.write(`${line}\n`),
+    warn: (line) => void standardError.write(`${line}\n`),
   }
 }

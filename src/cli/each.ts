@@ -1,12 +1,7 @@
 // Verbs over several names: each is acted on, failures are told one by one, the exit code is 1 if any failed.
-import { errorMessage, Failure } from "../base/errors.ts"
+import { failure } from "../base/errors.ts"
+import { told } from "./told.ts"
 import type { Context } from "./verb.ts"
-
-/** How docker shows a failure of one of several names. */
-export const told = (error: unknown): string =>
-  error instanceof Failure && error.name === "ApiFailure"
-    ? `Error response from daemon: ${errorMessage(error)}`
-    : errorMessage(error)
 
 /** Acts on each name in order (or all at once) and prints the name, or what `act` gives instead. */
 export async function forEach(
@@ -34,7 +29,7 @@ export async function forEach(
 export async function confirm(context: Context, question: string, force: boolean): Promise<boolean> {
   if (force) return true
   const { createInterface } = await import("node:readline/promises")
-  const lines = createInterface({ input: context.stdin, output: context.out })
+  const lines = createInterface({ input: context.stdin, output: process.stdout })
   try {
     return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim())
   } finally {
@@ -48,9 +43,9 @@ export function readFilters(values: readonly string[]): Record<string, string[]>
   for (const value of values) {
     const equals = value.indexOf("=")
     if (equals < 0)
-      throw new Failure(
+      throw failure(
         "invalid",
-        `invalid argument "${value}" for "-f, --filter" flag: invalid filter '${value}'`,
+        `invalid argument "${value}" for "-f, --filter" flag: bad format of filter (expected name=value)`,
       )
     const name = value.slice(0, equals).trim().toLowerCase()
     filters[name] = [...(filters[name] ?? []), value.slice(equals + 1).trim()]

@@ -1,4 +1,5 @@
 // Usage texts: the list of verbs, a group's verbs, one verb's flags.
+import { standardOutput } from "./context.ts"
 import type { Flag } from "./flags.ts"
 import type { Verb } from "./verb.ts"
 import { groups, shortVerbs } from "./verbs.ts"
@@ -15,7 +16,7 @@ export function showGroups(words: readonly string[]): number {
   const group = groups[words[0] ?? ""]
   if (group) {
     const rows = Object.entries(group.verbs).map(([name, { summary }]) => [name, summary] as const)
-    process.stdout.write(
+    standardOutput.write(
       `Usage:  sloop ${words[0]} COMMAND\n\n${group.summary}\n\nCommands:\n${columns(rows)}\n`,
     )
     return 0
@@ -26,7 +27,7 @@ export function showGroups(words: readonly string[]): number {
     .filter(([name]) => !common.includes(name))
     .map(([name, { summary }]) => [name, summary] as const)
   const managed = Object.entries(groups).map(([name, { summary }]) => [name, summary] as const)
-  process.stdout.write(
+  standardOutput.write(
     `Usage:  sloop [OPTIONS] COMMAND\n\nA container engine that starts in milliseconds\n\nCommon Commands:\n${columns(first)}\n\nManagement Commands:\n${columns(managed)}\n\nCommands:\n${columns([...rest, ["daemon", "Run the engine itself"]])}\n\nRun 'sloop COMMAND --help' for more information on a command.\n`,
   )
   return 0
@@ -47,7 +48,7 @@ export function showVerb(typed: string, verb: Verb): number {
           : ` (default ${flag.kind === "string" ? JSON.stringify(flag.default) : flag.default})`
       return [`${short}--${flag.name} ${kindWord(flag)}`.trimEnd(), `${flag.summary}${preset}`] as const
     })
-  process.stdout.write(
+  standardOutput.write(
     `Usage:  sloop ${typed} ${verb.usage}\n\n${verb.summary}\n${rows.length > 0 ? `\nOptions:\n${columns(rows)}\n` : ""}`,
   )
   return 0

@@ -21,8 +21,14 @@ const answers = (socket: string): Promise<boolean> =>
     probe.once("error", () => resolve(false))
   })
 
-/** Resolves once a daemon listens on the socket. Throws Failure "unavailable" with the daemon's last words. */
-export async function startDaemon(socket: string): Promise<void> {
+/**
+ * Resolves once a daemon listens on the socket; SLOOP_RUN_ROOT and SLOOP_DATA_ROOT are handed on to it.
+ * Throws Failure "unavailable" with the daemon's last words.
+ */
+export async function startDaemon(
+  socket: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
   if (process.getuid?.() !== 0)
     throw failure(
       "unavailable",
@@ -32,7 +38,11 @@ export async function startDaemon(socket: string): Promise<void> {
   mkdirSync(dirname(socket), { recursive: true, mode: 0o711 })
   const out = openSync(log, "a", 0o600)
   const [program = "", ...words] = ownProgram()
-  const daemon = spawn(program, [...words, "daemon"], {
+  const roots = [
+    ...(env.SLOOP_RUN_ROOT ? ["--run-root", env.SLOOP_RUN_ROOT] : []),
+    ...(env.SLOOP_DATA_ROOT ? ["--data-root", env.SLOOP_DATA_ROOT] : []),
+  ]
+  const daemon = spawn(program, [...words, "daemon", ...roots], {
     detached: true,
     stdio: ["ignore", out, out],
     cwd: "/",

@@ -1,13 +1,14 @@
 // Contract of a verb: one file each, parse then act.
 import type { EngineClient } from "../client/client.ts"
 import type { Flag, Parsed } from "./flags.ts"
+import type { Output } from "./output.ts"
 
 /** What a verb acts with. Output goes through `out`/`err`, so that tests can read it. */
 export interface Context {
   /** Connected lazily; the daemon is started when none answers and the host is the default one. */
   readonly client: EngineClient
-  readonly out: NodeJS.WriteStream
-  readonly err: NodeJS.WriteStream
+  readonly out: Output
+  readonly err: Output
   readonly stdin: NodeJS.ReadStream
   readonly env: Readonly<Record<string, string | undefined>>
   /** Full words of the verb as typed ("container ls"). */

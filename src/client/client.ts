@@ -1,7 +1,11 @@
-// A typed door to an Engine API server over a unix socket or loopback TCP: plain calls, streams and hijacked connections.
-import { Agent, type IncomingMessage, type RequestOptions, request } from "node:http"
-import type { Duplex, Readable } from "node:stream"
-import { type ErrorKind, Failure, failure } from "../base/errors.ts"
+// A typed door to an Engine API server over a unix socket or TCP: plain calls, streams and hijacked connections.
+import { type ErrorKind, errorMessage, Failure, failure } from "../base/errors.ts"
+import { Connection, type Place } from "./connection.ts"
+import { type Head, readBody, readHead, requestHead, reusable } from "./http.ts"
+import { readText } from "./lines.ts"
+
+export type { Connection } from "./connection.ts"
+export { readLines, readText } from "./lines.ts"
 
 /** Query parameters; undefined is left out, true is "1", objects are JSON, arrays repeat the key. */
 export type Query = Readonly<
@@ -13,24 +17,27 @@ export type Query = Readonly<
 
 export interface CallOptions {
   readonly query?: Query
-  /** Sent as JSON, or as it is when it is a stream. */
+  /** Sent as JSON. */
   readonly body?: unknown
+  /** Sent as it comes. */
   readonly stream?: AsyncIterable<Uint8Array>
   readonly contentType?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
 }
 
-/** An answer whose body has not been read. */
+/** An answer whose body has not been read: read it to its end, or cancel it. */
 export interface Answered {
   readonly status: number
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly body: Readable
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly body: AsyncIterable<Buffer>
+  /** Drops the answer and its connection. */
+  cancel(): void
 }
 
 /** A hijacked connection. */
 export interface Hijacked {
-  readonly socket: Duplex
+  readonly socket: Connection
   readonly contentType: string
 }
 
@@ -56,16 +63,19 @@ export class ApiFailure extends Failure {
 }
 
 /** Where a server listens: `unix:///path` or `tcp://host:port`. Throws Failure "invalid" for other forms. */
-export function parseHost(host: string): RequestOptions {
+export function parseHost(host: string): Place {
   const match = /^(unix|tcp|http):\/\/(.+)$/.exec(host)
   if (!match?.[2])
     throw failure(
       "invalid",
       `unable to parse docker host "${host}": use unix:///path/to/socket or tcp://host:port`,
     )
-  if (match[1] === "unix") return { socketPath: match[2] }
+  if (match[1] === "unix") return { unix: match[2] }
   const address = new URL(`http://${match[2]}`)
-  return { host: address.hostname, port: address.port || "2375" }
+  return {
+    hostname: address.hostname.replace(/^\[|\]$/g, ""),
+    port: Number(address.port || (/:80$/.test(address.origin) ? 80 : 2375)),
+  }
 }
 
 function encodeQuery(query: Query): string {
@@ -80,105 +90,129 @@ function encodeQuery(query: Query): string {
   return text ? `?${text}` : ""
 }
 
-/** Reads a body whole as text. */
-export async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of body) chunks.push(chunk)
-  return Buffer.concat(chunks).toString("utf8")
-}
-
-/** Values of a newline-delimited JSON body, as they come. */
-export async function* readLines<T>(body: AsyncIterable<Uint8Array>): AsyncGenerator<T> {
-  const decoder = new TextDecoder()
-  let rest = ""
-  for await (const chunk of body) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n")
-    rest = lines.pop() ?? ""
-    for (const line of lines) if (line.trim() !== "") yield JSON.parse(line) as T
-  }
-  if (rest.trim() !== "") yield JSON.parse(rest) as T
-}
-
-async function refuse(response: IncomingMessage): Promise<never> {
-  const text = await readText(response)
+async function refuse(connection: Connection, head: Head, method: string): Promise<never> {
+  const text = await readText(readBody(connection, head, method))
+  connection.close()
   let message = text.trim()
   try {
     message = (JSON.parse(text) as { message?: string }).message ?? message
   } catch {
     // Not JSON: its text is the best there is.
   }
-  throw new ApiFailure(response.statusCode ?? 500, message || `the server answered ${response.statusCode}`)
+  throw new ApiFailure(head.status, message || `the server answered ${head.status}`)
 }
 
 /** The Engine API of one server. Paths are given without a version prefix. */
 export class EngineClient {
-  readonly #target: RequestOptions
-  readonly #agent = new Agent({ keepAlive: true })
+  readonly #place: Place
+  readonly #idle: Connection[] = []
+  readonly #busy = new Set<Connection>()
   readonly #whenUnreachable: (() => Promise<void>) | undefined
   readonly host: string
   readonly version: string
 
-  /** `whenUnreachable` is called once when nothing listens there; if it resolves the request is made again. */
+  /** `whenUnreachable` is called once when nothing listens there; if it resolves the connection is tried again. */
   constructor(host: string, options: { version?: string; whenUnreachable?: () => Promise<void> } = {}) {
-    this.#target = parseHost(host)
+    this.#place = parseHost(host)
     this.#whenUnreachable = options.whenUnreachable
     this.host = host
     this.version = options.version ?? "1.50"
   }
 
-  async #reached<T>(attempt: () => Promise<T>): Promise<T> {
+  async #connect(): Promise<Connection> {
+    for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) if (idle.open) return idle
     try {
-      return await attempt()
+      return await Connection.open(this.#place)
     } catch (error) {
-      if (
-        !this.#whenUnreachable ||
-        !(error instanceof Failure) ||
-        error.kind !== "unavailable" ||
-        error instanceof ApiFailure
-      )
-        throw error
+      const reason = this.#unreachable(error)
+      if (!this.#whenUnreachable || reason.kind !== "unavailable") throw reason
       await this.#whenUnreachable()
-      return await attempt()
+      return await Connection.open(this.#place).catch((again: unknown) => {
+        throw this.#unreachable(again)
+      })
     }
   }
 
-  #options(method: string, path: string, { query = {}, headers = {}, signal }: CallOptions): RequestOptions {
-    return {
-      ...this.#target,
-      method,
-      path: `/v${this.version}${path}${encodeQuery(query)}`,
-      headers: { Host: "docker", ...headers },
-      signal,
-    }
+  #head(method: string, path: string, options: CallOptions, more: Readonly<Record<string, string>>): string {
+    const headers = { Host: "sloop", "User-Agent": "sloop", ...more, ...options.headers }
+    return requestHead(method, `/v${this.version}${path}${encodeQuery(options.query ?? {})}`, headers)
   }
 
   /** Sends and resolves with the unread answer; throws ApiFailure for statuses from 300 on (304 included). */
-  send(method: string, path: string, options: CallOptions = {}): Promise<Answered> {
-    return this.#reached(() => this.#send(method, path, options))
+  async send(method: string, path: string, options: CallOptions = {}): Promise<Answered> {
+    const connection = await this.#connect()
+    this.#busy.add(connection)
+    const stop = () => connection.close()
+    options.signal?.addEventListener("abort", stop)
+    try {
+      let sent = false
+      const sending = this.#write(connection, method, path, options).then(() => {
+        sent = true
+      })
+      const reading = readHead(connection)
+      reading.catch(() => undefined)
+      // An answer may come before all is sent (progress, a refusal); a source that breaks ends the call.
+      const head = await Promise.race([reading, sending.then(() => reading)])
+      sending.catch(stop)
+      if (head.status >= 300) return await refuse(connection, head, method)
+      return this.#answer(connection, head, method, () => sent)
+    } catch (error) {
+      this.#drop(connection)
+      throw options.signal?.aborted ? options.signal.reason : error
+    }
   }
 
-  #send(method: string, path: string, options: CallOptions): Promise<Answered> {
-    return new Promise((resolve, reject) => {
-      const payload = options.body === undefined ? undefined : JSON.stringify(options.body)
-      const contentType = options.contentType ?? (payload === undefined ? undefined : "application/json")
-      const request_ = this.#options(method, path, options)
-      const call = request({
-        ...request_,
-        agent: this.#agent,
-        headers: {
-          ...request_.headers,
-          ...(contentType ? { "Content-Type": contentType } : {}),
-          ...(payload === undefined ? {} : { "Content-Length": Buffer.byteLength(payload) }),
-        },
-      } as RequestOptions)
-      call.on("error", (error) => reject(this.#unreachable(error)))
-      call.on("response", (response) => {
-        if ((response.statusCode ?? 500) >= 300) return void refuse(response).catch(reject)
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response })
-      })
-      if (options.stream) void writeAll(call, options.stream).catch((error) => call.destroy(error))
-      else call.end(payload)
-    })
+  #answer(connection: Connection, head: Head, method: string, sent: () => boolean): Answered {
+    const done = () => {
+      if (!sent() || !reusable(head, method)) return this.#drop(connection)
+      this.#busy.delete(connection)
+      this.#idle.push(connection)
+    }
+    const drop = () => this.#drop(connection)
+    async function* body(): AsyncGenerator<Buffer> {
+      let whole = false
+      try {
+        yield* readBody(connection, head, method)
+        whole = true
+      } finally {
+        if (whole) done()
+        else drop()
+      }
+    }
+    return { status: head.status, headers: head.headers, body: body(), cancel: drop }
+  }
+
+  async #write(connection: Connection, method: string, path: string, options: CallOptions): Promise<void> {
+    const { body, stream } = options
+    if (stream) {
+      const contentType = options.contentType ?? "application/x-tar"
+      const head = { "Content-Type": contentType, "Transfer-Encoding": "chunked" }
+      // A server that refuses early stops reading: its answer tells more than our broken pipe.
+      const put = (bytes: Uint8Array | string) =>
+        connection.write(bytes).then(
+          () => true,
+          () => false,
+        )
+      await put(this.#head(method, path, options, head))
+      for await (const chunk of stream) {
+        if (chunk.length === 0) continue
+        const size = `${chunk.length.toString(16)}\r\n`
+        if (!((await put(size)) && (await put(chunk)) && (await put("\r\n")))) return
+      }
+      await put("0\r\n\r\n")
+      return
+    }
+    if (body === undefined) {
+      const length: Record<string, string> =
+        method === "GET" || method === "HEAD" ? {} : { "Content-Length": "0" }
+      return connection.write(this.#head(method, path, options, length))
+    }
+    const payload = JSON.stringify(body)
+    const head = {
+      "Content-Type": options.contentType ?? "application/json",
+      "Content-Length": String(Buffer.byteLength(payload)),
+    }
+    return connection.write(this.#head(method, path, options, head) + payload)
   }
 
   /** Sends and reads a JSON answer; undefined when it is empty. */
@@ -191,58 +225,53 @@ export class EngineClient {
   /** Sends and forgets the answer's body. */
   async call(method: string, path: string, options: CallOptions = {}): Promise<number> {
     const { status, body } = await this.send(method, path, options)
-    body.resume()
+    await readText(body)
     return status
   }
 
-  /** Turns a request into a raw connection (attach, exec start). */
-  hijack(path: string, options: CallOptions = {}): Promise<Hijacked> {
-    return this.#reached(() => this.#hijack(path, options))
-  }
-
-  #hijack(path: string, options: CallOptions): Promise<Hijacked> {
-    return new Promise((resolve, reject) => {
+  /** Turns a request into a raw connection (attach, exec start), which then is the caller's to close. */
+  async hijack(path: string, options: CallOptions = {}): Promise<Hijacked> {
+    const connection = await this.#connect()
+    try {
       const payload = options.body === undefined ? "" : JSON.stringify(options.body)
-      const base = this.#options("POST", path, options)
-      const call = request({
-        ...base,
-        agent: false,
-        headers: {
-          ...base.headers,
-          Connection: "Upgrade",
-          Upgrade: "tcp",
-          "Content-Type": "application/json",
-          "Content-Length": Buffer.byteLength(payload),
-        },
-      } as RequestOptions)
-      call.on("error", (error) => reject(this.#unreachable(error)))
-      call.on("response", (response) => void refuse(response).catch(reject))
-      call.on("upgrade", (response, socket, head) => {
-        if (head.length > 0) socket.unshift(head)
-        resolve({ socket, contentType: response.headers["content-type"] ?? "" })
-      })
-      call.end(payload)
-    })
+      const head = {
+        Connection: "Upgrade",
+        Upgrade: "tcp",
+        "Content-Type": "application/json",
+        "Content-Length": String(Buffer.byteLength(payload)),
+      }
+      await connection.write(this.#head("POST", path, options, head) + payload)
+      const answer = await readHead(connection)
+      if (answer.status !== 101 && answer.status !== 200) return await refuse(connection, answer, "POST")
+      this.#busy.add(connection)
+      return { socket: connection, contentType: answer.headers["content-type"] ?? "" }
+    } catch (error) {
+      connection.close()
+      throw error
+    }
   }
 
-  /** Lets idle connections go, so that the process may end. */
+  /** Closes every connection, so that the process may end. */
   close(): void {
-    this.#agent.destroy()
+    for (const connection of [...this.#idle.splice(0), ...this.#busy]) connection.close()
+    this.#busy.clear()
   }
 
-  #unreachable(error: NodeJS.ErrnoException): Error {
-    if (error instanceof Failure || error.name === "AbortError") return error
-    if (!["ENOENT", "ECONNREFUSED", "EACCES", "FailedToOpenSocket"].includes(error.code ?? "")) return error
+  #drop(connection: Connection): void {
+    this.#busy.delete(connection)
+    connection.close()
+  }
+
+  #unreachable(error: unknown): Failure {
+    const code = error instanceof Error && "code" in error ? String(error.code) : ""
     const reason =
-      error.code === "EACCES" ? "permission denied while trying to connect to" : "Cannot connect to"
-    return failure("unavailable", `${reason} the Sloop daemon at ${this.host}. Is the daemon running?`, {
+      code === "EACCES" || code === "EPERM"
+        ? `permission denied while trying to connect to the Sloop daemon at ${this.host}: run this again with sudo`
+        : code === "ENOENT" || code === "ECONNREFUSED"
+          ? `Cannot connect to the Sloop daemon at ${this.host}. Is the daemon running?`
+          : `Cannot connect to the Sloop daemon at ${this.host}: ${errorMessage(error)}`
+    return failure(code === "EACCES" || code === "EPERM" ? "forbidden" : "unavailable", reason, {
       cause: error,
     })
   }
-}
-
-async function writeAll(call: NodeJS.WritableStream, bytes: AsyncIterable<Uint8Array>): Promise<void> {
-  for await (const chunk of bytes)
-    if (!call.write(chunk)) await new Promise((resolve) => call.once("drain", resolve))
-  call.end()
 }

@@ -1,7 +1,7 @@
 // Creates a container for create and run: cidfile, warnings, the missing image.
 import { existsSync, writeFileSync } from "node:fs"
 import { failure } from "../../base/errors.ts"
-import { ApiFailure } from "../../client/client.ts"
+import { ApiFailure, readLines } from "../../client/client.ts"
 import type { Parsed } from "../flags.ts"
 import type { Context } from "../verb.ts"
 import { createRequest } from "./request.ts"
@@ -14,7 +14,11 @@ export async function createContainer(context: Context, parsed: Parsed, detach: 
       "conflict",
       `container ID file found, make sure the other container isn't running or delete ${cidfile}`,
     )
-  const body = createRequest(parsed, { detach, env: context.env })
+  const body = createRequest(parsed, {
+    detach,
+    env: context.env,
+    consoleSize: parsed.bool("tty") ? [context.out.rows, context.out.columns] : [0, 0],
+  })
   const query = { name: parsed.string("name"), platform: parsed.string("platform") }
   const policy = parsed.string("pull") ?? "missing"
   if (!["always", "missing", "never"].includes(policy))
@@ -44,7 +48,6 @@ export async function createContainer(context: Context, parsed: Parsed, detach: 
 async function pull(context: Context, parsed: Parsed): Promise<void> {
   const query = { fromImage: parsed.arguments[0], platform: parsed.string("platform") }
   const { body } = await context.client.send("POST", "/images/create", { query })
-  const { readLines } = await import("../../client/client.ts")
   for await (const line of readLines<{ status?: string; error?: string }>(body)) {
     if (line.error) throw failure("unavailable", line.error)
     if (line.status && !parsed.bool("quiet")) context.warn(line.status)

@@ -169,7 +169,13 @@ function networking(parsed: Parsed): { mode: string; endpoints: Record<string, B
   return { mode, endpoints }
 }
 
-function hostConfig(parsed: Parsed, binds: readonly string[], mode: string, bindings: Body): Body {
+function hostConfig(
+  parsed: Parsed,
+  binds: readonly string[],
+  mode: string,
+  bindings: Body,
+  consoleSize: readonly [number, number],
+): Body {
   return {
     ...readResources(parsed),
     Binds: binds,
@@ -210,7 +216,7 @@ function hostConfig(parsed: Parsed, binds: readonly string[], mode: string, bind
     Runtime: parsed.string("runtime"),
     LogConfig: { Type: parsed.string("log-driver") ?? "", Config: readPairs(parsed.list("log-opt")) },
     ContainerIDFile: parsed.string("cidfile"),
-    ConsoleSize: [process.stdout.rows ?? 0, process.stdout.columns ?? 0],
+    ConsoleSize: consoleSize,
   }
 }
 
@@ -242,7 +248,12 @@ export function attachedStreams(
 /** The create request of a parsed run or create. `detach` as the verb knows it. Throws invalid. */
 export function createRequest(
   parsed: Parsed,
-  options: { detach: boolean; env: Readonly<Record<string, string | undefined>> },
+  options: {
+    detach: boolean
+    env: Readonly<Record<string, string | undefined>>
+    /** Rows and columns of our terminal. */
+    consoleSize: readonly [number, number]
+  },
 ): Body {
   const [image = "", ...command] = parsed.arguments
   const { exposed, bindings } = readPublished(parsed.list("publish"))
@@ -273,7 +284,7 @@ export function createRequest(
     StopSignal: parsed.string("stop-signal"),
     StopTimeout: parsed.int("stop-timeout"),
     Healthcheck: healthcheck(parsed),
-    HostConfig: hostConfig(parsed, binds, mode, bindings),
+    HostConfig: hostConfig(parsed, binds, mode, bindings, options.consoleSize),
     NetworkingConfig: { EndpointsConfig: endpoints },
   }
 }

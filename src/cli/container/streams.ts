@@ -1,47 +1,27 @@
 // Joins the terminal to a hijacked connection: raw mode, demultiplexing, half-close, resize, signals.
-import { constants } from "node:os"
-import type { Duplex } from "node:stream"
-import type { EngineClient } from "../../client/client.ts"
+import type { Connection, EngineClient } from "../../client/client.ts"
 import type { Context } from "../verb.ts"
+import { Demultiplexer } from "./frames.ts"
 
-/** Splits Docker's multiplexed frames into two sinks, without copying payloads. */
-export class Demultiplexer {
-  readonly #sinks: Readonly<Record<number, (bytes: Buffer) => boolean>>
-  #header = Buffer.alloc(0)
-  #stream = 0
-  #left = 0
-
-  constructor(sinks: { stdout: (bytes: Buffer) => boolean; stderr: (bytes: Buffer) => boolean }) {
-    this.#sinks = { 0: sinks.stdout, 1: sinks.stdout, 2: sinks.stderr }
-  }
-
-  /** Returns false when a sink asks to wait. */
-  push(chunk: Buffer): boolean {
-    let flowing = true
-    let rest = this.#header.length > 0 && this.#left === 0 ? Buffer.concat([this.#header, chunk]) : chunk
-    this.#header = Buffer.alloc(0)
-    while (rest.length > 0) {
-      if (this.#left === 0) {
-        if (rest.length < 8) {
-          this.#header = Buffer.from(rest)
-          break
-        }
-        this.#stream = rest[0] ?? 1
-        this.#left = rest.readUInt32BE(4)
-        rest = rest.subarray(8)
-        continue
+/** Writes a body of frames (or, of a terminal, plain bytes) to our own output, as fast as that takes it. */
+export async function writeStreams(
+  context: Context,
+  chunks: AsyncIterable<Buffer>,
+  options: { tty: boolean },
+): Promise<void> {
+  const frames = new Demultiplexer()
+  for await (const chunk of chunks) {
+    if (options.tty) await context.out.write(chunk)
+    else
+      for (const { to, bytes } of frames.split(chunk)) {
+        const full = (to === "stdout" ? context.out : context.err).write(bytes)
+        if (full) await full
       }
-      const part = rest.subarray(0, this.#left)
-      flowing = (this.#sinks[this.#stream]?.(part) ?? true) && flowing
-      this.#left -= part.length
-      rest = rest.subarray(part.length)
-    }
-    return flowing
   }
 }
 
 export interface Joined {
-  /** Resolves when the server closed the stream, or a detach. */
+  /** Resolves when the server closed the stream: the process ended, or a detach. */
   readonly ended: Promise<void>
   /** Gives the terminal back. */
   restore(): void
@@ -50,55 +30,44 @@ export interface Joined {
 /** Pumps both directions. With a tty our terminal turns raw (when it is one). */
 export function joinStreams(
   context: Context,
-  socket: Duplex,
+  socket: Connection,
   options: { tty: boolean; stdin: boolean },
 ): Joined {
-  const { stdin, out, err } = context
-  const raw = options.tty && options.stdin && stdin.isTTY === true
-  if (raw) stdin.setRawMode(true)
-  const ended = pumpOutput(socket, out, err, options.tty)
-  if (options.stdin) pumpInput(stdin, socket)
-  else if (!options.tty) socket.end()
-  return {
-    ended,
-    restore: () => {
-      if (raw) stdin.setRawMode(false)
-      stdin.pause()
-      stdin.unref?.()
-    },
+  const stdin = options.stdin ? context.stdin : undefined
+  const raw = options.tty && stdin?.isTTY === true
+  const restore = () => {
+    if (raw) stdin?.setRawMode(false)
+    stdin?.pause()
+    stdin?.unref?.()
+    process.off("exit", restore)
+  }
+  if (raw) stdin?.setRawMode(true)
+  process.on("exit", restore)
+  if (stdin) pumpInput(stdin, socket)
+  else socket.endWriting()
+  return { ended: writeStreams(context, chunksOf(socket), options), restore }
+}
+
+/** A connection that breaks ends the stream like one that is closed: the exit code tells the rest. */
+async function* chunksOf(socket: Connection): AsyncGenerator<Buffer> {
+  for (;;) {
+    const bytes = await socket.read().catch(() => undefined)
+    if (!bytes) return
+    yield bytes
   }
 }
 
-function pumpOutput(
-  socket: Duplex,
-  out: NodeJS.WriteStream,
-  err: NodeJS.WriteStream,
-  tty: boolean,
-): Promise<void> {
-  const sink = (to: NodeJS.WriteStream) => (bytes: Buffer) => to.write(bytes) || wait(to)
-  const wait = (to: NodeJS.WriteStream): false => {
-    socket.pause()
-    to.once("drain", () => socket.resume())
-    return false
-  }
-  const frames = new Demultiplexer({ stdout: sink(out), stderr: sink(err) })
-  const toOut = sink(out)
-  return new Promise((resolve) => {
-    socket.on("data", (chunk: Buffer) => void (tty ? toOut(chunk) : frames.push(chunk)))
-    socket.once("end", () => resolve())
-    socket.once("close", () => resolve())
-    socket.once("error", () => resolve())
-  })
-}
-
-function pumpInput(stdin: NodeJS.ReadStream, socket: Duplex): void {
+function pumpInput(stdin: NodeJS.ReadStream, socket: Connection): void {
+  let last: Promise<void> = Promise.resolve()
   stdin.on("data", (chunk: Buffer) => {
-    if (socket.writable && !socket.write(chunk)) {
-      stdin.pause()
-      socket.once("drain", () => stdin.resume())
-    }
+    stdin.pause()
+    last = socket.write(chunk).then(
+      () => void stdin.resume(),
+      () => undefined, // the process no longer reads
+    )
   })
-  stdin.once("end", () => socket.end())
+  stdin.once("end", () => void last.then(() => socket.endWriting()))
+  stdin.once("error", () => void last.then(() => socket.endWriting()))
   stdin.resume()
 }
 
@@ -115,38 +84,19 @@ export function followSize(context: Context, client: EngineClient, path: string)
   return () => void process.off("SIGWINCH", tell)
 }
 
-const unforwarded = new Set([
-  "SIGKILL",
-  "SIGSTOP",
-  "SIGCHLD",
-  "SIGPIPE",
-  "SIGWINCH",
-  "SIGURG",
-  "SIGPROF",
-  "SIGSEGV",
-  "SIGBUS",
-  "SIGFPE",
-  "SIGILL",
-  "SIGTRAP",
-  "SIGABRT",
-  "SIGIOT",
-  "SIGVTALRM",
-])
+const forwarded = [
+  ...(["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGTERM", "SIGCONT"] as const),
+  ...(["SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGXCPU", "SIGXFSZ", "SIGIO", "SIGPWR"] as const),
+]
 
-/** Sends every signal that we get to the container; returns the end of it. */
+/** Sends the signals that we get to the container; returns the end of it. */
 export function forwardSignals(client: EngineClient, id: string): () => void {
-  const handlers = Object.keys(constants.signals)
-    .filter((name) => !unforwarded.has(name))
-    .map((name) => {
-      const handler = () =>
-        void client.call("POST", `/containers/${id}/kill`, { query: { signal: name } }).catch(() => undefined)
-      try {
-        process.on(name as NodeJS.Signals, handler)
-      } catch {
-        // The runtime keeps some signals to itself.
-      }
-      return [name, handler] as const
-    })
+  const handlers = forwarded.map((name) => {
+    const query = { signal: name.slice(3) }
+    const handler = () => void client.call("POST", `/containers/${id}/kill`, { query }).catch(() => undefined)
+    process.on(name, handler)
+    return [name, handler] as const
+  })
   return () => {
     for (const [name, handler] of handlers) process.off(name, handler)
   }

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process"
 import { existsSync, lstatSync, realpathSync, statSync } from "node:fs"
 import { basename, dirname, resolve } from "node:path"
-import type { Readable } from "node:stream"
+import { Readable } from "node:stream"
 import { failure } from "../../../base/errors.ts"
 import type { Context, Verb } from "../../verb.ts"
 
@@ -29,12 +29,12 @@ function readPlace(text: string): Place {
 
 async function statInside(context: Context, container: string, path: string): Promise<Stat | undefined> {
   try {
-    const { headers, body } = await context.client.send(
+    const { headers, cancel } = await context.client.send(
       "HEAD",
       `/containers/${encodeURIComponent(container)}/archive`,
       { query: { path } },
     )
-    body.resume()
+    cancel()
     return JSON.parse(
       Buffer.from(String(headers["x-docker-container-path-stat"]), "base64").toString(),
     ) as Stat
@@ -45,13 +45,13 @@ async function statInside(context: Context, container: string, path: string): Pr
 }
 
 /** Runs tar with the given words; resolves with its output stream and its end. */
-function tar(words: readonly string[], input?: Readable): { output: Readable; ended: Promise<void> } {
+function tar(words: readonly string[], input?: AsyncIterable<Uint8Array>): { output: Readable; ended: Promise<void> } {
   const child = spawn("tar", words, { stdio: [input ? "pipe" : "ignore", "pipe", "pipe"] })
   let problem = ""
   child.stderr?.on("data", (chunk: Buffer) => {
     problem += chunk
   })
-  if (input && child.stdin) input.pipe(child.stdin)
+  if (input && child.stdin) Readable.from(input).pipe(child.stdin)
   const ended = new Promise<void>((done, reject) => {
     child.once("error", (error) =>
       reject(
@@ -77,8 +77,7 @@ async function copyOut(context: Context, from: Place, to: string, follow: boolea
     { query: source },
   )
   if (to === "-") {
-    for await (const chunk of body as AsyncIterable<Buffer>)
-      if (!context.out.write(chunk)) await new Promise((done) => context.out.once("drain", done))
+    for await (const chunk of body) await context.out.write(chunk)
     return
   }
   const target = resolve(to)

@@ -19,12 +19,12 @@ export const verb: Verb = {
   most: 1,
   async run(context, parsed) {
     const output = parsed.string("output")
-    refuseTerminal(context, output)
+    await refuseTerminal(context, output)
     const { body } = await context.client.send(
       "GET",
       `/containers/${encodeURIComponent(parsed.arguments[0] ?? "")}/export`,
     )
-    await writeOutput(context, body, output)
+    await writeOutput(context, "Exporting", body, output)
     return 0
   },
 }

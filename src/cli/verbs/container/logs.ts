@@ -1,6 +1,6 @@
 // sloop logs
 import { failure } from "../../../base/errors.ts"
-import { Demultiplexer } from "../../container/streams.ts"
+import { writeStreams } from "../../container/streams.ts"
 import { readDuration } from "../../container/values.ts"
 import type { Verb } from "../../verb.ts"
 
@@ -45,7 +45,8 @@ export const verb: Verb = {
   interspersed: true,
   least: 1,
   most: 1,
-  async run({ client, out, err }, parsed) {
+  async run(context, parsed) {
+    const { client } = context
     const path = `/containers/${encodeURIComponent(parsed.arguments[0] ?? "")}`
     const { Config } = await client.json<{ Config: { Tty: boolean } }>("GET", `${path}/json`)
     const query = {
@@ -59,14 +60,7 @@ export const verb: Verb = {
       until: readTime(parsed.string("until")),
     }
     const { body } = await client.send("GET", `${path}/logs`, { query })
-    const frames = new Demultiplexer({
-      stdout: (bytes) => out.write(bytes),
-      stderr: (bytes) => err.write(bytes),
-    })
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      const flowing = Config.Tty ? out.write(chunk) : frames.push(chunk)
-      if (!flowing && out.writableNeedDrain) await new Promise((resolve) => out.once("drain", resolve))
-    }
+    await writeStreams(context, body, { tty: Config.Tty })
     return 0
   },
 }

@@ -1,6 +1,7 @@
 // sloop rm
 import { errorKind } from "../../../base/errors.ts"
-import { forEach, told } from "../../each.ts"
+import { forEach } from "../../each.ts"
+import { told } from "../../told.ts"
 import type { Verb } from "../../verb.ts"
 
 export const verb: Verb = {

@@ -1,5 +1,6 @@
 // sloop run: create, attach, wait, start; the container's exit code is ours.
 import { failure } from "../../../base/errors.ts"
+import { readText } from "../../../client/client.ts"
 import { createContainer } from "../../container/create.ts"
 import { runFlags } from "../../container/flags.ts"
 import { attachedStreams } from "../../container/request.ts"
@@ -23,22 +24,22 @@ async function runAttached(context: Context, parsed: Parsed, id: string): Promis
     stderr: streams.stderr,
     detachKeys: parsed.string("detach-keys"),
   }
-  const { socket } = await client.hijack(`/containers/${id}/attach`, { query })
   const condition = parsed.bool("rm") ? "removed" : "next-exit"
-  // Asked before the start, so that the shortest life is not missed.
-  const waiting = await client.send("POST", `/containers/${id}/wait`, { query: { condition } })
+  // Both are asked before the start, so that neither output nor the shortest life is missed.
+  const [{ socket }, waiting] = await Promise.all([
+    client.hijack(`/containers/${id}/attach`, { query }),
+    client.send("POST", `/containers/${id}/wait`, { query: { condition } }),
+  ])
+  const exit = readText(waiting.body).then((text) => JSON.parse(text) as Waited)
+  exit.catch(() => undefined)
   let joined: Joined | undefined
-  const stopForwarding = parsed.bool("sig-proxy") && !tty ? forwardSignals(client, id) : () => undefined
+  const stopForwarding = parsed.bool("sig-proxy") ? forwardSignals(client, id) : () => undefined
   let stopSizing: () => void = () => undefined
   try {
-    joined = joinStreams(context, socket, { tty, stdin: streams.stdin })
     await client.call("POST", `/containers/${id}/start`)
+    joined = joinStreams(context, socket, { tty, stdin: streams.stdin })
     if (tty) stopSizing = followSize(context, client, `/containers/${id}`)
-    return await endOf(context, id, joined, waiting.body)
-  } catch (error) {
-    socket.destroy()
-    waiting.body.destroy()
-    throw error
+    return await endOf(context, id, joined, exit)
   } finally {
     joined?.restore()
     stopForwarding()
@@ -47,22 +48,18 @@ async function runAttached(context: Context, parsed: Parsed, id: string): Promis
 }
 
 /** The exit code once streams and process have both ended; a detached client leaves with 0. */
-async function endOf(
-  context: Context,
-  id: string,
-  joined: Joined,
-  waiting: AsyncIterable<Uint8Array>,
-): Promise<number> {
-  const { readText } = await import("../../../client/client.ts")
-  const exit = readText(waiting).then((text) => JSON.parse(text) as Waited)
-  exit.catch(() => undefined)
+async function endOf(context: Context, id: string, joined: Joined, exit: Promise<Waited>): Promise<number> {
   await joined.ended
-  const soon = new Promise<undefined>((resolve) => setTimeout(resolve, 200, undefined))
-  const waited =
-    (await Promise.race([exit, soon])) ?? ((await stillRuns(context, id)) ? undefined : await exit)
-  if (!waited) return 0
-  if (waited.Error?.Message) throw failure("internal", waited.Error.Message)
-  return waited.StatusCode
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, 200, undefined)
+  })
+  const soon = await Promise.race([exit, late])
+  clearTimeout(timer)
+  if (!soon && (await stillRuns(context, id))) return 0
+  const { Error: problem, StatusCode } = soon ?? (await exit)
+  if (problem?.Message) throw failure("internal", problem.Message)
+  return StatusCode
 }
 
 async function stillRuns(context: Context, id: string): Promise<boolean> {

@@ -22,7 +22,7 @@ async function startAttached(context: Context, parsed: Parsed): Promise<number> 
   const query = { stream: true, stdin, stdout: true, stderr: true, detachKeys: parsed.string("detach-keys") }
   const { socket } = await client.hijack(`${path}/attach`, { query })
   const joined = joinStreams(context, socket, { tty: Config.Tty, stdin })
-  const stopForwarding = Config.Tty ? () => undefined : forwardSignals(client, Id)
+  const stopForwarding = parsed.bool("sig-proxy") ? forwardSignals(client, Id) : () => undefined
   await client.call("POST", `${path}/start`)
   const stopSizing = Config.Tty ? followSize(context, client, path) : () => undefined
   await joined.ended
@@ -38,6 +38,7 @@ export const verb: Verb = {
   summary: "Start one or more stopped containers",
   flags: [
     { name: "attach", short: "a", kind: "bool", summary: "Attach STDOUT/STDERR and forward signals" },
+    { name: "sig-proxy", kind: "bool", default: true, summary: "Proxy received signals to the process" },
     { name: "interactive", short: "i", kind: "bool", summary: "Attach container's STDIN" },
     {
       name: "detach-keys",

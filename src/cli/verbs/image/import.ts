@@ -1,7 +1,7 @@
 // sloop import
-import { createReadStream } from "node:fs"
 import { failure } from "../../../base/errors.ts"
 import { readLines } from "../../../client/client.ts"
+import { openInput } from "../../input-file.ts"
 import type { Verb } from "../../verb.ts"
 
 export const verb: Verb = {
@@ -35,11 +35,7 @@ export const verb: Verb = {
   async run(context, parsed) {
     const [source = "-", reference = ""] = parsed.arguments
     const remote = /^https?:\/\//.test(source)
-    const stream = remote
-      ? undefined
-      : source === "-"
-        ? context.stdin
-        : createReadStream(source, { highWaterMark: 1 << 20 })
+    const stream = remote ? undefined : openInput(context, "Importing", source)
     const query = {
       fromSrc: remote ? source : "-",
       repo: reference,

@@ -1,7 +1,7 @@
 // sloop load
-import { createReadStream } from "node:fs"
 import { failure } from "../../../base/errors.ts"
 import { readLines } from "../../../client/client.ts"
+import { openInput } from "../../input-file.ts"
 import type { Verb } from "../../verb.ts"
 
 interface Line {
@@ -31,8 +31,8 @@ export const verb: Verb = {
     const input = parsed.string("input")
     if (input === undefined && context.stdin.isTTY)
       throw failure("invalid", "requested load from stdin, but stdin is empty")
-    const stream = input === undefined ? context.stdin : createReadStream(input, { highWaterMark: 1 << 20 })
     const quiet = parsed.bool("quiet") || !context.out.isTTY
+    const stream = openInput(context, "Loading", input, { quiet: parsed.bool("quiet") })
     const { body } = await context.client.send("POST", "/images/load", {
       query: { quiet, platform: parsed.string("platform") },
       stream,

@@ -1,6 +1,6 @@
 // sloop rmi
 import { errorKind } from "../../../base/errors.ts"
-import { told } from "../../each.ts"
+import { told } from "../../told.ts"
 import type { Verb } from "../../verb.ts"
 
 export const verb: Verb = {

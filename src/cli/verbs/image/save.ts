@@ -19,9 +19,9 @@ export const verb: Verb = {
   most: Number.POSITIVE_INFINITY,
   async run(context, parsed) {
     const output = parsed.string("output")
-    refuseTerminal(context, output)
+    await refuseTerminal(context, output)
     const { body } = await context.client.send("GET", "/images/get", { query: { names: parsed.arguments } })
-    await writeOutput(context, body, output)
+    await writeOutput(context, "Saving", body, output)
     return 0
   },
 }

@@ -1,0 +1,51 @@
+// Verbs that docker has and this engine has not yet: each gets a sentence that says what it comes with.
+
+const registries = "comes with registries"
+const builds = "comes with builds"
+const networks = "comes with user-defined networks"
+const never = (what: string) => `is not part of Sloop: ${what}`
+
+const later: Readonly<Record<string, string>> = {
+  pull: registries,
+  push: registries,
+  login: registries,
+  logout: registries,
+  search: registries,
+  manifest: registries,
+  trust: registries,
+  "image pull": registries,
+  "image push": registries,
+  build: builds,
+  builder: builds,
+  buildx: builds,
+  "image build": builds,
+  "network create": networks,
+  "network rm": networks,
+  "network remove": networks,
+  "network connect": networks,
+  "network disconnect": networks,
+  "network prune": networks,
+  compose: "comes with projects of several containers",
+  context: never("name the engine with -H, SLOOP_HOST or DOCKER_HOST"),
+  plugin: never("it has no plugins"),
+  swarm: never("it runs the containers of one machine"),
+  node: never("it runs the containers of one machine"),
+  service: never("it runs the containers of one machine"),
+  stack: never("it runs the containers of one machine"),
+  secret: never("it runs the containers of one machine"),
+  config: never("it runs the containers of one machine"),
+  checkpoint: never("it makes no checkpoints"),
+}
+
+/** The sentence for a verb that is known but absent; undefined for others. */
+export function comesLater(words: readonly string[]): string | undefined {
+  const [first = "", second = ""] = words
+  for (const name of [`${first} ${second}`, first]) {
+    const reason = Object.hasOwn(later, name) ? later[name] : undefined
+    if (!reason) continue
+    return reason.startsWith("is not")
+      ? `sloop ${name} ${reason}`
+      : `sloop ${name} is not there yet: it ${reason}`
+  }
+  return undefined
+}
