@@ -39,6 +39,7 @@ const suites = [
     command: [join(projectRoot, "node_modules", "@biomejs", "cli-linux-x64", "biome"), "check", "."],
   },
   { name: "house", bun: ["test/house"] },
+  { name: "first-run", bun: ["test/first-run"] },
   { name: "unit", bun: ["src"] },
   { name: "launcher", bun: ["launcher/test"] },
   { name: "launcher-sanitized", bun: ["launcher/test"], env: sanitized },
@@ -134,8 +135,8 @@ const wanted = process.argv.slice(2)
 const chosen = suites.filter(({ name }) => wanted.length === 0 || wanted.includes(name))
 if (chosen.length === 0)
   stop(`no such suite: ${wanted.join(" ")}; there are ${suites.map(({ name }) => name).join(", ")}.`)
-mkdirSync(join(projectRoot, ".cache"), { recursive: true })
 prepare()
+mkdirSync(join(projectRoot, ".cache"), { recursive: true })
 spawnSync(node, [join(projectRoot, "scripts", "base-image.mjs"), join(projectRoot, ".cache", "busybox.tar")])
 const before = leftovers()
 const results = []
