@@ -3,6 +3,7 @@ import { unixMilliseconds } from "../base/clock.ts"
 import { crashPoint } from "../base/crash-point.ts"
 import { errorMessage } from "../base/errors.ts"
 import { UndoStack } from "../base/undo-stack.ts"
+import { LauncherFailure } from "../kernel/kernel.ts"
 import type { Task } from "../runtime/runtime.ts"
 import type { ContainerRecord } from "../state/state.ts"
 import { eventAttributes } from "./catalogue.ts"
@@ -100,6 +101,34 @@ const launch = async (
   return task
 }
 
+/**
+ * Whether another try with a network of its own mends it: the launcher that held the namespace was replaced, or a
+ * random port was taken by another program just now.
+ */
+const isPassing = (record: ContainerRecord, error: unknown): boolean => {
+  const cause = error instanceof Error && !(error instanceof LauncherFailure) ? error.cause : error
+  if (!(cause instanceof LauncherFailure)) return false
+  if (cause.step === "namespace") return cause.path.startsWith("held:") && cause.errnoName === "ENOENT"
+  const random = record.config.ports.every((port) => (port.hostPort ?? 0) === 0)
+  return cause.step === "reserve-port" && cause.errnoName === "EADDRINUSE" && random
+}
+
+/** Launches, and once more when the first failure was a passing one. */
+const launchTwice = async (
+  context: Context,
+  live: Live,
+  record: ContainerRecord,
+  undo: UndoStack,
+): Promise<Task> => {
+  try {
+    return await launch(context, live, record, undo)
+  } catch (error) {
+    if (!isPassing(record, error)) throw error
+    await undo.unwind()
+    return launch(context, live, record, undo)
+  }
+}
+
 const recordFailure = (
   context: Context,
   live: Live,
@@ -140,7 +169,7 @@ export const launchContainer = async (
   let started: ContainerRecord | undefined
   try {
     crashPoint("start:begun")
-    task = await launch(context, live, record, undo)
+    task = await launchTwice(context, live, record, undo)
     started = context.catalogue.change(live.id, {
       status: "running",
       pid: task.pid,

@@ -278,8 +278,9 @@ class BridgedNetworks implements Networks {
     if (member.launching) {
       this.#pool.end(text)
       await namespaces.drop([lease.held]).catch(() => undefined)
-      // A launch that failed may mean that the launcher is a new one, which holds nothing.
-      void this.#checkPool()
+      // A launch that failed may mean that the launcher is a new one, which holds nothing: a second try must not
+      // be given another of its predecessor's namespaces.
+      await this.#checkPool()
     }
     // The kernel has taken the ports back long before it answers (it waits for RCU): nobody need wait for that.
     void this.#firewall
