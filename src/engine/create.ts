@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from "node:fs"
 import { hostname } from "node:os"
 import { unixMilliseconds } from "../base/clock.ts"
 import { crashPoint } from "../base/crash-point.ts"
-import { failure } from "../base/errors.ts"
+import { errorKind, errorMessage, failure } from "../base/errors.ts"
 import { newId, randomName } from "../base/ids.ts"
 import { UndoStack } from "../base/undo-stack.ts"
 import type { ContainerConfig, ContainerRecord } from "../state/state.ts"
@@ -129,6 +129,8 @@ export const createContainer = async (
     return { id, warnings }
   } catch (error) {
     await undo.unwind()
+    // Not-found means to clients that the image is missing, which they pull then.
+    if (errorKind(error) === "not-found") throw failure("invalid", errorMessage(error), { cause: error })
     throw error
   }
 }

@@ -154,6 +154,12 @@ export const validateConfig = (config: ContainerConfig): void => {
   if (!runtimes.includes(config.runtime)) {
     invalid(`unknown or invalid runtime name: ${config.runtime}: this engine has one runtime, "sloop"`)
   }
+  const [storageOption] = Object.keys(config.storageOptions)
+  if (storageOption !== undefined) {
+    invalid(
+      `--storage-opt ${storageOption} is not supported: a container's layer has no size limit of its own`,
+    )
+  }
   validateModes(config)
   if (config.workingDirectory !== "" && !config.workingDirectory.startsWith("/")) {
     invalid(`the working directory '${config.workingDirectory}' is invalid, it needs to be an absolute path`)

@@ -249,7 +249,7 @@ proof(["run --read-only"], "--read-only", async () => {
   expect(result.stderr.match(/Read-only file system/g)).toHaveLength(2)
 })
 
-proof(["run --device"], "--device", async () => {
+proof(["run --device", "run --device-cgroup-rule"], "--device", async () => {
   expect(await shell(["--device", "/dev/loop-control:/dev/other:rw"], "stat -c '%t %T %F' /dev/other")).toBe(
     "a ed character special file",
   )

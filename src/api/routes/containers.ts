@@ -1,6 +1,8 @@
 // Containers: create, list, inspect, and the verbs that answer once.
 import { failure } from "../../base/errors.ts"
 import type { Engine } from "../../engine/engine.ts"
+import type { Image } from "../../images/images.ts"
+import { formatPlatform, normalisePlatform, parsePlatform, platformScore } from "../../oci/platform.ts"
 import {
   type ContainerSummary,
   type CreateResponse,
@@ -42,8 +44,12 @@ export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "
     const name = call.query.optional("name")
     const request = await readJson(call.request, createRequestSchema)
     if (request.Image === "") throw failure("invalid", "no image specified: name one in the Image field")
-    requirePlatform(call.query)
-    const created = await containers.create({ name: name === "/" ? name : name?.replace(/^\//, ""), config: createConfig(request) })
+    const platform = call.query.optional("platform")
+    if (platform !== undefined) requirePlatform(platform, request.Image, await images.find(request.Image))
+    const created = await containers.create({
+      name: name === "/" ? name : name?.replace(/^\//, ""),
+      config: createConfig(request),
+    })
     const answer: CreateResponse = { Id: created.id, Warnings: created.warnings }
     call.json(answer, 201)
   }
@@ -183,13 +189,14 @@ export function windowSize(query: Query): [rows: number, columns: number] {
   return [sizes[0] ?? 0, sizes[1] ?? 0]
 }
 
-function requirePlatform(query: Query): void {
-  const platform = query.optional("platform")
-  if (platform === undefined) return
-  if (!/^[a-z0-9]+(\/[a-z0-9_]+(\/[a-z0-9_.]+)?)?$/i.test(platform)) {
-    throw failure(
-      "invalid",
-      `"${platform}" is an invalid platform: write it as os/architecture, such as linux/amd64`,
-    )
-  }
+/** Throws not-found, which clients answer by a pull, when the local image is for another platform than was asked for. */
+function requirePlatform(text: string, name: string, image: Image | undefined): void {
+  const wanted = parsePlatform(text)
+  if (image === undefined) return
+  const offered = normalisePlatform(image)
+  if (platformScore(wanted, offered) > 0) return
+  throw failure(
+    "not-found",
+    `image with reference ${name} was found but its platform (${formatPlatform(offered)}) does not match the specified platform (${formatPlatform(wanted)})`,
+  )
 }

@@ -52,6 +52,12 @@ export function imageRoutes(engine: Used): Route[] {
   }
 
   async function remove(call: Call): Promise<void> {
+    if (call.query.find("platforms") !== undefined) {
+      throw failure(
+        "not-implemented",
+        "removing one platform of an image is not supported: an image here has one, so leave --platform out",
+      )
+    }
     const removed = await engine.removeImage(call.param("name"), {
       force: call.query.flag("force"),
       prune: !call.query.flag("noprune"),

@@ -1,0 +1,85 @@
+// The docker client's verbs that an engine answers, in the order of docs/compatibility.md.
+export const clientVerbs: readonly string[] = [
+  ...["run", "create", "start", "stop", "restart", "kill", "pause", "unpause", "wait", "attach", "exec"],
+  ...["logs", "top", "stats", "port", "ps", "inspect", "rename", "update", "rm", "container prune"],
+  ...["cp", "diff", "export", "commit"],
+  ...["images", "image inspect", "history", "tag", "rmi", "import", "save", "load", "image prune"],
+  ...["volume create", "volume ls", "volume inspect", "volume rm", "volume prune"],
+  ...[
+    "network ls",
+    "network inspect",
+    "network create",
+    "network connect",
+    "network disconnect",
+    "network rm",
+  ],
+  ...["network prune", "events", "info", "version", "system df", "system prune"],
+  ...["pull", "push", "login", "search", "build"],
+]
+
+/** Flags of a verb, as its help lists them: long names with two dashes. */
+export const flagsOf = (help: string): string[] =>
+  [...help.matchAll(/^ {2,}(?:-\w, )?(--[\w-]+)/gm)].map((match) => match[1] ?? "")
+
+const registries = { works: "no", note: "There is no registry client yet; `load` and `import` bring images." }
+const networks = { works: "no", note: "There are the networks bridge, host and none." }
+const windows = { works: "no", note: "Windows only; the client refuses it." }
+const swarm = { works: "no", note: "Swarm only." }
+
+const swarmOnly = (flags: readonly string[]) =>
+  Object.fromEntries(flags.map((flag) => [`volume create --${flag}`, swarm]))
+
+/** What does not, or only partly, work, and why. Everything else is said by the tests. */
+export const exceptions: Readonly<Record<string, { works: string; note: string }>> = {
+  pull: registries,
+  push: registries,
+  login: registries,
+  search: registries,
+  build: { works: "no", note: "There is no builder yet." },
+  "network create": networks,
+  "network connect": networks,
+  "network disconnect": networks,
+  "network rm": networks,
+  "network prune": { works: "yes", note: "There is never anything to prune." },
+  "run --pull": { works: "partly", note: "`never` and `missing`; `always` needs a registry client." },
+  "run --network": {
+    works: "partly",
+    note: "bridge, host, none and container:ID; no user-defined networks yet.",
+  },
+  "run --network-alias": networks,
+  "run --ip": networks,
+  "run --ip6": networks,
+  "run --link-local-ip": { works: "no", note: "Ignored on the default bridge, as Docker does." },
+  "run --storage-opt": { works: "no", note: "Refused: a layer has no size limit of its own." },
+  "run --gpus": { works: "no", note: "Refused: devices are given by path, with `--device`." },
+  "run --runtime": { works: "partly", note: "One runtime, which answers to sloop and runc." },
+  "run --volume-driver": { works: "partly", note: "local only." },
+  "run --userns": { works: "partly", note: "host only; there is no remapping yet." },
+  "run --log-driver": { works: "partly", note: "json-file and none." },
+  "run --cpu-rt-period": { works: "partly", note: "Where the kernel schedules groups in real time." },
+  "run --cpu-rt-runtime": { works: "partly", note: "Where the kernel schedules groups in real time." },
+  "run --blkio-weight": { works: "partly", note: "Where the kernel has it; a warning elsewhere." },
+  "run --blkio-weight-device": { works: "partly", note: "Where the kernel has it; a warning elsewhere." },
+  "update --blkio-weight": { works: "partly", note: "Where the kernel has it." },
+  "update --cpu-rt-period": { works: "partly", note: "Where the kernel schedules groups in real time." },
+  "update --cpu-rt-runtime": { works: "partly", note: "Where the kernel schedules groups in real time." },
+  "run --memory-swappiness": { works: "partly", note: "cgroup v1 only." },
+  "run --oom-kill-disable": { works: "partly", note: "cgroup v1 only." },
+  "run --kernel-memory": { works: "no", note: "Gone from kernels; ignored." },
+  "run --cpu-count": windows,
+  "run --cpu-percent": windows,
+  "run --io-maxbandwidth": windows,
+  "run --io-maxiops": windows,
+  "cp --archive": {
+    works: "partly",
+    note: "Owners are kept as they are, not given to the container's user.",
+  },
+  "rmi --platform": { works: "no", note: "Refused: an image here has one platform." },
+  "rm --link": { works: "no", note: "Refused: remove the container." },
+  "start --checkpoint": { works: "no", note: "There are no checkpoints; the client refuses it." },
+  "start --checkpoint-dir": { works: "no", note: "There are no checkpoints; the client refuses it." },
+  "volume create --driver": { works: "partly", note: "local only." },
+  "volume ls --cluster": swarm,
+  ...swarmOnly(["availability", "group", "limit-bytes", "required-bytes", "scope", "secret", "sharing"]),
+  ...swarmOnly(["topology-preferred", "topology-required", "type"]),
+}
