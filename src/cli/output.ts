@@ -24,6 +24,7 @@ export class StandardOutput implements Output {
   readonly #onBroken: () => void
   #left = atOnce
   #stream: NodeJS.WriteStream | undefined
+  #full: Promise<void> | undefined
   #isTTY: boolean | undefined
   #isFile: boolean | undefined
 
@@ -79,7 +80,13 @@ export class StandardOutput implements Output {
     }
     const stream = this.#own()
     if (stream.write(rest)) return undefined
-    return new Promise((resolve) => stream.once("drain", resolve))
+    this.#full ??= new Promise((resolve) =>
+      stream.once("drain", () => {
+        this.#full = undefined
+        resolve()
+      }),
+    )
+    return this.#full
   }
 
   /** What is left of `whole` after writing its beginning. */

@@ -5,7 +5,7 @@ import { type Head, readBody, readHead, requestHead, reusable } from "./http.ts"
 import { readText } from "./lines.ts"
 
 export type { Connection } from "./connection.ts"
-export { readLines, readText } from "./lines.ts"
+export { readLines, readRawLines, readText } from "./lines.ts"
 
 /** Query parameters; undefined is left out, true is "1", objects are JSON, arrays repeat the key. */
 export type Query = Readonly<

@@ -41,9 +41,36 @@ export function humanDuration(seconds: number): string {
 /** How long ago a unix time (seconds) was. */
 export const ago = (seconds: number): string => `${humanDuration(Date.now() / 1000 - seconds)} ago`
 
-/** Go's default time print, in UTC. */
-export const goTime = (seconds: number): string =>
-  `${new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ")} +0000 UTC`
+const two = (number: number) => String(number).padStart(2, "0")
+
+/** The parts of a moment in our own time zone: "2026-11-21", "10:15:31", "+0100". */
+export function localParts(at: Date): { day: string; time: string; offset: string } {
+  const minutes = -at.getTimezoneOffset()
+  const far = Math.abs(minutes)
+  return {
+    day: `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`,
+    time: `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`,
+    offset: `${minutes < 0 ? "-" : "+"}${two(Math.floor(far / 60))}${two(far % 60)}`,
+  }
+}
+
+function goPrinted(at: Date, fraction: string): string {
+  const { day, time, offset } = localParts(at)
+  const zone =
+    offset === "+0000"
+      ? "UTC"
+      : (at.toLocaleTimeString("en", { timeZoneName: "short" }).split(" ").at(-1) ?? "")
+  return `${day} ${time}${fraction} ${offset} ${zone}`
+}
+
+/** Go's default print of a unix time, in our own time zone. */
+export const goTime = (seconds: number): string => goPrinted(new Date(seconds * 1000), "")
+
+/** The same of an RFC 3339 time, with its fraction but without that one's trailing zeros. */
+export function goTimeOf(text: string): string {
+  const fraction = (/\.\d+/.exec(text)?.[0] ?? "").replace(/\.?0+$/, "")
+  return goPrinted(new Date(text), fraction)
+}
 
 /** First twelve hex digits of an id, without its algorithm. */
 export const shortId = (id: string): string => id.replace(/^sha256:/, "").slice(0, 12)

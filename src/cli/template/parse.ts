@@ -35,7 +35,7 @@ interface Action {
 }
 
 const bad = (message: string): never => {
-  throw failure("invalid", `template parsing error: ${message}`)
+  throw failure("invalid", `template: :1: ${message}`)
 }
 
 /** Cuts a template into text and `{{…}}` actions, honouring `{{-` and `-}}`. */
@@ -173,7 +173,7 @@ function parseDeclaration(code: string): { variables: string[]; pipeline: Pipeli
   return { variables, pipeline }
 }
 
-/** Parses a template. Throws Failure "invalid" with `template parsing error: …`. */
+/** Parses a template. Throws Failure "invalid" with `template: :1: …`. */
 export function parseTemplate(template: string): readonly Node[] {
   const actions = cut(template)
   const block = (inside: boolean): { nodes: Node[]; end: string } => {
@@ -208,6 +208,20 @@ export function parseTemplate(template: string): readonly Node[] {
       : { kind, pipeline, body, otherwise }
   }
   return block(false).nodes
+}
+
+/** Names of the functions that the nodes call. */
+export function calledFunctions(nodes: readonly Node[]): string[] {
+  const inPipeline = (pipeline: Pipeline): string[] =>
+    pipeline.flat().flatMap((item) => {
+      if (item.kind === "function") return [item.name]
+      return item.kind === "pipeline" ? inPipeline(item.pipeline) : []
+    })
+  return nodes.flatMap((node) => {
+    if (node.kind === "text") return []
+    const own = inPipeline(node.pipeline)
+    return "body" in node ? [...own, ...calledFunctions(node.body), ...calledFunctions(node.otherwise)] : own
+  })
 }
 
 function statement(code: string): Node {

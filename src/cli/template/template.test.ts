@@ -41,7 +41,7 @@ const cases: readonly (readonly [template: string, result: string])[] = [
 for (const [template, result] of cases) test(template, () => expect(render(template)).toBe(result))
 
 test("mistakes are told", () => {
-  expect(() => render("{{.Nope}}")).toThrow("can't evaluate field Nope")
+  expect(() => render("{{.Nope}}")).toThrow('at <.Nope>: map has no entry for key "Nope"')
   expect(() => render("{{nope .Id}}")).toThrow('function "nope" not defined')
   expect(() => render("{{if .Id}}")).toThrow("unexpected EOF")
   expect(() => render("{{.Id")).toThrow("unclosed action")

@@ -1,27 +1,29 @@
 // Evaluates --format templates over what the API answered, with Go's printing and docker's functions.
 import { failure } from "../../base/errors.ts"
 import { compare, functions, goPrint, truthy } from "./functions.ts"
-import { type Node, type Operand, type Pipeline, parseTemplate } from "./parse.ts"
+import { calledFunctions, type Node, type Operand, type Pipeline, parseTemplate } from "./parse.ts"
 
 interface Scope {
   readonly root: unknown
   readonly dot: unknown
   readonly variables: Map<string, unknown>
+  readonly functions: Functions
 }
 
-const bad = (message: string): never => {
-  throw failure("invalid", `template: :1: executing "": ${message}`)
+type Functions = Readonly<Record<string, (...values: unknown[]) => unknown>>
+
+const bad = (message: string, at = ""): never => {
+  throw failure("invalid", `template: :1: executing ""${at && ` at <${at}>`}: ${message}`)
 }
 
-/** A field of a value; methods (functions of no arguments) are called. Missing map keys are "<no value>", missing fields an error. */
-function field(value: unknown, name: string): unknown {
+/** A field of a value. Missing keys of maps are "<no value>", missing fields an error; `at` is the path to it. */
+function field(value: unknown, name: string, at: string): unknown {
   if (value === null || value === undefined) return undefined
   if (value instanceof Map) return value.get(name)
-  if (typeof value !== "object") return bad(`can't evaluate field ${name} in type ${typeof value}`)
+  if (typeof value !== "object") return bad(`can't evaluate field ${name} in type ${typeof value}`, at)
   const found = (value as Record<string, unknown>)[name]
-  if (typeof found === "function") return (found as () => unknown).call(value)
   if (found === undefined && !(name in value) && !isMap(value))
-    return bad(`can't evaluate field ${name}: there is no such field`)
+    return bad(`map has no entry for key "${name}"`, at)
   return found
 }
 
@@ -29,7 +31,11 @@ function field(value: unknown, name: string): unknown {
 const isMap = (value: object): boolean =>
   Object.keys(value).length === 0 || Object.keys(value).some((key) => !/^[A-Z]\w*$/.test(key))
 
-const walk = (value: unknown, path: readonly string[]): unknown => path.reduce(field, value)
+const walk = (value: unknown, path: readonly string[]): unknown =>
+  path.reduce(
+    (inner: unknown, name, index) => field(inner, name, `.${path.slice(0, index + 1).join(".")}`),
+    value,
+  )
 
 function operand(item: Operand, scope: Scope): unknown {
   switch (item.kind) {
@@ -38,7 +44,7 @@ function operand(item: Operand, scope: Scope): unknown {
     case "pipeline":
       return walk(pipeline(item.pipeline, scope), item.path)
     case "function":
-      return call(item.name, [])
+      return call(item.name, [], scope)
     case "field": {
       if (item.from === "dot") return walk(scope.dot, item.path)
       if (item.from === "root") return walk(scope.root, item.path)
@@ -48,10 +54,8 @@ function operand(item: Operand, scope: Scope): unknown {
   }
 }
 
-function call(name: string, values: readonly unknown[]): unknown {
-  const work = functions[name]
-  if (!work) throw failure("invalid", `template parsing error: template: :1: function "${name}" not defined`)
-  return work(...values)
+function call(name: string, values: readonly unknown[], scope: Scope): unknown {
+  return scope.functions[name]?.(...values)
 }
 
 function pipeline(commands: Pipeline, scope: Scope): unknown {
@@ -59,7 +63,7 @@ function pipeline(commands: Pipeline, scope: Scope): unknown {
   for (const [head, ...rest] of commands) {
     if (!head) continue
     const values = [...rest.map((item) => operand(item, scope)), ...piped]
-    if (head.kind === "function") piped = [logical(head.name, rest, scope) ?? call(head.name, values)]
+    if (head.kind === "function") piped = [logical(head.name, rest, scope) ?? call(head.name, values, scope)]
     else {
       const value = operand(head, scope)
       // Arguments after a field: a method such as `.Label "name"`, given as a function by the row.
@@ -124,11 +128,17 @@ function rangeScope(scope: Scope, names: readonly string[], key: unknown, dot: u
   const [first, second] = names
   if (first && second) variables.set(first, key).set(second, dot)
   else if (first) variables.set(first, dot)
-  return { root: scope.root, dot, variables }
+  return { ...scope, dot, variables }
 }
 
-/** Compiles a template once; the result renders one value. Throws Failure "invalid" for a malformed template. */
-export function compileTemplate(template: string): (value: unknown) => string {
+/**
+ * Compiles a template once; the result renders one value, and throws Failure "invalid" where the value lacks a field.
+ * `more` replaces functions. Throws Failure "invalid" for a malformed template.
+ */
+export function compileTemplate(template: string, more: Functions = {}): (value: unknown) => string {
+  const known = { ...functions, ...more }
   const nodes = parseTemplate(template)
-  return (value) => render(nodes, { root: value, dot: value, variables: new Map() })
+  const missing = calledFunctions(nodes).find((name) => !Object.hasOwn(known, name))
+  if (missing) throw failure("invalid", `template: :1: function "${missing}" not defined`)
+  return (value) => render(nodes, { root: value, dot: value, variables: new Map(), functions: known })
 }

@@ -45,7 +45,10 @@ async function statInside(context: Context, container: string, path: string): Pr
 }
 
 /** Runs tar with the given words; resolves with its output stream and its end. */
-function tar(words: readonly string[], input?: AsyncIterable<Uint8Array>): { output: Readable; ended: Promise<void> } {
+function tar(
+  words: readonly string[],
+  input?: AsyncIterable<Uint8Array>,
+): { output: Readable; ended: Promise<void> } {
   const child = spawn("tar", words, { stdio: [input ? "pipe" : "ignore", "pipe", "pipe"] })
   let problem = ""
   child.stderr?.on("data", (chunk: Buffer) => {

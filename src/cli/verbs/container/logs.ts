@@ -10,11 +10,7 @@ export function readTime(value: string | undefined): string | undefined {
   if (/^\d+(\.\d+)?(ns|us|µs|ms|s|m|h)/.test(value))
     return String((Date.now() - readDuration(value) / 1e6) / 1000)
   const time = Date.parse(/^\d{4}-\d\d-\d\d$/.test(value) ? `${value}T00:00:00` : value)
-  if (Number.isNaN(time))
-    throw failure(
-      "invalid",
-      `invalid value for a time: "${value}": use RFC 3339, unix seconds, or a duration such as 10m`,
-    )
+  if (Number.isNaN(time)) throw failure("invalid", `failed to parse value as time or duration: "${value}"`)
   return String(time / 1000)
 }
 

@@ -11,7 +11,8 @@ interface Port {
   Type: string
 }
 
-interface Listed {
+/** A container as the API lists it. */
+export interface ListedContainer {
   Id: string
   Names: string[]
   Image: string
@@ -60,7 +61,7 @@ export function showPorts(ports: readonly Port[]): string {
     .join(", ")
 }
 
-function row(container: Listed, noTrunc: boolean): Row {
+export function containerRow(container: ListedContainer, noTrunc: boolean): Row {
   const command = JSON.stringify(noTrunc ? container.Command : ellipsis(container.Command, 20))
   const mounts = container.Mounts.map(({ Name, Source }) => Name ?? Source)
   const size = `${humanSize(container.SizeRw ?? 0, 3)}${container.SizeRootFs ? ` (virtual ${humanSize(container.SizeRootFs, 3)})` : ""}`
@@ -79,6 +80,7 @@ function row(container: Listed, noTrunc: boolean): Row {
     State: container.State,
     Status: container.Status,
     Size: size,
+    Platform: null,
     Labels: Object.entries(container.Labels ?? {})
       .map(([key, value]) => `${key}=${value}`)
       .join(","),
@@ -89,7 +91,7 @@ function row(container: Listed, noTrunc: boolean): Row {
   }
 }
 
-const headings = {
+export const containerHeadings = {
   ID: "CONTAINER ID",
   Names: "NAMES",
   Image: "IMAGE",
@@ -104,6 +106,8 @@ const headings = {
   Mounts: "MOUNTS",
   LocalVolumes: "LOCAL VOLUMES",
   Networks: "NETWORKS",
+  Platform: "PLATFORM",
+  Label: (name: unknown) => String(name),
 }
 
 export const verb: Verb = {
@@ -143,14 +147,14 @@ export const verb: Verb = {
   async run(context, parsed) {
     const last = parsed.bool("latest") ? 1 : (parsed.int("last") ?? -1)
     const format = parsed.string("format")
-    const size = parsed.bool("size") || /\.Size\b/.test(format ?? "")
+    const size = parsed.bool("size") || /\.Size\b|json\s+\.\s*[|}]/.test(format ?? "")
     const query = {
       all: parsed.bool("all") || last > 0,
       limit: last > 0 ? last : undefined,
       size,
       filters: readFilters(parsed.list("filter")),
     }
-    const found = await context.client.json<Listed[]>("GET", "/containers/json", { query })
+    const found = await context.client.json<ListedContainer[]>("GET", "/containers/json", { query })
     const columns = [
       "ID",
       "Image",
@@ -159,12 +163,12 @@ export const verb: Verb = {
       "Status",
       "Ports",
       "Names",
-      ...(size ? ["Size"] : []),
+      ...(parsed.bool("size") ? ["Size"] : []),
     ]
     printList(
       context,
-      { columns, headings, quiet: "ID" },
-      found.map((container) => row(container, parsed.bool("no-trunc"))),
+      { columns, headings: containerHeadings, quiet: "ID" },
+      found.map((container) => containerRow(container, parsed.bool("no-trunc"))),
       { format, quiet: parsed.bool("quiet") },
     )
     return 0

@@ -28,7 +28,7 @@ function cpuPercent({ cpu_stats: now, precpu_stats: before }: Reading): number {
   return passed > 0 && used > 0 ? (used / passed) * (now.online_cpus ?? 1) * 100 : 0
 }
 
-function row(reading: Reading, noTrunc: boolean): Row {
+function row(name: string, reading: Reading, noTrunc: boolean): Row {
   const { usage = 0, limit = 0, stats = {} } = reading.memory_stats
   const cache = stats.total_inactive_file ?? stats.inactive_file ?? 0
   const memory = usage > cache ? usage - cache : usage
@@ -44,7 +44,7 @@ function row(reading: Reading, noTrunc: boolean): Row {
   const Name = reading.name.replace(/^\//, "")
   return {
     ID,
-    Container: ID,
+    Container: name,
     Name,
     CPUPerc: `${cpuPercent(reading).toFixed(2)}%`,
     MemUsage: `${binarySize(memory)} / ${binarySize(limit)}`,
@@ -80,7 +80,9 @@ async function readAll(context: Context, parsed: Parsed): Promise<Row[]> {
   const readings = await Promise.all(
     names.map((name) => context.client.json<Reading>("GET", path(name), { query: { stream: false } })),
   )
-  return readings.map((reading) => row(reading, parsed.bool("no-trunc")))
+  const shown = (name: string) =>
+    parsed.arguments.length > 0 || parsed.bool("no-trunc") ? name : shortId(name)
+  return readings.map((reading, index) => row(shown(names[index] ?? ""), reading, parsed.bool("no-trunc")))
 }
 
 export const verb: Verb = {

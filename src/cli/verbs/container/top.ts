@@ -16,7 +16,10 @@ export const verb: Verb = {
       Titles: string[]
       Processes: string[][] | null
     }>("GET", `/containers/${encodeURIComponent(container)}/top`, { query })
-    for (const line of alignTabs([Titles, ...(Processes ?? [])].map((row) => row.join("\t"))))
+    for (const line of alignTabs(
+      [Titles, ...(Processes ?? [])].map((row) => row.join("\t")),
+      20,
+    ))
       context.print(line)
     return 0
   },

@@ -55,7 +55,11 @@ export const verb: Verb = {
     })
     printList(
       context,
-      { columns: ["ID", "CreatedSince", "CreatedBy", "Size", "Comment"], headings, quiet: "ID" },
+      {
+        columns: ["ID", human ? "CreatedSince" : "CreatedAt", "CreatedBy", "Size", "Comment"],
+        headings,
+        quiet: "ID",
+      },
       rows,
       { format: parsed.string("format"), quiet: parsed.bool("quiet") },
     )

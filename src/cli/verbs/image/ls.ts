@@ -4,7 +4,8 @@ import { printList, type Row } from "../../format/list.ts"
 import { ago, goTime, humanSize, shortId } from "../../format/units.ts"
 import type { Verb } from "../../verb.ts"
 
-interface Listed {
+/** An image as the API lists it. */
+export interface ListedImage {
   Id: string
   RepoTags: string[] | null
   RepoDigests: string[] | null
@@ -15,7 +16,7 @@ interface Listed {
 }
 
 /** One row per tag (and per digest when asked); an image without either is <none>. */
-function rows(image: Listed, noTrunc: boolean, digests: boolean): Row[] {
+export function imageRows(image: ListedImage, noTrunc: boolean, digests: boolean): Row[] {
   const split = (text: string, at: string) =>
     [text.slice(0, text.lastIndexOf(at)), text.slice(text.lastIndexOf(at) + 1)] as const
   const tags = (image.RepoTags ?? []).filter((tag) => tag !== "<none>:<none>")
@@ -34,14 +35,14 @@ function rows(image: Listed, noTrunc: boolean, digests: boolean): Row[] {
     CreatedSince: ago(image.Created),
     CreatedAt: goTime(image.Created),
     Size: humanSize(image.Size, 3),
-    VirtualSize: humanSize(image.Size, 3),
-    SharedSize: image.SharedSize < 0 ? "N/A" : humanSize(image.SharedSize, 3),
-    UniqueSize: image.SharedSize < 0 ? "N/A" : humanSize(image.Size - image.SharedSize, 3),
+    VirtualSize: humanSize(image.Size),
+    SharedSize: image.SharedSize < 0 ? "N/A" : humanSize(image.SharedSize),
+    UniqueSize: image.SharedSize < 0 ? "N/A" : humanSize(image.Size - image.SharedSize),
     Containers: image.Containers < 0 ? "N/A" : String(image.Containers),
   }))
 }
 
-const headings = {
+export const imageHeadings = {
   ID: "IMAGE ID",
   Repository: "REPOSITORY",
   Tag: "TAG",
@@ -78,7 +79,7 @@ export const verb: Verb = {
   async run(context, parsed) {
     const [name] = parsed.arguments
     const filters = readFilters([...parsed.list("filter"), ...(name ? [`reference=${name}`] : [])])
-    const found = await context.client.json<Listed[]>("GET", "/images/json", {
+    const found = await context.client.json<ListedImage[]>("GET", "/images/json", {
       query: { all: parsed.bool("all"), filters, digests: parsed.bool("digests") },
     })
     const digests = parsed.bool("digests") || /\.Digest\b/.test(parsed.string("format") ?? "")
@@ -90,8 +91,8 @@ export const verb: Verb = {
       "CreatedSince",
       "Size",
     ]
-    const all = found.flatMap((image) => rows(image, parsed.bool("no-trunc"), digests))
-    printList(context, { columns, headings, quiet: "ID" }, all, {
+    const all = found.flatMap((image) => imageRows(image, parsed.bool("no-trunc"), digests))
+    printList(context, { columns, headings: imageHeadings, quiet: "ID" }, all, {
       format: parsed.string("format"),
       quiet: parsed.bool("quiet"),
     })

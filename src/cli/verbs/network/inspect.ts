@@ -5,7 +5,10 @@ import type { Verb } from "../../verb.ts"
 export const verb: Verb = {
   usage: "[OPTIONS] NETWORK [NETWORK...]",
   summary: "Display detailed information on one or more networks",
-  flags: [formatFlag],
+  flags: [
+    formatFlag,
+    { name: "verbose", short: "v", kind: "bool", summary: "Verbose output for diagnostics" },
+  ],
   interspersed: true,
   least: 1,
   most: Number.POSITIVE_INFINITY,

@@ -1,7 +1,7 @@
 // sloop network ls
 import { readFilters } from "../../each.ts"
 import { printList } from "../../format/list.ts"
-import { shortId } from "../../format/units.ts"
+import { goTimeOf, shortId } from "../../format/units.ts"
 import type { Verb } from "../../verb.ts"
 
 interface Listed {
@@ -10,6 +10,7 @@ interface Listed {
   Driver: string
   Scope: string
   Internal: boolean
+  EnableIPv4?: boolean
   EnableIPv6: boolean
   Labels: Record<string, string> | null
   Created: string
@@ -20,10 +21,12 @@ const headings = {
   Name: "NAME",
   Driver: "DRIVER",
   Scope: "SCOPE",
+  IPv4: "IPV4",
   IPv6: "IPV6",
   Internal: "INTERNAL",
   Labels: "LABELS",
   CreatedAt: "CREATED AT",
+  Label: (name: unknown) => String(name),
 }
 
 export const verb: Verb = {
@@ -48,17 +51,20 @@ export const verb: Verb = {
     const networks = await context.client.json<Listed[]>("GET", "/networks", {
       query: { filters: readFilters(parsed.list("filter")) },
     })
+    networks.sort((a, b) => (a.Name < b.Name ? -1 : 1))
     const rows = networks.map((network) => ({
       ID: parsed.bool("no-trunc") ? network.Id : shortId(network.Id),
       Name: network.Name,
       Driver: network.Driver,
       Scope: network.Scope,
+      IPv4: String(network.EnableIPv4 ?? true),
       IPv6: String(network.EnableIPv6),
       Internal: String(network.Internal),
       Labels: Object.entries(network.Labels ?? {})
         .map(([key, value]) => `${key}=${value}`)
         .join(","),
-      CreatedAt: network.Created,
+      CreatedAt: goTimeOf(network.Created),
+      Label: (name: unknown) => network.Labels?.[String(name)] ?? "",
     }))
     printList(context, { columns: ["ID", "Name", "Driver", "Scope"], headings, quiet: "ID" }, rows, {
       format: parsed.string("format"),

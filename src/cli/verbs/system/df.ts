@@ -1,13 +1,15 @@
 // sloop system df
-import { printList, type Row } from "../../format/list.ts"
+import { alignTabs, type Listing, printList, type Row } from "../../format/list.ts"
 import { humanSize } from "../../format/units.ts"
-import type { Verb } from "../../verb.ts"
+import type { Context, Verb } from "../../verb.ts"
+import { containerHeadings, containerRow, type ListedContainer } from "../container/ls.ts"
+import { imageHeadings, imageRows, type ListedImage } from "../image/ls.ts"
 
 interface Usage {
   LayersSize: number
-  Images: { Id: string; Size: number; SharedSize: number; Containers: number }[] | null
-  Containers: { State: string; SizeRw?: number }[] | null
-  Volumes: { UsageData?: { Size: number; RefCount: number } }[] | null
+  Images: ListedImage[] | null
+  Containers: ListedContainer[] | null
+  Volumes: { Name: string; UsageData?: { Size: number; RefCount: number } }[] | null
   BuildCache: { Size: number; InUse: boolean; Shared: boolean }[] | null
 }
 
@@ -68,19 +70,65 @@ const headings = {
   Reclaimable: "RECLAIMABLE",
 }
 
+const sections = (usage: Usage): readonly { title: string; listing: Listing; rows: Row[] }[] => [
+  {
+    title: "Images space usage:",
+    listing: {
+      columns: ["Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"],
+      headings: imageHeadings,
+    },
+    rows: (usage.Images ?? []).flatMap((image) => imageRows(image, false, false).slice(0, 1)),
+  },
+  {
+    title: "Containers space usage:",
+    listing: {
+      columns: ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"],
+      headings: containerHeadings,
+    },
+    rows: (usage.Containers ?? []).map((container) => ({
+      ...containerRow(container, false),
+      Size: humanSize(container.SizeRw ?? 0, 3),
+    })),
+  },
+  {
+    title: "Local Volumes space usage:",
+    listing: {
+      columns: ["Name", "Links", "Size"],
+      headings: { Name: "VOLUME NAME", Links: "LINKS", Size: "SIZE" },
+    },
+    rows: (usage.Volumes ?? []).map(({ Name, UsageData }) => ({
+      Name,
+      Links: String(UsageData?.RefCount ?? 0),
+      Size: UsageData && UsageData.Size >= 0 ? humanSize(UsageData.Size) : "N/A",
+    })),
+  },
+]
+
+const cacheHeadings = "CACHE ID\tCACHE TYPE\tSIZE\tCREATED\tLAST USED\tUSAGE\tSHARED"
+
+function printVerbose(context: Context, usage: Usage): void {
+  for (const { title, listing, rows: found } of sections(usage)) {
+    context.print(`${title}\n`)
+    printList(context, listing, found)
+    context.print("")
+  }
+  context.print(`Build cache usage: ${humanSize(sum((usage.BuildCache ?? []).map(({ Size }) => Size)))}\n`)
+  for (const line of alignTabs([cacheHeadings])) context.print(line)
+}
+
 export const verb: Verb = {
   usage: "[OPTIONS]",
   summary: "Show disk usage",
   flags: [
     { name: "format", kind: "string", value: "string", summary: "Format output using a custom template" },
-    { name: "verbose", short: "v", kind: "bool", summary: "Show everything that is counted, as JSON" },
+    { name: "verbose", short: "v", kind: "bool", summary: "Show detailed information on space usage" },
   ],
   interspersed: true,
   least: 0,
   most: 0,
   async run(context, parsed) {
     const usage = await context.client.json<Usage>("GET", "/system/df")
-    if (parsed.bool("verbose")) context.print(JSON.stringify(usage, null, 2))
+    if (parsed.bool("verbose")) printVerbose(context, usage)
     else
       printList(
         context,

@@ -1,7 +1,8 @@
 // sloop events
 
-import { readLines } from "../../../client/client.ts"
+import { readRawLines } from "../../../client/client.ts"
 import { readFilters } from "../../each.ts"
+import { localParts } from "../../format/units.ts"
 import { compileTemplate } from "../../template/template.ts"
 import type { Verb } from "../../verb.ts"
 import { readTime } from "../container/logs.ts"
@@ -11,16 +12,16 @@ interface Told {
   Action: string
   Actor: { ID: string; Attributes: Record<string, string> }
   time: number
-  timeNano: number
 }
 
-function line({ Type, Action, Actor, timeNano, time }: Told): string {
-  const at = new Date(time * 1000).toISOString().slice(0, 19)
-  const fraction = String(Math.round(timeNano % 1e9)).padStart(9, "0")
+/** `nanoseconds` come from the text: as a number they would lose their last digits. */
+function line({ Type, Action, Actor, time }: Told, nanoseconds: string): string {
+  const { day, time: clock, offset } = localParts(new Date(time * 1000))
+  const zone = offset === "+0000" ? "Z" : `${offset.slice(0, 3)}:${offset.slice(3)}`
   const attributes = Object.entries(Actor.Attributes ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
   const shown =
     attributes.length > 0 ? ` (${attributes.map(([key, value]) => `${key}=${value}`).join(", ")})` : ""
-  return `${at}.${fraction}Z ${Type} ${Action} ${Actor.ID}${shown}`
+  return `${day}T${clock}.${nanoseconds.slice(-9).padStart(9, "0")}${zone} ${Type} ${Action} ${Actor.ID}${shown}`
 }
 
 export const verb: Verb = {
@@ -48,10 +49,13 @@ export const verb: Verb = {
       filters: readFilters(parsed.list("filter")),
     }
     const format = parsed.string("format")
-    const render =
-      format === undefined ? undefined : format === "json" ? JSON.stringify : compileTemplate(format)
+    const render = format === undefined || format === "json" ? undefined : compileTemplate(format)
     const { body } = await context.client.send("GET", "/events", { query })
-    for await (const event of readLines<Told>(body)) context.print(render ? render(event) : line(event))
+    for await (const text of readRawLines(body)) {
+      const event = JSON.parse(text) as Told
+      const nanoseconds = /"timeNano":(\d+)/.exec(text)?.[1] ?? "0"
+      context.print(format === "json" ? text : render ? render(event) : line(event, nanoseconds))
+    }
     return 0
   },
 }

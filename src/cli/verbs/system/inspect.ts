@@ -24,9 +24,15 @@ export const verb: Verb = {
   run(context, parsed) {
     const type = parsed.string("type")
     if (type !== undefined && !Object.hasOwn(places, type))
-      throw failure("invalid", `"${type}" is not a valid value for --type`)
+      throw failure(
+        "invalid",
+        `unknown type: "${type}": must be one of ${Object.keys(places)
+          .map((name) => `"${name}"`)
+          .join(", ")}`,
+      )
     const chosen = Object.entries(places).filter(([name]) => type === undefined || type === name)
     return printInspected(context, parsed.arguments, parsed.string("format"), async (name) => {
+      let last: unknown
       for (const [noun, path] of chosen) {
         try {
           return await context.client.json(
@@ -36,9 +42,11 @@ export const verb: Verb = {
           )
         } catch (error) {
           if (errorKind(error) !== "not-found") throw error
+          last = error
         }
       }
-      throw failure("not-found", `No such ${type ?? "object"}: ${name}`)
+      if (last && type !== undefined) throw last
+      throw failure("not-found", `Error: No such object: ${name}`)
     })
   },
 }

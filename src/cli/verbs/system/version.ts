@@ -1,8 +1,7 @@
 // sloop version
 import { errorKind } from "../../../base/errors.ts"
 import { VERSION } from "../../../base/version.ts"
-import { formatFlag } from "../../format/inspect.ts"
-import { compileTemplate } from "../../template/template.ts"
+import { formatFlag, printFormatted } from "../../format/inspect.ts"
 import type { Verb } from "../../verb.ts"
 
 interface Server {
@@ -30,7 +29,8 @@ export const verb: Verb = {
     const arch = process.arch === "x64" ? "amd64" : process.arch
     const client = {
       Version: VERSION,
-      ApiVersion: context.client.version,
+      APIVersion: context.client.version,
+      DefaultAPIVersion: context.client.version,
       Os: "linux",
       Arch: arch,
       Context: "default",
@@ -45,21 +45,23 @@ export const verb: Verb = {
         return undefined
       })
     if (problem && errorKind(problem) !== "unavailable") throw problem
-    if (format === "json") context.print(JSON.stringify({ Client: client, Server: server ?? null }))
-    else if (format !== undefined) context.print(compileTemplate(format)({ Client: client, Server: server }))
-    else {
-      context.print(
-        side("Client: Sloop", {
-          Version: client.Version,
-          "API version": client.ApiVersion,
-          "OS/Arch": `${client.Os}/${arch}`,
-        }),
-      )
-      if (server)
-        context.print(
-          `\n${side("Server: Sloop", { Version: server.Version, "API version": `${server.ApiVersion} (minimum version ${server.MinAPIVersion})`, "OS/Arch": `${server.Os}/${server.Arch}`, Kernel: server.KernelVersion })}`,
-        )
+    if (format !== undefined) {
+      const shown = server && { ...server, APIVersion: server.ApiVersion, BuildTime: "", GitCommit: "" }
+      const code = printFormatted(context, { Client: client, Server: shown ?? null }, format)
+      if (problem) throw problem
+      return code
     }
+    context.print(
+      side("Client: Sloop", {
+        Version: client.Version,
+        "API version": client.APIVersion,
+        "OS/Arch": `${client.Os}/${arch}`,
+      }),
+    )
+    if (server)
+      context.print(
+        `\n${side("Server: Sloop", { Version: server.Version, "API version": `${server.ApiVersion} (minimum version ${server.MinAPIVersion})`, "OS/Arch": `${server.Os}/${server.Arch}`, Kernel: server.KernelVersion })}`,
+      )
     if (problem) throw problem
     return 0
   },

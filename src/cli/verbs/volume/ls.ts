@@ -17,7 +17,16 @@ const headings = {
   Scope: "SCOPE",
   Mountpoint: "MOUNTPOINT",
   Labels: "LABELS",
+  Size: "SIZE",
+  Links: "LINKS",
+  Availability: "AVAILABILITY",
+  Group: "GROUP",
+  Status: "STATUS",
+  Label: (name: unknown) => String(name),
 }
+
+// Known of cluster volumes or of `system df -v` only.
+const absent = { Size: "N/A", Links: "N/A", Availability: "N/A", Group: "N/A", Status: "N/A" }
 
 export const verb: Verb = {
   usage: "[OPTIONS]",
@@ -41,7 +50,11 @@ export const verb: Verb = {
       query: { filters: readFilters(parsed.list("filter")) },
     })
     const rows = (Volumes ?? []).map((volume) => ({
-      ...volume,
+      ...absent,
+      Name: volume.Name,
+      Driver: volume.Driver,
+      Scope: volume.Scope,
+      Mountpoint: volume.Mountpoint,
       Labels: Object.entries(volume.Labels ?? {})
         .map(([key, value]) => `${key}=${value}`)
         .join(","),
