@@ -111,9 +111,9 @@ static mode_t file_type(char kind) {
 
 static int set_attributes(struct unpack *unpack, const struct tar_entry *entry, const struct attributes_target *target,
                           const char *clean, struct failure *failure) {
-  struct attributes attributes = {.owner = unpack->keep_owners,
-                                  .uid = entry->uid,
-                                  .gid = entry->gid,
+  struct attributes attributes = {.owner = unpack->keep_owners || unpack->one_owner,
+                                  .uid = unpack->one_owner ? unpack->uid : entry->uid,
+                                  .gid = unpack->one_owner ? unpack->gid : entry->gid,
                                   .mode = entry->mode,
                                   .times = {entry->atime, entry->mtime},
                                   .xattrs = entry->xattrs,

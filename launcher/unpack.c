@@ -11,6 +11,7 @@
 
 #include "own.h"
 #include "resolve.h"
+#include "user.h"
 #include "verbs.h"
 
 enum { DIRECTORY_BYTES_MAX = 512 << 20 };
@@ -134,6 +135,8 @@ static int read_plan(struct unpack *unpack, struct stream_in *in, const struct p
       unpack->at = operation->args[0];
     } else if (!strcmp(operation->name, "option") && operation->count == 2) {
       if (read_option(unpack, in, operation->args[0], operation->args[1], failure)) return -1;
+    } else if (!strcmp(operation->name, "user") && operation->count == 1) {
+      unpack->one_owner = true;  // looked up once the root is open
     } else {
       return fail(failure, operation->name, "", EINVAL, "unpack has no operation \"%s\" with %u arguments",
                   operation->name, operation->count);
@@ -141,6 +144,15 @@ static int read_plan(struct unpack *unpack, struct stream_in *in, const struct p
   }
   if (strlen(unpack->at) >= PATH_MAX)
     return fail(failure, "at", unpack->at, ENAMETOOLONG, "the destination's path is too long");
+  return 0;
+}
+
+static int find_owner(struct unpack *unpack, const struct plan *plan, struct failure *failure) {
+  struct user user;
+  if (!unpack->one_owner) return 0;
+  if (user_find(plan, unpack->root, &user, failure)) return -1;
+  unpack->uid = user.uid;
+  unpack->gid = user.gid;
   return 0;
 }
 
@@ -187,6 +199,7 @@ int verb_unpack(struct request *request, struct failure *failure) {
   umask(0);
   int result = read_plan(&unpack, &in, request->plan, failure);
   if (!result) result = unpack.root = root_open(request, failure);
+  if (result >= 0) result = find_owner(&unpack, request->plan, failure);
   if (result >= 0) result = unpack_all(&unpack, failure);
   snprintf(entries, sizeof entries, "%" PRIu64, unpack.entries);
   snprintf(bytes, sizeof bytes, "%" PRIu64, unpack.bytes);

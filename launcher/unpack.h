@@ -23,6 +23,9 @@ struct unpack {
   const char *at;  // the archive's place in the root
   enum unpack_whiteouts whiteouts;
   bool keep_owners, overwrite_directories;
+  bool one_owner;  // everything belongs to uid and gid, whatever the tar says
+  uid_t uid;
+  gid_t gid;
   struct tar_reader reader;
   int parent;  // the directory of the last entry (O_PATH), or -1
   char parent_path[PATH_MAX];

@@ -56,6 +56,22 @@ test("files, directories, links and nodes get their owners, modes and times", as
   )
 })
 
+test("everything belongs to one user of the root when the plan names one", async () => {
+  using place = fresh()
+  mkdirSync(join(place.path, "etc"))
+  writeFileSync(join(place.path, "etc/passwd"), "web:x:33:44::/:/bin/sh\n")
+  const archive = tarOf(
+    { name: "d/", kind: "5", uid: 7 },
+    { name: "d/f", uid: 1000, gid: 1, body: body("x") },
+  )
+  const give = (user: string) =>
+    upload(launcher.socket, [["unpack"], ["root-path", place.path], ["at", "/"], ["user", user]], archive)
+  expect((await give("web")).kind).toBe("ok")
+  for (const name of ["d", "d/f"])
+    expect(lstatSync(join(place.path, name))).toMatchObject({ uid: 33, gid: 44 })
+  expect(await give("nobody")).toMatchObject({ kind: "failed" })
+})
+
 test("missing parents are made for root with 0755, whatever the launcher's umask", async () => {
   using place = fresh()
   expect((await unpack(launcher.socket, place.path, tarOf({ name: "a/b/c", mode: 0o666 }))).kind).toBe("ok")

@@ -95,7 +95,11 @@ export const archiveGet = async (
 
 const isDirectory = (mode: number): boolean => (mode & 0o170000) === 0o040000
 
-/** Extracts a tar into a directory of the container, with the owners that the tar names. */
+/** The container's user as owner of what is copied in. A volume has no passwd of its own, so names need the root. */
+const ownerOf = ({ config }: ContainerRecord, mounted: boolean): Operation[] =>
+  config.user === "" || (mounted && !/^\d+(:\d+)?$/.test(config.user)) ? [] : [["user", config.user]]
+
+/** Extracts a tar into a directory of the container: with the owners that the tar names, or the container's user. */
 export const archivePut = async (
   context: Context,
   reference: string,
@@ -115,7 +119,7 @@ const put = async (
   reference: string,
   path: string,
   tar: AsyncIterable<Uint8Array>,
-  options: { noOverwriteDirNonDir: boolean },
+  options: { noOverwriteDirNonDir: boolean; copyOwners: boolean },
 ): Promise<void> => {
   const record = context.catalogue.get(reference)
   const place = placeOf(context, record, path)
@@ -139,6 +143,7 @@ const put = async (
       ["option", "whiteouts", "none"],
       ["option", "overwrite-dir-with-file", options.noOverwriteDirNonDir ? "no" : "yes"],
       ["option", "owners", "keep"],
+      ...(options.copyOwners ? ownerOf(record, place.mount !== undefined) : []),
     ],
     tar,
   )

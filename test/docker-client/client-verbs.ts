@@ -70,7 +70,6 @@ export const exceptions: Readonly<Record<string, { works: string; note: string }
   "run --cpu-percent": windows,
   "run --io-maxbandwidth": windows,
   "run --io-maxiops": windows,
-  "cp --archive": {
     works: "partly",
     note: "Owners are kept as they are, not given to the container's user.",
   },

@@ -100,6 +100,20 @@ proof(["cp --follow-link", "cp --quiet"], "cp never follows a link out of the co
   await ok("rm", "-f", "sly")
 })
 
+proof(["cp --archive"], "cp -a gives the files to the container's user", async () => {
+  for (const [user, owner] of [
+    ["33:4", "33:4"],
+    ["www-data", "33:33"],
+  ] as const) {
+    await ok("run", "-d", "--name", "owned", "-u", user, "busybox", "sleep", "100")
+    await ok("cp", "-a", tree, "owned:/tmp/mine")
+    expect(await ok("exec", "owned", "stat", "-c", "%u:%g", "/tmp/mine/file")).toBe(owner)
+    await ok("cp", tree, "owned:/tmp/kept")
+    expect(await ok("exec", "owned", "stat", "-c", "%u:%g", "/tmp/kept/file")).toBe("1234:4321")
+    await ok("rm", "-f", "owned")
+  }
+})
+
 proof(["cp"], "cp into a read-only container or mount is refused", async () => {
   await ok("create", "--name", "ro", "--read-only", "-v", `${tree}:/bound:ro`, "busybox", "sleep", "9")
   const root = await docker("cp", join(tree, "file"), "ro:/root")

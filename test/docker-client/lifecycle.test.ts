@@ -325,3 +325,20 @@ proof(["create", "start"], "create, then start", async () => {
   expect((await docker("start", "nobody")).code).toBe(1)
   await ok("rm", "made")
 })
+
+proof(["run --rm", "run --detach"], "thirty at once, ten of them in the way of each other", async () => {
+  const runs = Array.from({ length: 20 }, (_, index) =>
+    docker("run", "--rm", "busybox", "sh", "-c", `echo ${index}; exit ${index}`),
+  )
+  const named = Array.from({ length: 10 }, () =>
+    docker("run", "-d", "--name", "only-one", "busybox", "sleep", "100"),
+  )
+  const results = await Promise.all(runs)
+  expect(results.map(({ code, stdout }) => [code, stdout])).toEqual(
+    results.map((_, index) => [index, `${index}\n`]),
+  )
+  const codes = (await Promise.all(named)).map(({ code }) => code).sort()
+  expect(codes).toEqual([0, ...Array.from({ length: 9 }, () => 125)])
+  await ok("rm", "-f", "only-one")
+  expect(await ok("ps", "-aq")).toBe("")
+})

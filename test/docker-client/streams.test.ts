@@ -1,6 +1,6 @@
 // Streams between the docker client and processes: separation, half-close, terminals, detach, attach, resize, volume.
 import { afterAll, expect } from "bun:test"
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { eventually, startEngine } from "../fixtures/engine.ts"
 import { proof } from "./proof.ts"
@@ -20,7 +20,7 @@ interface Terminal {
 /** The docker client on a pseudo terminal, made by util-linux's script. */
 const terminal = (...words: string[]): Terminal => {
   const quoted = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ")
-  const child = spawn("script", ["-qefc", `stty rows 31 cols 97; exec docker ${quoted}`, "/dev/null"], {
+  const child = spawn("script", ["-qefc", `stty rows 31 cols 97; tty; exec docker ${quoted}`, "/dev/null"], {
     env: { ...process.env, ...engine.env, TERM: "xterm" },
     stdio: ["pipe", "pipe", "inherit"],
   })
@@ -182,6 +182,10 @@ proof(["run --tty"], "the terminal follows the client's size", async () => {
   })
   expect(resize.status).toBe(200)
   await shows(screen, "44 133")
+  // The client's own terminal changes: the kernel tells the client, the client the engine.
+  const device = /^\S+/.exec(screen.text())?.[0] ?? ""
+  spawnSync("stty", ["-F", device, "rows", "50", "cols", "120"])
+  await shows(screen, "50 120")
   await ok("kill", "size")
   expect(await screen.ended).toBe(137)
 })
