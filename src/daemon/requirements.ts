@@ -1,5 +1,6 @@
 // What a machine must offer before anything is touched; each lack is one clear sentence.
-import { mkdirSync, statfsSync } from "node:fs"
+import { existsSync, mkdirSync, statfsSync } from "node:fs"
+import { join } from "node:path"
 import { errorMessage, failure } from "../base/errors.ts"
 
 const NEEDED_MEGABYTES = 64
@@ -20,6 +21,8 @@ export function requireMachine(dataRoot: string, runRoot: string): void {
   }
   makeDirectory(dataRoot, 0o700)
   makeDirectory(runRoot, 0o711)
+  // What exists already must come up on a full disk too: only a running daemon can remove things to make room.
+  if (existsSync(join(dataRoot, "state.db"))) return
   const { bavail, bsize } = statfsSync(dataRoot)
   const free = Math.floor((bavail * bsize) / 1e6)
   if (free < NEEDED_MEGABYTES) {

@@ -100,7 +100,15 @@ export const handleExit = (context: Context, live: Live, task: Task | undefined,
   if (ended.config.autoRemove && !live.keepOnExit && !live.removing) {
     resolveEnded(live, exit.code, exit.reason)
     publishEnd(context, ended)
-    removeRecord(context, live, ended, { volumes: true })
+    try {
+      removeRecord(context, live, ended, { volumes: true })
+    } catch (error) {
+      recordEnd(context, ended)
+      log.error("a container could not be removed at its end", {
+        container: describeContainer(ended),
+        error: errorMessage(error),
+      })
+    }
     return
   }
   recordEnd(context, ended)

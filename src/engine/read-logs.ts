@@ -5,10 +5,25 @@ import type { Context } from "./context.ts"
 import type { Containers } from "./engine.ts"
 import { logPath } from "./places.ts"
 import { isActive } from "./transitions.ts"
+import { waitFor } from "./wait.ts"
+
+/** Resolves at the end of the present run, or when the reader is gone: then nothing of it stays with the container. */
+const endOrAbort = (context: Context, id: string, signal: AbortSignal | undefined): Promise<void> => {
+  const { ended, cancel } = waitFor(context, id, "not-running")
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const done = () => {
+    cancel()
+    signal?.removeEventListener("abort", done)
+    resolve()
+  }
+  signal?.addEventListener("abort", done)
+  ended.then(done)
+  return promise
+}
 
 /** Resolves when the container does not run any more; an automatic restart goes on. */
-const restsAt = async (context: Context, id: string): Promise<void> => {
-  for (;;) {
+const restsAt = async (context: Context, id: string, signal: AbortSignal | undefined): Promise<void> => {
+  while (!signal?.aborted) {
     const live = context.live.find(id)
     const record = context.catalogue.find(id)
     if (live === undefined || record === undefined || !isActive(record.status)) return
@@ -16,7 +31,7 @@ const restsAt = async (context: Context, id: string): Promise<void> => {
       await new Promise((resolve) => setTimeout(resolve, 100))
       continue
     }
-    await live.ended
+    await endOrAbort(context, id, signal)
   }
 }
 
@@ -32,6 +47,6 @@ export const readLogs = (
   }
   return context.logs.read(logPath(context, record.id), {
     ...options,
-    ...(options.follow && { ended: restsAt(context, record.id) }),
+    ...(options.follow && { ended: restsAt(context, record.id, options.signal) }),
   })
 }

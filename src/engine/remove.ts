@@ -54,10 +54,20 @@ export const removeRecord = (
     container: record,
     volumes: options.volumes ? ownVolumes(context, record) : [],
   }
-  context.state.transaction(() => {
-    context.state.removals.put(record.id, removal)
-    context.catalogue.remove(record.id)
-  }, durability(record))
+  try {
+    context.state.transaction(
+      () => {
+        context.state.removals.put(record.id, removal)
+        context.catalogue.remove(record.id)
+      },
+      { ...durability(record), makesRoom: true },
+    )
+  } catch (error) {
+    // The record is back; its name must be, too.
+    context.catalogue.reserve(record.name, record.id)
+    live.removing = false
+    throw error
+  }
   crashPoint("remove:recorded")
   for (const waiter of live.waiters) {
     waiter.resolve(

@@ -178,13 +178,16 @@ export const openCatalog = (parts: { content: ContentStore; state: State }): Cat
       renamed(id)
     },
     remove(id) {
-      state.transaction(() => {
-        for (const child of state.images.list().filter(({ parent }) => parent === id)) {
-          state.images.put(child.id, { ...child, parent: "" })
-          parsed.delete(child.id)
-        }
-        state.images.remove(id)
-      })
+      state.transaction(
+        () => {
+          for (const child of state.images.list().filter(({ parent }) => parent === id)) {
+            state.images.put(child.id, { ...child, parent: "" })
+            parsed.delete(child.id)
+          }
+          state.images.remove(id)
+        },
+        { makesRoom: true },
+      )
       parsed.delete(id)
       names.delete(id)
     },

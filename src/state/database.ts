@@ -2,8 +2,9 @@
 import { chmodSync, mkdirSync } from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { errorMessage, failure } from "../base/errors.ts"
+import { errorMessage, type Failure, failure } from "../base/errors.ts"
 import { type Migration, migrations } from "./migrations.ts"
+import { openReserve } from "./reserve.ts"
 import type {
   ContainerRecord,
   ImageRecord,
@@ -20,6 +21,8 @@ import { type MirroredTable, openTable } from "./table.ts"
 const checkpointCeiling = 20_000
 const quietMilliseconds = 2000
 const quietWrites = 200
+/** SQLITE_FULL */
+const sqliteFull = 13
 
 /** Brings the schema to the last migration. Throws unavailable when the file is from a newer engine. */
 export const migrate = (database: DatabaseSync, list: readonly Migration[]): void => {
@@ -59,22 +62,41 @@ const openDatabase = (path: string): DatabaseSync => {
   }
 }
 
+const isFull = (error: unknown): boolean =>
+  error instanceof Error && (("errcode" in error && error.errcode === sqliteFull) || isFull(error.cause))
+
 /** Opens (or makes) the state at `path`. Throws unavailable when the file cannot be opened or is from a newer engine. */
 export const openState = (path: string): State => {
   const database = openDatabase(path)
   migrate(database, migrations)
+  const reserve = openReserve(`${path}.reserve`)
 
   let level: "FULL" | "NORMAL" = "FULL"
   let depth = 0
   let unsynced = false
   let writes = 0
   let quiet: NodeJS.Timeout | undefined
+  let later: NodeJS.Timeout | undefined
 
   const setLevel = (options: WriteOptions | undefined): void => {
     const wanted = options?.durable === false ? "NORMAL" : "FULL"
     if (wanted !== level) database.exec(`PRAGMA synchronous = ${wanted}`)
     level = wanted
   }
+  const giveWay = (): boolean => {
+    clearTimeout(later)
+    later = setTimeout(reserve.restore, quietMilliseconds)
+    later.unref()
+    return reserve.release()
+  }
+  const unwritable = (cause: unknown): Failure =>
+    failure(
+      "exhausted",
+      isFull(cause)
+        ? `cannot write the state ${path}: no space left on device: remove what is not needed there`
+        : `cannot write the state ${path}: ${errorMessage(cause)}`,
+      { cause },
+    )
   const written = (): void => {
     unsynced = level === "NORMAL"
     if (++writes < quietWrites || quiet !== undefined) return
@@ -94,7 +116,12 @@ export const openState = (path: string): State => {
     try {
       work()
     } catch (cause) {
-      throw failure("exhausted", `cannot write the state ${path}: ${errorMessage(cause)}`, { cause })
+      if (!isFull(cause) || options?.anyway !== true || !giveWay()) throw unwritable(cause)
+      try {
+        work()
+      } catch (again) {
+        throw unwritable(again)
+      }
     }
     written()
   }
@@ -111,25 +138,35 @@ export const openState = (path: string): State => {
     settings: table<string>("settings"),
   }
 
+  const attempt = <T>(work: () => T, options: WriteOptions | undefined): T => {
+    setLevel(options)
+    database.exec("BEGIN IMMEDIATE")
+    depth = 1
+    try {
+      const result = work()
+      database.exec("COMMIT")
+      depth = 0
+      written()
+      return result
+    } catch (error) {
+      depth = 0
+      if (database.isTransaction) database.exec("ROLLBACK")
+      for (const mirrored of Object.values(tables)) mirrored.reload()
+      throw error
+    }
+  }
+
   return {
     ...tables,
     transaction(work, options) {
       if (depth > 0) return work()
-      setLevel(options)
-      database.exec("BEGIN IMMEDIATE")
-      depth = 1
       try {
-        const result = work()
-        database.exec("COMMIT")
-        depth = 0
-        written()
-        return result
+        return attempt(work, options)
       } catch (error) {
-        depth = 0
-        if (database.isTransaction) database.exec("ROLLBACK")
-        for (const mirrored of Object.values(tables)) mirrored.reload()
-        throw error
+        if (!isFull(error)) throw error
+        if (options?.makesRoom !== true || !giveWay()) throw unwritable(error)
       }
+      return attempt(work, options)
     },
     flush() {
       if (!unsynced) return
@@ -140,6 +177,7 @@ export const openState = (path: string): State => {
     },
     close() {
       clearTimeout(quiet)
+      clearTimeout(later)
       database.close()
     },
   }

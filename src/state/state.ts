@@ -75,6 +75,8 @@ export interface WriteOptions {
   readonly durable?: boolean
   /** The value is a fact: reads give it even when the write fails (and throws). */
   readonly anyway?: boolean
+  /** For a transaction that removes things: on a full disk it may use the room that is kept aside for that. */
+  readonly makesRoom?: boolean
 }
 
 /** A keyed table of one noun. All methods are synchronous; reads come from memory, in order of insertion. */

@@ -44,11 +44,17 @@ test("a killed monitor's container is dead, with a stated reason, and starts aga
   const attached = collect(engine.spawnDocker("attach", id))
   await Bun.sleep(200)
   process.kill(parentOf(init), "SIGKILL")
-  await eventually("it is known to be dead", async () => (await ok("inspect", "-f", "{{.State.Status}}", id)) === "exited")
+  await eventually(
+    "it is known to be dead",
+    async () => (await ok("inspect", "-f", "{{.State.Status}}", id)) === "exited",
+  )
   expect(await ok("inspect", "-f", "{{.State.ExitCode}} {{.State.Error}} {{.State.Pid}}", id)).toBe(
     "137 the container's monitor was killed 0",
   )
-  await eventually("its waiters and clients were told", () => waiting.code !== undefined && attached.code !== undefined)
+  await eventually(
+    "its waiters and clients were told",
+    () => waiting.code !== undefined && attached.code !== undefined,
+  )
   expect(waiting.text).toBe("137\n")
   await eventually("its process is gone", () => {
     try {
@@ -70,7 +76,9 @@ test("the launcher is killed: containers live, and what comes next works at once
     process.kill(before, "SIGKILL")
     // The pool of namespaces died with it; each of these would have taken one.
     const runs = await Promise.all(
-      ["bridge", "none", "host", "bridge"].map((network) => docker("run", "--rm", "--network", network, "busybox", "echo", network)),
+      ["bridge", "none", "host", "bridge"].map((network) =>
+        docker("run", "--rm", "--network", network, "busybox", "echo", network),
+      ),
     )
     expect(runs.map(({ code, stdout, stderr }) => [code, stdout, stderr])).toEqual(
       ["bridge", "none", "host", "bridge"].map((network) => [0, `${network}\n`, ""]),
@@ -86,15 +94,30 @@ test("the launcher is killed: containers live, and what comes next works at once
 }, 60_000)
 
 test("the daemon is killed with clients attached: streams, logs and exit codes are whole after the restart", async () => {
-  const talker = await ok("run", "-d", "-i", "--name", "talker", "busybox", "sh", "-c", "i=0; while [ $i -lt 400 ]; do echo line $i; i=$((i+1)); sleep 0.01; done; read x; echo got $x; exit 5")
+  const talker = await ok(
+    "run",
+    "-d",
+    "-i",
+    "--name",
+    "talker",
+    "busybox",
+    "sh",
+    "-c",
+    "i=0; while [ $i -lt 400 ]; do echo line $i; i=$((i+1)); sleep 0.01; done; read x; echo got $x; exit 5",
+  )
   const quitter = await ok("run", "-d", "busybox", "sh", "-c", "sleep 0.7; echo last words; exit 7")
   const frozen = await ok("run", "-d", "busybox", "sleep", "1000")
   await ok("pause", frozen)
-  const clients = ["attach", "logs"].map((verb) => collect(engine.spawnDocker(verb, ...(verb === "logs" ? ["-f"] : []), talker)))
+  const clients = ["attach", "logs"].map((verb) =>
+    collect(engine.spawnDocker(verb, ...(verb === "logs" ? ["-f"] : []), talker)),
+  )
   const exec = collect(engine.spawnDocker("exec", talker, "sleep", "1000"))
   await Bun.sleep(300)
   await engine.kill9()
-  await eventually("the clients notice", () => clients.every(({ code }) => code !== undefined) && exec.code !== undefined)
+  await eventually(
+    "the clients notice",
+    () => clients.every(({ code }) => code !== undefined) && exec.code !== undefined,
+  )
   await Bun.sleep(900)
   await engine.start()
   expect(await ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", quitter)).toBe("exited 7")
@@ -122,7 +145,8 @@ test("a volley of kills of everything leaves a working engine", async () => {
   process.kill(launcherPid(), "SIGKILL")
   await engine.kill9()
   await engine.start()
-  const states = async (...some: string[]) => (await ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", ...some)).split("\n")
+  const states = async (...some: string[]) =>
+    (await ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", ...some)).split("\n")
   expect(await states(first, second, third)).toEqual(["exited 137", "exited 137", "running 0"])
   expect(await ok("run", "--rm", "busybox", "echo", "well")).toBe("well")
   await ok("rm", "-f", ...ids)
