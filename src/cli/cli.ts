@@ -1,6 +1,7 @@
 // The command line: global flags, the verb, its flags, then the act; failures become one sentence and an exit code.
 import { errorMessage } from "../base/errors.ts"
 import { VERSION } from "../base/version.ts"
+import { ApiFailure } from "../client/client.ts"
 import { createContext, defaultHost, standardError, standardOutput } from "./context.ts"
 import { type Flag, nearest, type Parsed, parseFlags } from "./flags.ts"
 import { showGroups, showVerb } from "./help.ts"
@@ -124,7 +125,7 @@ function explain(typed: string, verb: Verb, error: unknown): number {
     return 1
   }
   tell(`sloop: ${message}\n\nRun 'sloop ${typed} --help' for more information`)
-  if (/bind source path/.test(message)) return 125
+  if (!(error instanceof ApiFailure) || /bind source path/.test(message)) return 125
   if (/executable file not found|no such file or directory|system cannot find the file/.test(message))
     return 127
   return /permission denied|is a directory|not a directory/.test(message) && /exec/.test(message) ? 126 : 125

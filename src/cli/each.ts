@@ -25,16 +25,16 @@ export async function forEach(
   return code
 }
 
-/** Asks a yes/no question on the terminal unless forced. */
+/** Asks a yes/no question unless forced; the end of input is a no. */
 export async function confirm(context: Context, question: string, force: boolean): Promise<boolean> {
   if (force) return true
-  const { createInterface } = await import("node:readline/promises")
-  const lines = createInterface({ input: context.stdin, output: process.stdout })
-  try {
-    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim())
-  } finally {
-    lines.close()
+  await context.out.write(`${question} [y/N] `)
+  let answer = ""
+  for await (const chunk of context.stdin) {
+    answer += chunk
+    if (answer.includes("\n")) break
   }
+  return /^y(es)?$/i.test((answer.split("\n")[0] ?? "").trim())
 }
 
 /** `--filter a=b` values as the API's filters parameter. Throws invalid. */

@@ -1,6 +1,6 @@
 // Flags as docker's CLI reads them (pflag's rules): `-it`, `-e=A=1`, `-eA=1`, `--rm=false`, `--name x`, `--`, and for verbs
 // that run a command, everything from the first positional on is the command's.
-import { failure } from "../base/errors.ts"
+import { errorMessage, failure } from "../base/errors.ts"
 
 type Kind = "bool" | "string" | "list" | "int"
 
@@ -15,6 +15,8 @@ export interface Flag {
   /** An optional argument: `--flag` alone means this value (pflag's NoOptDefVal). */
   readonly bare?: string
   readonly hidden?: boolean
+  /** Throws for a value that cannot be meant; its message is told with the flag's name and the usage. */
+  readonly check?: (value: string) => unknown
 }
 
 /** Values by long name. A flag that was not given keeps its default; `given` tells them apart. */
@@ -89,6 +91,13 @@ function check(flag: Flag, value: string, shown: string): string {
       "invalid",
       `invalid argument "${value}" for "${shown}" flag: strconv.ParseInt: parsing "${value}": invalid syntax`,
     )
+  try {
+    flag.check?.(value)
+  } catch (error) {
+    throw failure("invalid", `invalid argument "${value}" for "${shown}" flag: ${errorMessage(error)}`, {
+      cause: error,
+    })
+  }
   return value
 }
 

@@ -29,23 +29,28 @@ const truth = (key: string, value: string | undefined): boolean => {
 /** One --mount value. Throws invalid with docker's words. */
 export function readMount(value: string): WireMount {
   const mount: WireMount = { Type: "volume" }
+  if (value === "") throw failure("invalid", "EOF")
   for (const field of splitCsv(value)) {
     const equals = field.indexOf("=")
     const key = (equals < 0 ? field : field.slice(0, equals)).trim().toLowerCase()
     applyMountField(mount, key, equals < 0 ? undefined : field.slice(equals + 1))
   }
-  if (!mount.Target)
-    throw failure("invalid", `invalid argument "${value}" for "--mount" flag: target is required`)
+  if (!mount.Target) throw failure("invalid", "target is required")
+  for (const [family, options] of [
+    ["bind", mount.BindOptions],
+    ["volume", mount.VolumeOptions],
+    ["tmpfs", mount.TmpfsOptions],
+    ["image", mount.ImageOptions],
+  ] as const)
+    if (options && mount.Type !== family)
+      throw failure("invalid", `cannot mix '${family}-*' options with mount type '${mount.Type}'`)
   return mount
 }
 
 function applyMountField(mount: WireMount, key: string, value: string | undefined): void {
   const needed = (): string => {
     if (value === undefined || value === "")
-      throw failure(
-        "invalid",
-        `invalid argument for "--mount" flag: invalid field '${key}' must be a key=value pair`,
-      )
+      throw failure("invalid", `invalid field '${key}' must be a key=value pair`)
     return value
   }
   const bind = () => {
@@ -110,10 +115,14 @@ function applyMountField(mount: WireMount, key: string, value: string | undefine
       driver().Options = pair(driver().Options ?? {})
     },
     "tmpfs-size": () => {
-      mount.TmpfsOptions = { ...mount.TmpfsOptions, SizeBytes: readBytes(needed()) }
+      const size = needed()
+      if (!/^\d/.test(size)) throw failure("invalid", `invalid value for tmpfs-size: ${size}`)
+      mount.TmpfsOptions = { ...mount.TmpfsOptions, SizeBytes: readBytes(size) }
     },
     "tmpfs-mode": () => {
-      mount.TmpfsOptions = { ...mount.TmpfsOptions, Mode: Number.parseInt(needed(), 8) }
+      const mode = needed()
+      if (!/^[0-7]+$/.test(mode)) throw failure("invalid", `invalid value for tmpfs-mode: ${mode}`)
+      mount.TmpfsOptions = { ...mount.TmpfsOptions, Mode: Number.parseInt(mode, 8) }
     },
     "image-subpath": () => {
       mount.ImageOptions = { Subpath: needed() }
@@ -126,7 +135,9 @@ function applyMountField(mount: WireMount, key: string, value: string | undefine
     ro: "readonly",
   }
   const apply = fields[names[key] ?? key]
-  if (!apply) throw failure("invalid", `invalid argument for "--mount" flag: unexpected key '${key}'`)
+  if (!apply && value === undefined)
+    throw failure("invalid", `invalid field '${key}' must be a key=value pair`)
+  if (!apply) throw failure("invalid", `unexpected key '${key}' in '${key}=${value}'`)
   apply()
   if (
     mount.Type === "bind" &&

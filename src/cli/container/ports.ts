@@ -6,10 +6,6 @@ interface Binding {
   HostPort: string
 }
 
-const bad = (value: string, why: string): never => {
-  throw failure("invalid", `invalid publish opts format (should be name=value but got '${value}'): ${why}`)
-}
-
 function range(text: string, value: string): [number, number] {
   const match = /^(\d+)(?:-(\d+))?$/.exec(text)
   const [first, last] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])]
@@ -24,7 +20,17 @@ function split(value: string): { address: string; host: string; container: strin
   if (!["tcp", "udp", "sctp"].includes(protocol)) throw failure("invalid", `invalid proto: ${protocol}`)
   const rest = slash < 0 ? value : value.slice(0, slash)
   const match = /^(?:(\[[^\]]*\]|[^:[\]]*):)??(?:([\d-]*):)?([\d-]+)$/.exec(rest)
-  if (!match?.[3]) return bad(value, "no port specified")
+  if (!match?.[3]) {
+    const parts = rest.split(":")
+    throw failure(
+      "invalid",
+      parts.length > 3
+        ? `invalid IP address: ${parts.slice(0, -2).join(":")}`
+        : parts.at(-1) === ""
+          ? `no port specified: ${value}<empty>`
+          : `invalid containerPort: ${parts.at(-1)}`,
+    )
+  }
   return {
     address: (match[1] ?? "").replace(/^\[|\]$/g, ""),
     host: match[2] ?? "",

@@ -1,6 +1,6 @@
 // Flags of run and create into the Engine API's create request.
 import { readFileSync } from "node:fs"
-import { failure } from "../../base/errors.ts"
+import { errorMessage, failure } from "../../base/errors.ts"
 import type { Parsed } from "../flags.ts"
 import { readMount, readVolumes } from "./mounts.ts"
 import { readExposed, readPublished } from "./ports.ts"
@@ -38,13 +38,8 @@ function healthcheck(parsed: Parsed): Body | undefined {
 
 export function readRestartPolicy(value: string): Body {
   const [name = "no", count] = value.split(":")
-  if (count !== undefined && (!/^\d+$/.test(count) || name !== "on-failure"))
-    throw failure(
-      "invalid",
-      count === "" || /^\d+$/.test(count)
-        ? `maximum retry count cannot be used with restart policy '${name}'`
-        : "maximum retry count must be an integer",
-    )
+  if (count !== undefined && !/^\d+$/.test(count))
+    throw failure("invalid", "invalid restart policy format: maximum retry count must be an integer")
   return { Name: name === "" ? "no" : name, MaximumRetryCount: Number(count ?? 0) }
 }
 
@@ -73,7 +68,7 @@ const securityOptions = (values: readonly string[]): string[] =>
     } catch (error) {
       throw failure(
         "invalid",
-        `opening seccomp profile (${file}) failed: ${error instanceof Error ? error.message : error}`,
+        `opening seccomp profile (${file}) failed: ${errorMessage(error).replace(/^ENOENT: (.*), open .*/, `open ${file}: $1`)}`,
         { cause: error },
       )
     }
@@ -261,7 +256,7 @@ export function createRequest(
   const { mode, endpoints } = networking(parsed)
   const streams = attachedStreams(parsed, options.detach)
   if (parsed.bool("rm") && !["no", ""].includes(parsed.string("restart") ?? "no"))
-    throw failure("invalid", "Conflicting options: --restart and --rm")
+    throw failure("invalid", "conflicting options: cannot specify both --restart and --rm")
   const entrypoint = parsed.string("entrypoint")
   return {
     Image: image,

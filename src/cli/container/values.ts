@@ -17,7 +17,10 @@ export function readBytes(value: string): number {
   if (value === "-1") return -1
   const match = /^(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?$/i.exec(value)
   const factor = factors[(match?.[2] ?? "?").toLowerCase()]
-  if (!match || factor === undefined) throw failure("invalid", `invalid size: '${value}'`)
+  if (!match || factor === undefined) {
+    const suffix = /^\d+(?:\.\d+)? ?(.+)$/.exec(value)?.[1]
+    throw failure("invalid", suffix ? `invalid suffix: '${suffix}'` : `invalid size: '${value}'`)
+  }
   return Math.floor(Number(match[1]) * factor)
 }
 

@@ -146,8 +146,7 @@ async function copyIn(
 }
 
 export const verb: Verb = {
-  usage:
-    "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n        sloop cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH",
+  usage: "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\tsloop cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH",
   summary: "Copy files/folders between a container and the local filesystem",
   flags: [
     { name: "archive", short: "a", kind: "bool", summary: "Archive mode (copy all uid/gid information)" },

@@ -1,4 +1,5 @@
 // sloop rename
+import { told } from "../../told.ts"
 import type { Verb } from "../../verb.ts"
 
 export const verb: Verb = {
@@ -10,9 +11,13 @@ export const verb: Verb = {
   most: 2,
   async run(context, parsed) {
     const [container = "", name] = parsed.arguments
-    await context.client.call("POST", `/containers/${encodeURIComponent(container)}/rename`, {
-      query: { name },
-    })
-    return 0
+    try {
+      const path = `/containers/${encodeURIComponent(container)}/rename`
+      await context.client.call("POST", path, { query: { name } })
+      return 0
+    } catch (error) {
+      context.warn(`${told(error)}\nError: failed to rename container named ${container}`)
+      return 1
+    }
   },
 }

@@ -83,8 +83,16 @@ export const verb: Verb = {
   most: Number.POSITIVE_INFINITY,
   async run(context, parsed) {
     const detach = parsed.bool("detach")
-    if (parsed.bool("tty") && parsed.bool("interactive") && !detach && !context.stdin.isTTY)
-      throw failure("invalid", "the input device is not a TTY")
+    const wrong =
+      parsed.bool("tty") && parsed.bool("interactive") && !detach && !context.stdin.isTTY
+        ? "the input device is not a TTY"
+        : detach && parsed.list("attach").length > 0
+          ? "conflicting options: cannot specify both --attach and --detach"
+          : undefined
+    if (wrong) {
+      context.warn(wrong)
+      return 1
+    }
     const id = await createContainer(context, parsed, detach)
     if (!detach) return runAttached(context, parsed, id)
     await context.client.call("POST", `/containers/${id}/start`)

@@ -1,6 +1,6 @@
 // sloop start
 
-import { failure } from "../../../base/errors.ts"
+import { errorKind, failure } from "../../../base/errors.ts"
 import { followSize, forwardSignals, joinStreams } from "../../container/streams.ts"
 import { forEach } from "../../each.ts"
 import type { Parsed } from "../../flags.ts"
@@ -33,12 +33,34 @@ async function startAttached(context: Context, parsed: Parsed): Promise<number> 
   return State.Running ? 0 : State.ExitCode
 }
 
+async function startAll(context: Context, names: readonly string[]): Promise<number> {
+  const failed: string[] = []
+  await forEach(context, names, async (name) => {
+    try {
+      await context.client.call("POST", `/containers/${encodeURIComponent(name)}/start`)
+    } catch (error) {
+      // Starting what runs is fine, as docker has it.
+      if (errorKind(error) === "not-modified") return
+      failed.push(name)
+      throw error
+    }
+  })
+  if (failed.length > 0) context.warn(`Error: failed to start containers: ${failed.join(", ")}`)
+  return failed.length > 0 ? 1 : 0
+}
+
 export const verb: Verb = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Start one or more stopped containers",
   flags: [
     { name: "attach", short: "a", kind: "bool", summary: "Attach STDOUT/STDERR and forward signals" },
-    { name: "sig-proxy", kind: "bool", default: true, summary: "Proxy received signals to the process" },
+    {
+      name: "sig-proxy",
+      kind: "bool",
+      default: true,
+      summary: "Proxy received signals to the process",
+      hidden: true,
+    },
     { name: "interactive", short: "i", kind: "bool", summary: "Attach container's STDIN" },
     {
       name: "detach-keys",
@@ -52,13 +74,6 @@ export const verb: Verb = {
   most: Number.POSITIVE_INFINITY,
   run(context, parsed) {
     if (parsed.bool("attach") || parsed.bool("interactive")) return startAttached(context, parsed)
-    return forEach(context, parsed.arguments, (name) =>
-      context.client.call("POST", `/containers/${encodeURIComponent(name)}/start`).catch(ignoreRunning),
-    )
+    return startAll(context, parsed.arguments)
   },
-}
-
-/** Starting what runs is fine, as docker has it. */
-const ignoreRunning = (error: unknown): void => {
-  if (!(error instanceof Error && "kind" in error && error.kind === "not-modified")) throw error
 }

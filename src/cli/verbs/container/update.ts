@@ -1,4 +1,5 @@
 // sloop update
+import { failure } from "../../../base/errors.ts"
 import { createFlags } from "../../container/flags.ts"
 import { readResources, readRestartPolicy } from "../../container/request.ts"
 import { forEach } from "../../each.ts"
@@ -35,6 +36,8 @@ export const verb: Verb = {
   least: 1,
   most: Number.POSITIVE_INFINITY,
   run(context, parsed) {
+    if (![...createFlags].some(({ name }) => parsed.given(name)))
+      throw failure("invalid", "you must provide one or more flags when using this command")
     const restart = parsed.string("restart")
     const body = {
       ...readResources(parsed),
