@@ -3,7 +3,7 @@ import { failure } from "../base/errors.ts"
 import { told } from "./told.ts"
 import type { Context } from "./verb.ts"
 
-/** Acts on each name in order (or all at once) and prints the name, or what `act` gives instead. */
+/** Acts on each name in order (or all at once) and prints the name, or the text that `act` gives instead; null prints nothing. */
 export async function forEach(
   context: Context,
   names: readonly string[],
@@ -14,7 +14,7 @@ export async function forEach(
   const one = async (name: string) => {
     try {
       const line = await act(name)
-      context.print(typeof line === "string" ? line : name)
+      if (line !== null) context.print(typeof line === "string" ? line : name)
     } catch (error) {
       context.warn(told(error))
       code = 1
@@ -37,18 +37,18 @@ export async function confirm(context: Context, question: string, force: boolean
   return /^y(es)?$/i.test((answer.split("\n")[0] ?? "").trim())
 }
 
-/** `--filter a=b` values as the API's filters parameter. Throws invalid. */
+/** Throws invalid for a filter that is not NAME=VALUE. */
+export function filterPair(value: string): void {
+  if (!value.includes("=")) throw failure("invalid", "bad format of filter (expected name=value)")
+}
+
+/** `--filter a=b` values as the API's filters parameter; undefined when there are none. */
 export function readFilters(values: readonly string[]): Record<string, string[]> | undefined {
   const filters: Record<string, string[]> = {}
   for (const value of values) {
-    const equals = value.indexOf("=")
-    if (equals < 0)
-      throw failure(
-        "invalid",
-        `invalid argument "${value}" for "-f, --filter" flag: bad format of filter (expected name=value)`,
-      )
-    const name = value.slice(0, equals).trim().toLowerCase()
-    filters[name] = [...(filters[name] ?? []), value.slice(equals + 1).trim()]
+    const [name = "", ...rest] = value.split("=")
+    const key = name.trim().toLowerCase()
+    filters[key] = [...(filters[key] ?? []), rest.join("=").trim()]
   }
   return values.length > 0 ? filters : undefined
 }

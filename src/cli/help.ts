@@ -7,8 +7,8 @@ import { groups, shortVerbs } from "./verbs.ts"
 const common = ["run", "exec", "ps", "images", "logs", "stop", "rm", "load", "import", "version", "info"]
 
 function columns(rows: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...rows.map(([name]) => name.length))
-  return rows.map(([name, summary]) => `  ${name.padEnd(width)}  ${summary}`).join("\n")
+  const width = Math.max(10, ...rows.map(([name]) => name.length + 1))
+  return rows.map(([name, summary]) => `  ${name.padEnd(width)} ${summary}`).join("\n")
 }
 
 /** Prints the verbs, or those of one group. */
@@ -17,7 +17,7 @@ export function showGroups(words: readonly string[]): number {
   if (group) {
     const rows = Object.entries(group.verbs).map(([name, { summary }]) => [name, summary] as const)
     standardOutput.write(
-      `Usage:  sloop ${words[0]} COMMAND\n\n${group.summary}\n\nCommands:\n${columns(rows)}\n`,
+      `Usage:  sloop ${words[0]} COMMAND\n\n${group.summary}\n\nCommands:\n${columns(rows)}\n\nRun 'sloop ${words[0]} COMMAND --help' for more information on a command.\n`,
     )
     return 0
   }

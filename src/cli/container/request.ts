@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs"
 import { errorMessage, failure } from "../../base/errors.ts"
 import type { Parsed } from "../flags.ts"
+import { refuseImpossible } from "./conflicts.ts"
 import { readMount, readVolumes } from "./mounts.ts"
 import { readExposed, readPublished } from "./ports.ts"
 import { readBytes, readDuration, readLinesOf, readPairs, readVariables } from "./values.ts"
@@ -85,6 +86,15 @@ const devices = (values: readonly string[]): Body[] =>
     }
   })
 
+/** "all", a count, or "device=…". */
+const gpus = (value: string): Body => ({
+  Driver: "",
+  Count: value === "all" ? -1 : /^\d+$/.test(value) ? Number(value) : 0,
+  DeviceIDs: value.startsWith("device=") ? value.slice(7).split(",") : undefined,
+  Capabilities: [["gpu"]],
+  Options: {},
+})
+
 const rates = (values: readonly string[], read: (text: string) => number): Body[] =>
   values.map((value) => {
     const colon = value.indexOf(":")
@@ -131,6 +141,7 @@ export function readResources(parsed: Parsed): Body {
     BlkioDeviceReadIOps: rates(parsed.list("device-read-iops"), Number),
     BlkioDeviceWriteIOps: rates(parsed.list("device-write-iops"), Number),
     Devices: devices(parsed.list("device")),
+    DeviceRequests: parsed.string("gpus") === undefined ? undefined : [gpus(parsed.string("gpus") ?? "")],
     DeviceCgroupRules: parsed.list("device-cgroup-rule"),
     Ulimits: ulimits(parsed.list("ulimit")),
     CgroupParent: parsed.string("cgroup-parent"),
@@ -154,11 +165,13 @@ function networking(parsed: Parsed): { mode: string; endpoints: Record<string, B
   const mode = names[0] ?? "default"
   const aliases = [...parsed.list("network-alias"), ...parsed.list("net-alias")]
   const [ipv4, ipv6, mac] = [parsed.string("ip"), parsed.string("ip6"), parsed.string("mac-address")]
-  if (aliases.length > 0 || ipv4 || ipv6 || mac)
+  const local = parsed.list("link-local-ip")
+  const addressed = ipv4 || ipv6 || local.length > 0
+  if (aliases.length > 0 || addressed || mac)
     endpoints[mode] = {
       ...endpoints[mode],
       ...(aliases.length > 0 ? { Aliases: aliases } : {}),
-      ...(ipv4 || ipv6 ? { IPAMConfig: { IPv4Address: ipv4, IPv6Address: ipv6 } } : {}),
+      ...(addressed ? { IPAMConfig: { IPv4Address: ipv4, IPv6Address: ipv6, LinkLocalIPs: local } } : {}),
       ...(mac ? { MacAddress: mac } : {}),
     }
   return { mode, endpoints }
@@ -250,6 +263,7 @@ export function createRequest(
     consoleSize: readonly [number, number]
   },
 ): Body {
+  refuseImpossible(parsed)
   const [image = "", ...command] = parsed.arguments
   const { exposed, bindings } = readPublished(parsed.list("publish"))
   const { binds, volumes } = readVolumes(parsed.list("volume"))

@@ -1,4 +1,5 @@
 // Joins the terminal to a hijacked connection: raw mode, demultiplexing, half-close, resize, signals.
+import { spawnSync } from "node:child_process"
 import type { Connection, EngineClient } from "../../client/client.ts"
 import type { Context } from "../verb.ts"
 import { Demultiplexer } from "./frames.ts"
@@ -37,15 +38,23 @@ export function joinStreams(
   const raw = options.tty && stdin?.isTTY === true
   const restore = () => {
     if (raw) stdin?.setRawMode(false)
+    if (raw) setOutputProcessing(true)
     stdin?.pause()
     stdin?.unref?.()
     process.off("exit", restore)
   }
   if (raw) stdin?.setRawMode(true)
+  if (raw) setOutputProcessing(false)
   process.on("exit", restore)
   if (stdin) pumpInput(stdin, socket)
   else socket.endWriting()
   return { ended: writeStreams(context, chunksOf(socket), options), restore }
+}
+
+/** The runtime's raw mode still turns LF into CR LF, which the remote terminal has done already. */
+function setOutputProcessing(on: boolean): void {
+  // Without stty the screen looks the same, with one CR too many on each line.
+  spawnSync("stty", [on ? "opost" : "-opost"], { stdio: ["inherit", "ignore", "ignore"] })
 }
 
 /** A connection that breaks ends the stream like one that is closed: the exit code tells the rest. */
@@ -71,15 +80,23 @@ function pumpInput(stdin: NodeJS.ReadStream, socket: Connection): void {
   stdin.resume()
 }
 
-/** Keeps the remote terminal as large as ours; returns the end of it. */
-export function followSize(context: Context, client: EngineClient, path: string): () => void {
+/** Keeps the remote terminal as large as ours; returns the end of it. `redraw` makes the program there draw again. */
+export function followSize(
+  context: Context,
+  client: EngineClient,
+  path: string,
+  options: { redraw?: boolean } = {},
+): () => void {
   if (!context.out.isTTY) return () => undefined
-  const tell = () => {
-    const query = { h: context.out.rows, w: context.out.columns }
+  const send = (more: number) => {
+    const query = { h: context.out.rows + more, w: context.out.columns + more }
     // The process may have ended already: then its size is of no interest.
-    client.call("POST", `${path}/resize`, { query }).catch(() => undefined)
+    return client.call("POST", `${path}/resize`, { query }).catch(() => undefined)
   }
-  tell()
+  const tell = () => void send(0)
+  // Only a change of size is told to the program.
+  if (options.redraw) void send(1).then(tell)
+  else tell()
   process.on("SIGWINCH", tell)
   return () => void process.off("SIGWINCH", tell)
 }

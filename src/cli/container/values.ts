@@ -37,6 +37,7 @@ const units: Readonly<Record<string, number>> = {
 /** Go's duration form ("1m30s", "500ms") in nanoseconds. Throws invalid. */
 export function readDuration(value: string): number {
   if (value === "0") return 0
+  if (value.startsWith("-")) return -readDuration(value.slice(1))
   const parts = [...value.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)]
   if (parts.length === 0 || parts.map(([whole]) => whole).join("") !== value)
     throw failure("invalid", `time: invalid duration "${value}"`)

@@ -29,8 +29,10 @@ export const verb: Verb = {
     const { client } = context
     const path = `/containers/${encodeURIComponent(parsed.arguments[0] ?? "")}`
     const { Id, State, Config } = await client.json<Inspected>("GET", `${path}/json`)
-    if (!State.Running) throw failure("conflict", "cannot attach to a stopped container, start it first")
-    if (State.Paused) throw failure("conflict", "cannot attach to a paused container, unpause it first")
+    if (!State.Running) throw failure("conflict", "You cannot attach to a stopped container, start it first")
+    if (State.Paused) throw failure("conflict", "You cannot attach to a paused container, unpause it first")
+    if (State.Restarting)
+      throw failure("conflict", "You cannot attach to a restarting container, wait until it is running")
     const stdin = Config.OpenStdin && !parsed.bool("no-stdin")
     const query = {
       stream: true,
@@ -41,14 +43,16 @@ export const verb: Verb = {
     }
     const { socket } = await client.hijack(`${path}/attach`, { query })
     const joined = joinStreams(context, socket, { tty: Config.Tty, stdin })
-    const stopSizing = Config.Tty ? followSize(context, client, path) : () => undefined
-    const stopForwarding =
-      parsed.bool("sig-proxy") && !Config.Tty ? forwardSignals(client, Id) : () => undefined
+    const stopSizing = Config.Tty ? followSize(context, client, path, { redraw: true }) : () => undefined
+    const stopForwarding = parsed.bool("sig-proxy") ? forwardSignals(client, Id) : () => undefined
     await joined.ended
     joined.restore()
     stopSizing()
     stopForwarding()
     const after = await client.json<Inspected>("GET", `${path}/json`)
-    return after.State.Running ? 0 : after.State.ExitCode
+    if (!after.State.Running) return after.State.ExitCode
+    if (!stdin) return 0
+    context.warn("read escape sequence")
+    return 1
   },
 }

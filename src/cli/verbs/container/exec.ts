@@ -21,7 +21,9 @@ async function attachExec(context: Context, id: string, tty: boolean, stdin: boo
     "GET",
     `/exec/${id}/json`,
   )
-  return Running ? 0 : (ExitCode ?? 0)
+  if (!Running) return ExitCode ?? 0
+  context.warn("read escape sequence")
+  return 1
 }
 
 export const verb: Verb = {

@@ -5,12 +5,16 @@ import { readDuration } from "../../container/values.ts"
 import type { Verb } from "../../verb.ts"
 
 /** A time as typed (RFC 3339, unix seconds, or a duration ago) into unix seconds. */
-export function readTime(value: string | undefined): string | undefined {
+export function readTime(name: "since" | "until", value: string | undefined): string | undefined {
   if (value === undefined || /^\d+(\.\d+)?$/.test(value)) return value
   if (/^\d+(\.\d+)?(ns|us|µs|ms|s|m|h)/.test(value))
     return String((Date.now() - readDuration(value) / 1e6) / 1000)
   const time = Date.parse(/^\d{4}-\d\d-\d\d$/.test(value) ? `${value}T00:00:00` : value)
-  if (Number.isNaN(time)) throw failure("invalid", `failed to parse value as time or duration: "${value}"`)
+  if (Number.isNaN(time))
+    throw failure(
+      "invalid",
+      `invalid value for "${name}": failed to parse value as time or duration: "${value}"`,
+    )
   return String(time / 1000)
 }
 
@@ -52,8 +56,8 @@ export const verb: Verb = {
       follow: parsed.bool("follow"),
       timestamps: parsed.bool("timestamps"),
       tail: parsed.string("tail"),
-      since: readTime(parsed.string("since")),
-      until: readTime(parsed.string("until")),
+      since: readTime("since", parsed.string("since")),
+      until: readTime("until", parsed.string("until")),
     }
     const { body } = await client.send("GET", `${path}/logs`, { query })
     await writeStreams(context, body, { tty: Config.Tty })

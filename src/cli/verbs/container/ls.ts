@@ -1,5 +1,5 @@
 // sloop ps
-import { readFilters } from "../../each.ts"
+import { filterPair, readFilters } from "../../each.ts"
 import { printList, type Row } from "../../format/list.ts"
 import { ago, ellipsis, goTime, humanSize, shortId } from "../../format/units.ts"
 import type { Verb } from "../../verb.ts"
@@ -117,6 +117,7 @@ export const verb: Verb = {
     { name: "all", short: "a", kind: "bool", summary: "Show all containers (default shows just running)" },
     {
       name: "filter",
+      check: filterPair,
       short: "f",
       kind: "list",
       value: "filter",

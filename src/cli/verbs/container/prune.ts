@@ -1,5 +1,5 @@
 // sloop container prune
-import { confirm, readFilters } from "../../each.ts"
+import { confirm, filterPair, readFilters } from "../../each.ts"
 import { humanSize } from "../../format/units.ts"
 import type { Verb } from "../../verb.ts"
 
@@ -10,6 +10,7 @@ export const verb: Verb = {
     { name: "force", short: "f", kind: "bool", summary: "Do not prompt for confirmation" },
     {
       name: "filter",
+      check: filterPair,
       kind: "list",
       value: "filter",
       summary: 'Provide filter values (e.g. "label=<key>=<value>")',
@@ -26,7 +27,7 @@ export const verb: Verb = {
         parsed.bool("force"),
       ))
     )
-      return 1
+      return 0
     const filters = readFilters(parsed.list("filter"))
     const answer = await context.client.json<{ ContainersDeleted: string[] | null; SpaceReclaimed: number }>(
       "POST",

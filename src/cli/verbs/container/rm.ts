@@ -33,6 +33,7 @@ export const verb: Verb = {
       } catch (error) {
         if (!(query.force && errorKind(error) === "not-found")) throw error
         context.warn(told(error))
+        return null
       }
     }
     return forEach(context, parsed.arguments, act, { together: true })

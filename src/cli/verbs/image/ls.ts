@@ -1,5 +1,5 @@
 // sloop images
-import { readFilters } from "../../each.ts"
+import { filterPair, readFilters } from "../../each.ts"
 import { printList, type Row } from "../../format/list.ts"
 import { ago, goTime, humanSize, shortId } from "../../format/units.ts"
 import type { Verb } from "../../verb.ts"
@@ -64,6 +64,7 @@ export const verb: Verb = {
     { name: "digests", kind: "bool", summary: "Show digests" },
     {
       name: "filter",
+      check: filterPair,
       short: "f",
       kind: "list",
       value: "filter",

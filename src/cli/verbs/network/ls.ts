@@ -1,5 +1,5 @@
 // sloop network ls
-import { readFilters } from "../../each.ts"
+import { filterPair, readFilters } from "../../each.ts"
 import { printList } from "../../format/list.ts"
 import { goTimeOf, shortId } from "../../format/units.ts"
 import type { Verb } from "../../verb.ts"
@@ -35,6 +35,7 @@ export const verb: Verb = {
   flags: [
     {
       name: "filter",
+      check: filterPair,
       short: "f",
       kind: "list",
       value: "filter",

@@ -1,7 +1,7 @@
 // sloop events
 
 import { readRawLines } from "../../../client/client.ts"
-import { readFilters } from "../../each.ts"
+import { filterPair, readFilters } from "../../each.ts"
 import { localParts } from "../../format/units.ts"
 import { compileTemplate } from "../../template/template.ts"
 import type { Verb } from "../../verb.ts"
@@ -30,6 +30,7 @@ export const verb: Verb = {
   flags: [
     {
       name: "filter",
+      check: filterPair,
       short: "f",
       kind: "list",
       value: "filter",
@@ -44,8 +45,8 @@ export const verb: Verb = {
   most: 0,
   async run(context, parsed) {
     const query = {
-      since: readTime(parsed.string("since")),
-      until: readTime(parsed.string("until")),
+      since: readTime("since", parsed.string("since")),
+      until: readTime("until", parsed.string("until")),
       filters: readFilters(parsed.list("filter")),
     }
     const format = parsed.string("format")

@@ -1,5 +1,5 @@
 // sloop system prune
-import { confirm, readFilters } from "../../each.ts"
+import { confirm, filterPair, readFilters } from "../../each.ts"
 import { humanSize } from "../../format/units.ts"
 import type { Verb } from "../../verb.ts"
 
@@ -17,6 +17,7 @@ export const verb: Verb = {
     { name: "all", short: "a", kind: "bool", summary: "Remove all unused images not just dangling ones" },
     {
       name: "filter",
+      check: filterPair,
       kind: "list",
       value: "filter",
       summary: 'Provide filter values (e.g. "label=<key>=<value>")',
@@ -37,7 +38,7 @@ export const verb: Verb = {
       images,
     ]
     const question = `WARNING! This will remove:\n${what.map((line) => `  - ${line}`).join("\n")}\n\nAre you sure you want to continue?`
-    if (!(await confirm(context, question, parsed.bool("force")))) return 1
+    if (!(await confirm(context, question, parsed.bool("force")))) return 0
     const filters = readFilters(parsed.list("filter"))
     const prune = (noun: string, more: Record<string, string[]> = {}) =>
       context.client.json<Pruned>("POST", `/${noun}/prune`, { query: { filters: { ...filters, ...more } } })

@@ -1,5 +1,5 @@
 // sloop volume ls
-import { readFilters } from "../../each.ts"
+import { filterPair, readFilters } from "../../each.ts"
 import { printList } from "../../format/list.ts"
 import type { Verb } from "../../verb.ts"
 
@@ -34,6 +34,7 @@ export const verb: Verb = {
   flags: [
     {
       name: "filter",
+      check: filterPair,
       short: "f",
       kind: "list",
       value: "filter",
