@@ -74,7 +74,10 @@ export function createApiServer(engine: Engine): Server {
   server.on("clientError", (_error: Error, socket: Duplex) => {
     socket.on("error", ignore)
     if (socket.writable) {
-      socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+      const body = '{"message":"the request is not HTTP as this engine understands it"}\n'
+      socket.end(
+        `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+      )
     } else socket.destroy()
   })
   return server

@@ -5,6 +5,11 @@ import { failure } from "../base/errors.ts"
 
 /** Largest JSON body. */
 const MAX_JSON = 4 * 1024 * 1024
+/** What is read and thrown away of a larger one before it is refused. */
+const MAX_DRAINED = 16 * MAX_JSON
+
+const tooLarge = (): Error =>
+  failure("invalid", `the request body is larger than ${MAX_JSON / 1024 / 1024} MiB`)
 
 /** The body, decoded. Throws invalid for a wrong type, malformed JSON, or a shape that the schema refuses. */
 export async function readJson<S extends v.GenericSchema>(
@@ -63,19 +68,18 @@ function readText(request: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
-    let refused = false
     request.on("data", (chunk: Buffer) => {
-      if (refused) return
       size += chunk.length
-      if (size > MAX_JSON) {
-        refused = true
-        chunks.length = 0
-        reject(failure("invalid", `the request body is larger than ${MAX_JSON / 1024 / 1024} MiB`))
-        return
-      }
-      chunks.push(chunk)
+      if (size <= MAX_JSON) chunks.push(chunk)
+      else chunks.length = 0
+      // A client that is still sending would miss the answer: it is given at the end, unless there is none in sight.
+      if (size > MAX_DRAINED) reject(tooLarge())
     })
     request.once("end", () => {
+      if (size > MAX_JSON) {
+        reject(tooLarge())
+        return
+      }
       const first = chunks[0]
       resolve(
         chunks.length === 1 && first !== undefined ? first.toString() : Buffer.concat(chunks).toString(),

@@ -20,7 +20,7 @@ const runPs = (words: readonly string[]): Promise<string | undefined> =>
       (error, stdout, stderr) => {
         if (error === null) resolve(stdout)
         else if (error.code === "ENOENT") resolve(undefined)
-        else reject(failure("invalid", `ps: ${stderr.trim() || error.message}`))
+        else reject(failure("invalid", `ps: ${stderr.trim().split("\n", 1)[0] || error.message}`))
       },
     )
   })

@@ -74,8 +74,24 @@ const exhausted = new Set(["ENOSPC", "EMFILE", "ENFILE", "ENOMEM", "EDQUOT"])
 /** Steps whose path names something the caller asked for, so that ENOENT is an answer and not an accident. */
 const lookups = new Set(["path", "root-path", "root-pid", "namespace", "attach", "signal", "exec", "stat"])
 
+/** What fails while a tar is unpacked because of what the tar says. */
+const tarFaults = new Set([
+  undefined,
+  "ENOENT",
+  "EXDEV",
+  "EISDIR",
+  "ENOTDIR",
+  "EINVAL",
+  "EPERM",
+  "ENAMETOOLONG",
+  "E2BIG",
+  "EFBIG",
+  "ELOOP",
+])
+
 function kindOf(step: string, errno: number): ErrorKind {
   const name = errnoNames.get(errno)
+  if (step === "unpack" && tarFaults.has(name)) return "invalid"
   if (name === undefined) return step === "plan" ? "invalid" : "internal"
   if (exhausted.has(name)) return "exhausted"
   if (name === "EADDRINUSE") return "conflict"

@@ -24,7 +24,7 @@ const mostLowers = 500
 
 /** A layer that cannot be unpacked as it is (damaged, hostile) is the request's fault, not the engine's. */
 const unpackFailure = (error: unknown): unknown =>
-  error instanceof LauncherFailure && error.step === "unpack" && error.kind === "internal"
+  error instanceof LauncherFailure && error.step === "unpack" && error.kind !== "exhausted"
     ? failure("invalid", `the layer cannot be unpacked: ${error.explanation || error.message}`, {
         cause: error,
       })

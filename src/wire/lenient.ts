@@ -36,21 +36,31 @@ export const words = absent(
   ),
 )
 
+/** An object with any keys; a list is none, though JavaScript would take it for one. */
+const dictionary = <S extends v.GenericSchema>(schema: S) =>
+  v.pipe(
+    v.custom<Record<string, unknown>>(
+      (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+      "must be an object",
+    ),
+    v.record(bounded, schema),
+  )
+
 const fewEntries = <V>() =>
   v.check<Record<string, V>, string>(
     (value) => Object.keys(value).length <= MAX_ENTRIES,
     "has too many entries",
   )
 
-export const textMap = v.nullish(v.pipe(v.record(bounded, v.nullish(bounded, "")), fewEntries<string>()), {})
+export const textMap = v.nullish(v.pipe(dictionary(v.nullish(bounded, "")), fewEntries<string>()), {})
 
 /** A Go set, map[string]struct{}: only its keys count. */
 export const keySet = v.pipe(
-  v.nullish(v.record(bounded, v.unknown()), {}),
+  v.nullish(dictionary(v.unknown()), {}),
   v.transform((value) => Object.keys(value)),
 )
 
 export const listOf = <S extends v.GenericSchema>(schema: S) =>
   v.nullish(v.pipe(v.array(schema), v.maxLength(MAX_ENTRIES, "has too many entries")), [])
 
-export const mapOf = <S extends v.GenericSchema>(schema: S) => v.nullish(v.record(bounded, schema), {})
+export const mapOf = <S extends v.GenericSchema>(schema: S) => v.nullish(dictionary(schema), {})
