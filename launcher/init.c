@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -32,9 +34,21 @@ static int reap(pid_t command) {
   return code;
 }
 
+// The kernel shows this memory to the container as the command line, and it holds paths of the host. A last byte that
+// is not NUL makes the kernel stop at the first one that is.
+static void hide_arguments(void) {
+  static const char title[] = "sloop-init";
+  char *start = program_invocation_name, *end = environ ? environ[0] : NULL;
+  if (!end || end <= start || (size_t)(end - start) <= sizeof title || end - start > 3 * PATH_MAX) return;
+  memset(start, 0, (size_t)(end - start));
+  memcpy(start, title, sizeof title);
+  end[-1] = 1;
+}
+
 static void stay(pid_t command, const sigset_t *all) {
   call_close_range(0, ~0U, 0);
   prctl(PR_SET_NAME, "sloop-init");
+  hide_arguments();
   for (;;) {
     siginfo_t signal;
     int number = sigwaitinfo(all, &signal);

@@ -70,7 +70,6 @@ export const exceptions: Readonly<Record<string, { works: string; note: string }
   "run --cpu-percent": windows,
   "run --io-maxbandwidth": windows,
   "run --io-maxiops": windows,
-  works: "partly",
   "rmi --platform": { works: "no", note: "Refused: an image here has one platform." },
   "rm --link": { works: "no", note: "Refused: remove the container." },
   "start --checkpoint": { works: "no", note: "There are no checkpoints; the client refuses it." },

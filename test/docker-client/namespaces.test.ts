@@ -76,6 +76,9 @@ proof(["run --network"], "--network none, host and container:ID", async () => {
   expect(
     await run("--network", "none", "busybox", "sh", "-c", "ping -c 1 -W 1 127.0.0.1 >/dev/null && echo up"),
   ).toBe("up")
+  await ok("run", "-d", "--name", "closed", "--network", "none", "-p", "80", "busybox", "sleep", "60")
+  expect(await ok("ps", "--format", "{{.Ports}}")).toBe("")
+  await ok("rm", "-f", "closed")
   expect(await inside("net", "--network", "host")).toBe(namespace("net"))
   expect(await run("--network", "host", "busybox", "hostname")).toBe(hostname())
   expect(await run("--network", "host", "busybox", "cat", "/etc/resolv.conf")).toBe(

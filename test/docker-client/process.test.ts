@@ -112,6 +112,9 @@ proof(["run --hostname", "run --domainname"], "names of the host", async () => {
 
 proof(["run --init"], "--init reaps and forwards signals", async () => {
   expect(await run("--init", "busybox", "sh", "-c", "echo $$")).not.toBe("1")
+  // PID 1 tells the container nothing of the host.
+  expect(await run("--init", "busybox", "ps", "-o", "pid,args")).toMatch(/^\s+1 sloop-init\n/m)
+  expect(await run("--init", "busybox", "cat", "/proc/1/cmdline")).toBe("sloop-init\0")
   const id = await ok(
     "run",
     "-d",

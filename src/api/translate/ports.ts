@@ -85,7 +85,7 @@ export function portBindings(ports: readonly PortRequest[]): Record<string, Port
 /** What NetworkSettings.Ports shows: published ports with their host side, exposed ones as null. */
 export function publishedPorts(record: ContainerRecord): Record<string, PortBindingView[] | null> {
   const ports: Record<string, PortBindingView[] | null> = {}
-  if (!isUp(record)) return ports
+  if (!hasPorts(record)) return ports
   for (const key of record.config.exposedPorts) ports[key] = null
   for (const published of record.publishedPorts) {
     const key = `${published.containerPort}/${published.protocol}`
@@ -98,7 +98,7 @@ export function publishedPorts(record: ContainerRecord): Record<string, PortBind
 
 /** What a list entry shows of its ports. */
 export function portSummaries(record: ContainerRecord): PortSummary[] {
-  if (!isUp(record)) return []
+  if (!hasPorts(record)) return []
   const published = new Set(record.publishedPorts.map(keyOf))
   const summaries: PortSummary[] = record.publishedPorts.map((port) => ({
     IP: port.hostAddress,
@@ -114,6 +114,8 @@ export function portSummaries(record: ContainerRecord): PortSummary[] {
   return summaries
 }
 
-const isUp = (record: ContainerRecord): boolean => record.status === "running" || record.status === "paused"
+/** Without a network there is nothing that a port would lead to. */
+const hasPorts = ({ status, endpoints }: ContainerRecord): boolean =>
+  (status === "running" || status === "paused") && endpoints.length > 0
 
 const keyOf = (port: PublishedPort): string => `${port.containerPort}/${port.protocol}`
