@@ -34,9 +34,12 @@ export async function createContainer(context: Context, parsed: Parsed, detach: 
     created = await post()
   } catch (error) {
     const missing =
-      error instanceof ApiFailure && error.status === 404 && /no such image/i.test(error.message)
+      error instanceof ApiFailure &&
+      error.status === 404 &&
+      /no such image|specified platform/i.test(error.message)
     if (!missing || policy === "never") throw error
-    if (!parsed.bool("quiet")) context.warn(`Unable to find image '${parsed.arguments[0]}' locally`)
+    if (!parsed.bool("quiet"))
+      context.warn(`Unable to find image '${tagged(parsed.arguments[0] ?? "")}' locally`)
     await pull(context, parsed)
     created = await post()
   }
@@ -44,6 +47,10 @@ export async function createContainer(context: Context, parsed: Parsed, detach: 
   if (cidfile) writeFileSync(cidfile, created.Id)
   return created.Id
 }
+
+/** With the tag that is meant when none is given. */
+const tagged = (reference: string): string =>
+  /@|:[^/]*$/.test(reference) ? reference : `${reference}:latest`
 
 async function pull(context: Context, parsed: Parsed): Promise<void> {
   const query = { fromImage: parsed.arguments[0], platform: parsed.string("platform") }

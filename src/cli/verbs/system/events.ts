@@ -24,6 +24,13 @@ function line({ Type, Action, Actor, time }: Told, nanoseconds: string): string 
   return `${day}T${clock}.${nanoseconds.slice(-9).padStart(9, "0")}${zone} ${Type} ${Action} ${Actor.ID}${shown}`
 }
 
+/** As Go's encoder gives it: attributes in order, every digit of the time. */
+function ordered(event: Told, nanoseconds: string): string {
+  const attributes = Object.entries(event.Actor.Attributes ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
+  const shown = { ...event, Actor: { ...event.Actor, Attributes: Object.fromEntries(attributes) } }
+  return JSON.stringify(shown).replace(/"timeNano":[^,}]*/, `"timeNano":${nanoseconds}`)
+}
+
 export const verb: Verb = {
   usage: "[OPTIONS]",
   summary: "Get real time events from the server",
@@ -55,7 +62,9 @@ export const verb: Verb = {
     for await (const text of readRawLines(body)) {
       const event = JSON.parse(text) as Told
       const nanoseconds = /"timeNano":(\d+)/.exec(text)?.[1] ?? "0"
-      context.print(format === "json" ? text : render ? render(event) : line(event, nanoseconds))
+      context.print(
+        format === "json" ? ordered(event, nanoseconds) : render ? render(event) : line(event, nanoseconds),
+      )
     }
     return 0
   },
