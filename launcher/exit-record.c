@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "made-directory.h"
 #include "monitor.h"
 #include "own.h"
 
@@ -12,7 +13,7 @@ int exit_record_write(const char *path, bool sync, const char *payload, size_t l
   size_t room = strlen(path) + 8;
   char temporary[room];
   snprintf(temporary, room, "%s.tmp", path);
-  OWN_FD fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  OWN_FD fd = open_in_made_directory(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
   if (fd < 0) return -1;
   ssize_t put = write(fd, payload, length);
   if (put == (ssize_t)length && (!sync || !fdatasync(fd)) && !rename(temporary, path)) return 0;

@@ -11,9 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
-static int open_file(struct log *log, int extra) {
+#include "made-directory.h"
+
+static int open_file(struct log *log) {
   struct stat status;
-  int fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | extra, 0640);
+  int fd = open_in_made_directory(log->path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640);
   if (fd < 0) return -1;
   if (fstat(fd, &status)) {
     close(fd);
@@ -37,7 +39,9 @@ int log_open(struct log *log, const struct plan *plan, struct failure *failure) 
   log->path = operation->args[1];
   log->max_bytes = bytes;
   log->max_files = files ? (uint32_t)files : 1;
-  if (open_file(log, 0)) return fail(failure, "log", log->path, errno, "the log file cannot be opened");
+  // The file is made with the first line, but one from before must be fit to be written on.
+  if (!access(log->path, F_OK) && open_file(log))
+    return fail(failure, "log", log->path, errno, "the log file cannot be opened");
   return 0;
 }
 
@@ -57,7 +61,7 @@ int log_rotate(struct log *log) {
   }
   // A reader that has the only file open keeps what it has: a new file, not a truncated one.
   if (log->max_files == 1 && unlink(log->path) && errno != ENOENT) return -1;
-  return open_file(log, 0);
+  return open_file(log);
 }
 
 static uint64_t count_lines(const char *bytes, size_t length) {
@@ -156,8 +160,8 @@ static size_t emit_piece(struct log *log, struct stash *stash, const char *bytes
 }
 
 void log_write(struct log *log, struct stash *stash, const char *stream, const char *bytes, size_t length) {
-  if (log->fd < 0) return;
-  if (!make_buffer(log)) {
+  if (!log->path) return;
+  if (!make_buffer(log) || (log->fd < 0 && open_file(log))) {
     log->dropped += count_lines(bytes, length);
     return;
   }
@@ -189,7 +193,7 @@ void log_write(struct log *log, struct stash *stash, const char *stream, const c
 }
 
 void log_finish(struct log *log, struct stash *stash, const char *stream) {
-  if (log->fd >= 0 && stash->used && make_buffer(log)) {
+  if (log->path && stash->used && make_buffer(log) && (log->fd >= 0 || !open_file(log))) {
     stamp(log, stream);
     emit_line(log, stash->bytes, stash->used, false);
     flush_lines(log);

@@ -16,8 +16,8 @@ struct stash {
 };
 
 struct log {
-  int fd;  // -1: none
-  const char *path;
+  int fd;            // -1: not opened yet
+  const char *path;  // NULL: there is no log
   uint64_t size, max_bytes, dropped;  // dropped: lines lost because the disk was full
   uint32_t max_files;
   char *buffer;  // LOG_BUFFER_BYTES, mapped
@@ -26,7 +26,8 @@ struct log {
   size_t tail_length;
 };
 
-// Opens what the plan's `log` says; no operation or `none` = no log. -1 with the failure filled.
+// Reads what the plan's `log` says; no operation or `none` = no log. A new file is made by the first line. -1 with the failure
+// filled.
 int log_open(struct log *log, const struct plan *plan, struct failure *failure);
 // Takes a piece of a stream; whole lines are in the file when it returns.
 void log_write(struct log *log, struct stash *stash, const char *stream, const char *bytes, size_t length);

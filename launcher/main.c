@@ -21,6 +21,8 @@ static const struct {
     {"netlink", verb_netlink},
     {"cgroup-kill", verb_cgroup_kill},
     {"cgroup-favor-moves", verb_cgroup_favor_moves},
+    {"furnish", verb_furnish},
+    {"renew", verb_renew},
     {"remove-tree", verb_remove_tree},
     {"stat", verb_stat},
     {"pack", verb_pack},

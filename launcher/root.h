@@ -26,6 +26,9 @@ int root_bind(int root, const struct operation *bind, int tree, struct failure *
 // other than those few that may be replaced. tree is what is to be mounted there, or -1.
 enum target_kind { TARGET_EXISTING, TARGET_DIRECTORY, TARGET_FILE };
 int target_open(int root, const char *path, enum target_kind kind, int tree, const char *step, struct failure *failure);
+// Makes an empty file at path, or at what a dangling link there leads to, if there is none; with its missing parents. An
+// O_PATH descriptor of it, or -1 with errno.
+int target_make_file(int root, const char *path);
 // RESOLVE_NO_SYMLINKS for paths beneath /dev, /proc and /sys, which an image must not redirect; else 0.
 uint64_t target_rules(const char *path);
 #endif

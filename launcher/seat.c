@@ -52,6 +52,8 @@ static int carry_all(int seat, const char *run_root, const char *data_root) {
   if (carry_mount(seat, "/proc", 0) || carry_mount(seat, "/sys", 0)) return -1;
   if (carry_path(seat, "/dev", 0) || (carry_path(seat, "/tmp", 0) && errno != ENOENT)) return -1;
   if (carry_path(seat, "/sys/fs/cgroup", AT_RECURSIVE) && errno != ENOENT) return -1;
+  // Run roots on a disk keep their containers' sockets there.
+  if (carry_path(seat, "/dev/shm", 0) && errno != ENOENT) return -1;
   return carry_path(seat, run_root, 0) || carry_path(seat, data_root, AT_RECURSIVE) ? -1 : 0;
 }
 

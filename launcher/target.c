@@ -44,6 +44,12 @@ static int create_file(int root, const char *path, uint64_t rules, int links) {
   return resolve_with(root, path, O_PATH, 0, rules);
 }
 
+int target_make_file(int root, const char *path) {
+  uint64_t rules = target_rules(path);
+  int there = resolve_with(root, path, O_PATH, 0, rules);
+  return there >= 0 || errno != ENOENT ? there : create_file(root, path, rules, LINKS_MAX);
+}
+
 static int target_refused(const char *path, uint64_t rules, const char *step, struct failure *failure) {
   int error = errno;
   if (error == ELOOP && rules)

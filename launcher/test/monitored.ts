@@ -80,6 +80,8 @@ export class Monitored {
   }
 
   lines(path = this.log): Line[] {
+    // The monitor makes the file with the first line.
+    if (!existsSync(path)) return []
     return readFileSync(path, "utf8")
       .split("\n")
       .slice(0, -1)

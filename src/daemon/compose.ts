@@ -18,6 +18,7 @@ import { openVolumes } from "../volumes/volumes.ts"
 import { favorCgroupMoves } from "./cgroup-moves.ts"
 import { type Configuration, DEFAULT_DATA_ROOT } from "./configuration.ts"
 import { extractLauncher } from "./embedded-launcher.ts"
+import { keepRunFilesInMemory, releaseRunFiles } from "./run-files.ts"
 
 const log = createLog("daemon")
 
@@ -34,6 +35,7 @@ export const instanceOf = (dataRoot: string): string =>
 /** Opens every room and finds again what runs. Throws what a room throws; the caller ends the process then. */
 export async function compose(configuration: Configuration): Promise<Composed> {
   const { dataRoot, runRoot } = configuration
+  keepRunFilesInMemory(runRoot)
   const launcherBinary = configuration.launcher ?? (await extractLauncher(dataRoot))
   const kernel = await openKernel({ launcherBinary, runRoot, dataRoot })
   try {
@@ -107,6 +109,7 @@ async function composeOver(
       if (!running) await kernel.stopLauncher()
       await kernel.close()
       state.close()
+      if (!running) releaseRunFiles(runRoot)
     },
   }
 }

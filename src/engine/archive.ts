@@ -175,28 +175,6 @@ interface Change {
   readonly path: string
 }
 
-/** What a start itself makes in the layer to mount over; the container did not change it. */
-const stubs = new Set([
-  "/dev",
-  "/dev/console",
-  "/dev/mqueue",
-  "/dev/pts",
-  "/dev/shm",
-  "/etc/hostname",
-  "/etc/hosts",
-  "/etc/resolv.conf",
-  "/proc",
-  "/sys",
-])
-
-/** Leaves the stubs out, and /etc or /dev if nothing else is new in them. Pure. */
-export const withoutStubs = (changes: readonly Change[]): Change[] => {
-  const own = changes.filter(({ kind, path }) => kind !== 1 || !stubs.has(path))
-  const emptied = (directory: string): boolean =>
-    own.length < changes.length && !own.some(({ path }) => path.startsWith(`${directory}/`))
-  return own.filter(({ path }) => !((path === "/etc" || path === "/dev") && emptied(path)))
-}
-
 /** What the writable layer changed, sorted by path. */
 export const changesOf = async (context: Context, reference: string): Promise<Change[]> => {
   const record = context.catalogue.get(reference)
@@ -210,7 +188,7 @@ export const changesOf = async (context: Context, reference: string): Promise<Ch
     const kind = kinds[line[0] ?? ""]
     if (kind !== undefined) changes.push({ kind, path: line.slice(2) })
   }
-  return withoutStubs(changes).sort((first, second) => (first.path < second.path ? -1 : 1))
+  return changes.sort((first, second) => (first.path < second.path ? -1 : 1))
 }
 
 /** Bytes of the writable layer, and of everything. */

@@ -8,7 +8,7 @@ import type { ContainerRecord } from "../state/state.ts"
 import type { Context } from "./context.ts"
 import { resolveLinks } from "./links.ts"
 import { sharedManagedFiles, writeManagedFiles } from "./managed-files.ts"
-import { containerDirectory } from "./places.ts"
+import { runDirectory } from "./places.ts"
 import { plainTexts } from "./plain-network.ts"
 
 export interface Connection {
@@ -57,11 +57,11 @@ export const joinedNamespaces = (
 /** Prepares the network and the managed files. What it joined must be left by the caller if the start fails. */
 export const connectContainer = async (context: Context, record: ContainerRecord): Promise<Connection> => {
   const { config } = record
-  const directory = containerDirectory(context, record.id)
+  const directory = runDirectory(context, record.id)
   const mode = config.networkDisabled ? "none" : config.networkMode
   if (mode.startsWith("container:")) {
     const pid = joinedPid(context, mode, "network")
-    const owner = containerDirectory(context, mode.slice("container:".length))
+    const owner = runDirectory(context, mode.slice("container:".length))
     const files = ["hostname", "hosts", "resolv.conf"].filter((file) => existsSync(join(owner, file)))
     return { namespace: `/proc/${pid}/ns/net`, managed: sharedManagedFiles(owner, files), linkedEnv: [] }
   }

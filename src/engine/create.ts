@@ -1,5 +1,4 @@
 // Creates a container: image and defaults merged, name taken, writable layer and volumes made, record written last.
-import { mkdirSync, rmSync } from "node:fs"
 import { hostname } from "node:os"
 import { unixMilliseconds } from "../base/clock.ts"
 import { crashPoint } from "../base/crash-point.ts"
@@ -12,7 +11,6 @@ import type { Context } from "./context.ts"
 import type { CreateConfig } from "./engine.ts"
 import { argvOf, mergeConfig } from "./merge.ts"
 import { makeMountPoints } from "./mount-points.ts"
-import { containerDirectory } from "./places.ts"
 import { validateConfig, validateName } from "./validate.ts"
 
 /** "container:web" → "container:ID". Throws invalid. */
@@ -84,7 +82,9 @@ export const createContainer = async (
   const id = newId()
   const merged = mergeConfig(request.config, image.config, context.config, {
     id,
-    hostName: context.config.name ?? hostname(),
+    get hostName() {
+      return context.config.name ?? hostname()
+    },
   })
   if (request.config.hostname && merged.networkMode.startsWith("container:")) {
     throw failure("invalid", "conflicting options: hostname and the network mode")
@@ -108,9 +108,6 @@ export const createContainer = async (
     undo.push("removal", () => state.removals.remove(id, { durable: false }))
     crashPoint("create:begun")
 
-    const directory = containerDirectory(context, id)
-    mkdirSync(directory, { recursive: true, mode: 0o710 })
-    undo.push("directory", () => rmSync(directory, { recursive: true, force: true }))
     await context.snapshots.prepare(id, image.chainId, { ephemeral: config.autoRemove })
     undo.push("snapshot", () => context.snapshots.remove(id))
     crashPoint("create:snapshot")

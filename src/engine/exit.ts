@@ -67,13 +67,19 @@ const recordEnd = (context: Context, ended: ContainerRecord): void => {
   }
 }
 
+/** The monitor takes the run down by itself; until it has, its files and ports are not free for others. */
+const letGo = async (task: Task | undefined): Promise<void> => {
+  await task?.cleared
+  task?.release()
+}
+
 /** Everything that follows the end of a run. Resolves when the end is recorded and waits are resolved. */
 export const handleExit = (context: Context, live: Live, task: Task | undefined, exit: ExitRecord): void => {
   const record = context.catalogue.find(live.id)
   live.task = undefined
   live.stopHealth?.()
   live.stopHealth = undefined
-  task?.release()
+  const cleared = letGo(task)
   if (record === undefined) return
   crashPoint("exit:known")
   const delay = context.closing
@@ -100,6 +106,7 @@ export const handleExit = (context: Context, live: Live, task: Task | undefined,
   if (ended.config.autoRemove && !live.keepOnExit && !live.removing) {
     resolveEnded(live, exit.code, exit.reason)
     publishEnd(context, ended)
+    live.teardown = cleared
     try {
       removeRecord(context, live, ended, { volumes: true })
     } catch (error) {
@@ -115,9 +122,10 @@ export const handleExit = (context: Context, live: Live, task: Task | undefined,
   crashPoint("exit:recorded")
   resolveEnded(live, exit.code, exit.reason)
   publishEnd(context, ended)
-  live.teardown = context.background.run(`taking down ${describeContainer(ended)}`, () =>
-    takeDown(context, ended),
-  )
+  live.teardown = context.background.run(`taking down ${describeContainer(ended)}`, async () => {
+    await cleared
+    await takeDown(context, ended)
+  })
   if (delay !== undefined) scheduleRestart(context, live, delay)
 }
 

@@ -1,5 +1,5 @@
 // The files that the engine keeps for a container: /etc/hostname, /etc/hosts and /etc/resolv.conf.
-import { writeFileSync } from "node:fs"
+import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { BindMount } from "../kernel/mount.ts"
 
@@ -18,9 +18,10 @@ const bind = (directory: string, file: string): BindMount => ({
   create: "file",
 })
 
-/** Writes the files into the container's directory and gives their mounts. */
+/** Writes the files into the run's directory, which is made when it is missing, and gives their mounts. */
 export const writeManagedFiles = (directory: string, texts: ManagedTexts): BindMount[] => {
   const mounts: BindMount[] = []
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
   for (const [file, text] of [
     ["hostname", `${texts.hostname}\n`],
     ["hosts", texts.hosts],

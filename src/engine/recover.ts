@@ -12,7 +12,7 @@ import { describeContainer, eventAttributes } from "./catalogue.ts"
 import type { Context } from "./context.ts"
 import { handleExit, scheduleRestart, watchExit } from "./exit.ts"
 import { startHealthcheck } from "./health.ts"
-import { containerDirectory, runDirectory } from "./places.ts"
+import { recordDirectory, runDirectory } from "./places.ts"
 import { finishRemoval, removeRecord } from "./remove.ts"
 import { startsWithEngine } from "./restart-policy.ts"
 import { startContainer } from "./start.ts"
@@ -41,7 +41,7 @@ const findAgain = async (context: Context, record: ContainerRecord): Promise<Fou
   outcome: await context.runtime.rejoin({
     id: record.id,
     config: record.config,
-    directory: containerDirectory(context, record.id),
+    directory: recordDirectory(context, record),
     runDirectory: runDirectory(context, record.id),
     pid: record.pid,
   }),

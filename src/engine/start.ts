@@ -12,12 +12,13 @@ import type { Context } from "./context.ts"
 import { parseDetachKeys } from "./detach-keys.ts"
 import { environmentOf } from "./environment.ts"
 import { resolveEnded, watchExit } from "./exit.ts"
+import { furniture } from "./furniture.ts"
 import { startHealthcheck } from "./health.ts"
 import type { Live, PendingAttach } from "./live.ts"
 import { parseLog } from "./log-options.ts"
 import { mountAttributes } from "./mount-points.ts"
 import { mountsOf } from "./mounts.ts"
-import { containerDirectory, logPath, runDirectory } from "./places.ts"
+import { logPath, recordDirectory, runDirectory } from "./places.ts"
 import { removeRecord } from "./remove.ts"
 import { permit } from "./transitions.ts"
 
@@ -54,6 +55,7 @@ const launch = async (
   const { config, id } = record
   // The old exit record goes with a new launch; the exit must be on the disk before.
   if (record.startedAt > 0) context.state.flush()
+  await context.snapshots.furnish(id, furniture)
   const root = context.snapshots.mounts(id)
   const joined = joinedNamespaces(context, record)
   const connection = await connectContainer(context, record)
@@ -61,7 +63,6 @@ const launch = async (
   if (attachment !== undefined) undo.push("network", () => context.networks.leave(attachment.lease))
   crashPoint("start:joined")
   const mounts = await mountsOf(context, record, connection.managed)
-  const directory = containerDirectory(context, id)
   const run = runDirectory(context, id)
   // The intent: a restarted engine finds the lease, and by it everything of this start.
   context.catalogue.change(
@@ -89,7 +90,7 @@ const launch = async (
     joined,
     reservations: attachment?.reservations ?? [],
     expectedAttachments: pending.length,
-    directory,
+    directory: recordDirectory(context, record),
     runDirectory: run,
     log: { ...parseLog(config.logDriver, config.logOptions), path: logPath(context, id) },
     durableExit: !config.autoRemove,

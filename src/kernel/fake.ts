@@ -112,8 +112,10 @@ export function fakeKernel(script: FakeScript = {}): FakeKernel {
     launch: async (id, operations, socket) => {
       const pid = begin([["launch", id], ...operations])
       const execs: FakeProcess[] = []
+      const init = fakeProcess(id, pid, operations, () => monitors.delete(socket))
       const monitor: FakeMonitor = {
-        ...fakeProcess(id, pid, operations, () => monitors.delete(socket)),
+        ...init,
+        cleared: init.exited.then(() => {}),
         socket,
         execs,
         exec: async (execId, execOperations) => {

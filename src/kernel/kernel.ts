@@ -40,7 +40,12 @@ export interface MonitoredProcess {
 export interface Monitor extends MonitoredProcess {
   /** Plan operations of an exec (without the verb). Resolves once it has passed execve. */
   exec(id: string, operations: Plan): Promise<MonitoredProcess>
-  /** Forgets the connection; the monitor lives on. */
+  /**
+   * Resolves some time after `exited`, when the monitor has let go of the container's namespaces, mounts, ports and
+   * cgroups, or was found to be gone. Never rejects.
+   */
+  readonly cleared: Promise<void>
+  /** Forgets the connections; the monitor lives on. */
   release(): void
 }
 

@@ -86,47 +86,51 @@ async function attach(
   return socket
 }
 
+/** How a process ended, and when nothing of it is held any more: then the monitor closes the connection. */
+interface Ending {
+  readonly record: ExitRecord
+  readonly cleared: Promise<void>
+}
+
+const endingOf = (address: Address, connection: Connection, fields: readonly string[]): Ending => {
+  const done = () => address.lease.drop(connection)
+  return { record: exitOf(fields), cleared: connection.next().then(done, done) }
+}
+
 /** Reads on after `started` until the process has ended; asks again, then the record, when the connection is lost. */
-async function awaitExit(
-  address: Address,
-  connection: Connection,
-  mayAskAgain: boolean,
-): Promise<ExitRecord> {
+async function awaitEnding(address: Address, connection: Connection, mayAskAgain: boolean): Promise<Ending> {
   try {
     for (;;) {
       const frame = await connection.next()
       if (frame === undefined) break
-      if (frame.type === "report" && frame.fields[0] === "exited") return exitOf(frame.fields)
+      if (frame.type === "report" && frame.fields[0] === "exited")
+        return endingOf(address, connection, frame.fields)
       if (frame.type === "report" && frame.fields[0] === "failed") break
     }
   } catch {
     // A broken connection is as good as a closed one: the monitor's socket or the record tell more.
-  } finally {
-    address.lease.drop(connection)
   }
-  if (address.lease.released) return new Promise<ExitRecord>(() => {})
+  address.lease.drop(connection)
+  if (address.lease.released) return new Promise<Ending>(() => {})
   const again = mayAskAgain ? await watch(address).catch(() => undefined) : undefined
-  if (again !== undefined) return again.exited
-  return (address.exitRecord === undefined ? undefined : readExitRecord(address.exitRecord)) ?? lostMonitor()
+  if (again !== undefined) return { record: await again.exited, cleared: again.cleared }
+  const stored = address.exitRecord === undefined ? undefined : readExitRecord(address.exitRecord)
+  return { record: stored ?? lostMonitor(), cleared: Promise.resolve() }
 }
 
+/** A process and when its monitor is done with it. */
+type Followed = MonitoredProcess & Pick<Monitor, "cleared">
+
 /** The pid and end of a process, from the connection that carried its plan. Throws what `failed` told. */
-async function follow(
-  address: Address,
-  connection: Connection,
-  mayAskAgain: boolean,
-): Promise<MonitoredProcess> {
+async function follow(address: Address, connection: Connection, mayAskAgain: boolean): Promise<Followed> {
   address.lease.add(connection)
   try {
     const fields = await connection.report()
-    if (fields[0] === "exited") {
-      // A watched process that had already ended when it was asked for.
-      const record = exitOf(fields)
-      address.lease.drop(connection)
-      return processAt(address, 0, Promise.resolve(record))
-    }
+    // A watched process that had already ended when it was asked for.
+    if (fields[0] === "exited")
+      return processAt(address, 0, Promise.resolve(endingOf(address, connection, fields)))
     if (fields[0] !== "started") throw failureOf(fields)
-    return processAt(address, Number(fields[1]), awaitExit(address, connection, mayAskAgain))
+    return processAt(address, Number(fields[1]), awaitEnding(address, connection, mayAskAgain))
   } catch (error) {
     address.lease.drop(connection)
     throw error
@@ -134,7 +138,7 @@ async function follow(
 }
 
 /** Watches a process of a monitor; undefined when none listens there. */
-async function watch(address: Address): Promise<MonitoredProcess | undefined> {
+async function watch(address: Address): Promise<Followed | undefined> {
   try {
     const connection = await connect(address.socket, encodePlan([["watch"], ...execOperation(address)]))
     return await follow(address, connection, false)
@@ -144,15 +148,16 @@ async function watch(address: Address): Promise<MonitoredProcess | undefined> {
   }
 }
 
-const processAt = (address: Address, pid: number, exited: Promise<ExitRecord>): MonitoredProcess => ({
+const processAt = (address: Address, pid: number, ending: Promise<Ending>): Followed => ({
   pid,
-  exited,
+  exited: ending.then(({ record }) => record),
+  cleared: ending.then(({ cleared }) => cleared),
   attach: (streams) => attach(address, streams),
   signal: (number) => ask(address, ["signal"], ["number", String(number)]),
   resize: (rows, columns) => ask(address, ["resize"], ["size", String(rows), String(columns)]),
 })
 
-const monitorOf = (address: Address, init: MonitoredProcess): Monitor => ({
+const monitorOf = (address: Address, init: Followed): Monitor => ({
   ...init,
   exec: async (id, operations) => {
     try {

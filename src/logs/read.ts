@@ -15,16 +15,22 @@ const longestLine = 8 << 20
 
 /** Wakes a follower when the log's directory changes, it ends, or time passes. */
 class Bell {
+  readonly #directory: string
   #watcher: FSWatcher | undefined
   #ring: (() => void) | undefined
   #rung = false
 
   constructor(path: string) {
+    this.#directory = dirname(path)
+    this.#watch()
+  }
+
+  #watch(): void {
     try {
-      this.#watcher = watch(dirname(path), { persistent: false }, () => this.ring())
+      this.#watcher = watch(this.#directory, { persistent: false }, () => this.ring())
       this.#watcher.on("error", () => this.close())
     } catch {
-      // No inotify instance left, or no directory yet: the timer alone wakes.
+      // No inotify instance left, or no directory before the first line: the timer alone wakes.
     }
   }
 
@@ -35,6 +41,7 @@ class Bell {
 
   async wait(): Promise<void> {
     if (!this.#rung) {
+      if (this.#watcher === undefined) this.#watch()
       const { promise, resolve } = Promise.withResolvers<void>()
       const timer = setTimeout(
         resolve,

@@ -82,6 +82,8 @@ export interface Task {
   readonly id: string
   readonly pid: number
   readonly exited: Promise<ExitRecord>
+  /** Resolves after `exited`, once namespaces, mounts, ports and cgroups are let go. Never rejects. */
+  readonly cleared: Promise<void>
   attach(streams: { stdin: boolean; stdout: boolean; stderr: boolean }): Promise<Duplex>
   signal(number: number): Promise<void>
   resize(rows: number, columns: number): Promise<void>

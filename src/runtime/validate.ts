@@ -9,7 +9,7 @@ import { parseDeviceRule } from "./cgroup/devices.ts"
 import { readCgroup } from "./cgroup/files.ts"
 import { cgroupPath } from "./cgroup/layout.ts"
 import type { SeccompChoice } from "./seccomp/choice.ts"
-import { compile } from "./seccomp/filter.ts"
+import { filterProgram } from "./seccomp/filter.ts"
 import { requestedDevices } from "./spec/devices.ts"
 import { checkSysctl } from "./spec/sysctls.ts"
 
@@ -26,7 +26,7 @@ export function validateConfig(
   checkSecurityOptions(config)
   const capabilities = containerCapabilities(config, features.capabilities)
   const filter = seccomp(config, features.kernelVersion)(capabilities)
-  if (filter !== undefined) compile(filter, process.arch)
+  if (filter !== undefined) filterProgram(filter)
   for (const name of Object.keys(config.sysctls)) checkSysctl(name, config)
   if (config.resources.cgroupParent) cgroupPath(config.resources.cgroupParent, "")
   for (const device of config.resources.devices ?? []) checkDevice(device)
@@ -113,6 +113,7 @@ const limitLines: Readonly<Record<string, string>> = {
 }
 
 function checkUlimits(resources: Resources, features: KernelFeatures): void {
+  if ((resources.ulimits ?? []).length === 0) return
   const mayRaise = (features.capabilities & capabilityMask(["CAP_SYS_RESOURCE"])) !== 0n
   const own = mayRaise ? "" : (readCgroup("/proc/self/limits") ?? "")
   for (const { name, soft, hard } of resources.ulimits ?? []) {
@@ -168,11 +169,11 @@ function memoryWarnings(
     invalid("Minimum memory limit can not be less than memory reservation limit, see usage")
   if (memorySwappiness !== undefined && (memorySwappiness < -1 || memorySwappiness > 100))
     invalid(`Invalid value: ${memorySwappiness}, valid memory swappiness range is 0-100`)
-  const unified = features.cgroupMode === "v2"
-  const hasSwap = unified
-    ? existsSync("/proc/swaps")
-    : hasFile(features, "memory", "memory.memsw.limit_in_bytes")
-  if (memory > 0 && memorySwap !== -1 && !hasSwap)
+  const hasSwap = () =>
+    features.cgroupMode === "v2"
+      ? existsSync("/proc/swaps")
+      : hasFile(features, "memory", "memory.memsw.limit_in_bytes")
+  if (memory > 0 && memorySwap !== -1 && !hasSwap())
     warnings.push(
       "Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.",
     )
@@ -200,7 +201,7 @@ function checkCpu(resources: Resources, features: KernelFeatures): void {
     cpusetCpus = "",
     cpusetMems = "",
   } = resources
-  const cpus = availableParallelism()
+  const cpus = nanoCpus === 0 ? 0 : availableParallelism()
   if (nanoCpus > 0 && cpuPeriod > 0)
     invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set")
   if (nanoCpus > 0 && cpuQuota > 0) invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set")
@@ -249,11 +250,11 @@ function ioWarnings(resources: Resources, features: KernelFeatures): string[] {
   const warnings: string[] = []
   if (blkioWeight !== 0 && (blkioWeight < 10 || blkioWeight > 1000))
     invalid("Range of blkio weight is from 10 to 1000")
-  const hasWeight =
+  const hasWeight = () =>
     features.cgroupMode === "v2" ||
     hasFile(features, "blkio", "blkio.weight") ||
     hasFile(features, "blkio", "blkio.bfq.weight")
-  if (blkioWeight > 0 && !hasWeight)
+  if (blkioWeight > 0 && !hasWeight())
     warnings.push(
       "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.",
     )

@@ -1,6 +1,15 @@
 // The overlay snapshotter: conformance, and what only directories can show.
 import { expect, test } from "bun:test"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { openTestKernel } from "../../test/fixtures/launcher-kernel.ts"
@@ -78,15 +87,35 @@ test("layers that were fresh when the machine lost power are dropped, to be unpa
   }
 }, 20_000)
 
-test("a removed snapshot's name is gone at once, its bytes soon", async () => {
+test("a removed layer that stayed empty is used again, one that was written to is deleted", async () => {
   const { snapshots, root, close } = await open()
   try {
-    await snapshots.prepare("one", "", { ephemeral: false })
-    await snapshots.remove("one")
+    const [clean, written] = ["clean", "written"]
+    for (const key of [clean, written]) await snapshots.prepare(key, "", { ephemeral: false })
+    const inode = statSync(snapshots.layers(clean).upper).ino
+    const mount = snapshots.mounts(clean)
+    if (mount.type !== "overlay" || mount.work === undefined) throw new Error("not an overlay")
+    mkdirSync(join(mount.work, "work", "incompat", "volatile"), { recursive: true })
+    chmodSync(snapshots.layers(clean).upper, 0o1777)
+    writeFileSync(join(snapshots.layers(written).upper, "f"), "f")
+    for (const key of [clean, written]) await snapshots.remove(key)
     expect(numbered(root)).toEqual([])
-    expect(readdirSync(join(root, "reap"))).toHaveLength(1)
+    expect(readdirSync(join(root, "spare"))).toHaveLength(2)
     await snapshots.settle()
+    expect(readdirSync(join(root, "spare"))).toHaveLength(1)
     expect(readdirSync(join(root, "reap"))).toEqual([])
+    await snapshots.prepare("next", "", { ephemeral: true })
+    const status = statSync(snapshots.layers("next").upper)
+    expect([status.ino, status.mode & 0o7777]).toEqual([inode, 0o755])
+    const next = snapshots.mounts("next")
+    if (next.type !== "overlay" || next.work === undefined) throw new Error("not an overlay")
+    expect(readdirSync(next.work)).toEqual([])
+    await snapshots.prepare("other", "", { ephemeral: false })
+    expect(statSync(snapshots.layers("other").upper).ino).not.toBe(inode)
+    await snapshots.remove("other")
+    await snapshots.recover()
+    await snapshots.settle()
+    expect(readdirSync(join(root, "spare"))).toEqual([])
   } finally {
     await close()
   }

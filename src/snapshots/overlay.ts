@@ -2,12 +2,13 @@
 //
 //   ROOT/<n>/fs        a committed layer (whiteouts in overlay's form), or the upper directory of an active snapshot
 //   ROOT/<n>/work      of active snapshots; <n> ends in "v" when it is ephemeral (overlay's volatile)
+//   ROOT/spare/        directories of removed active snapshots, to be used again (spares.ts)
 //   ROOT/empty         the lower directory where there is no layer
 //   ROOT/floor         empty too; beneath a single layer in views, where overlay wants two
 //   ROOT/reap/         removed directories on their way out
 //
 // A directory counts only once its record is written; recover() removes all others.
-import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs"
+import { chmodSync, chownSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { crashPoint } from "../base/crash-point.ts"
 import { failure } from "../base/errors.ts"
@@ -15,9 +16,11 @@ import { KeyedMutex } from "../base/keyed-mutex.ts"
 import { type Kernel, LauncherFailure } from "../kernel/kernel.ts"
 import type { OverlayMount } from "../kernel/mount.ts"
 import type { SnapshotRecord, State } from "../state/state.ts"
+import { openFurnishing } from "./furnishing.ts"
 import { openReaper } from "./reaper.ts"
 import { currentBoot, openSettling } from "./settling.ts"
 import type { Snapshotter } from "./snapshotter.ts"
+import { openSpares } from "./spares.ts"
 
 /** The kernel's overlay takes at most 500 lower directories. */
 const mostLowers = 500
@@ -51,8 +54,10 @@ export const openOverlaySnapshotter = (parts: {
   mkdirSync(root, { recursive: true, mode: 0o700 })
   const floor = join(root, "floor")
   for (const directory of [empty, floor]) mkdirSync(directory, { recursive: true, mode: 0o755 })
-  const settling = openSettling(state, parts.boot ?? currentBoot())
+  const boot = parts.boot ?? currentBoot()
+  const settling = openSettling(state, boot)
   const reaper = openReaper(join(root, "reap"), kernel)
+  const spares = openSpares(join(root, "spare"), kernel, reaper)
   const commits = new KeyedMutex()
   const owners = new Map<string, RootOwner>()
   const lowers = new Map<string, readonly string[]>()
@@ -101,17 +106,49 @@ export const openOverlaySnapshotter = (parts: {
     return owner
   }
 
-  /** A numbered directory with an empty `fs` that looks like the root of its parent. */
-  const makeDirectory = (parent: string, suffix: "" | "v"): string => {
+  /** Makes `fs` look like the root of its parent. */
+  const dress = (files: string, parent: string): void => {
     const owner = ownerOf(parent)
-    const name = `${++counter}${suffix}`
-    const files = join(root, name, "fs")
-    mkdirSync(join(root, name), { mode: 0o700 })
-    mkdirSync(files, { mode: 0o755 })
     if (owner.uid !== 0 || owner.gid !== 0) chownSync(files, owner.uid, owner.gid)
     // mkdir obeys the umask and drops setgid and sticky bits.
     if (owner.mode !== 0o755 || (process.umask() & 0o055) !== 0) chmodSync(files, owner.mode)
+  }
+  /** A numbered directory with an empty `fs` that looks like the root of its parent. */
+  const makeDirectory = (parent: string): string => {
+    const name = String(++counter)
+    const files = join(root, name, "fs")
+    mkdirSync(join(root, name), { mode: 0o700 })
+    mkdirSync(files, { mode: 0o755 })
+    dress(files, parent)
     return name
+  }
+  /** The same for a writable layer: with an empty `work`, and made from a spare one if there is any. */
+  const makeWritable = (parent: string, suffix: "" | "v"): string => {
+    const name = `${++counter}${suffix}`
+    const files = join(root, name, "fs")
+    const spare = spares.take()
+    if (spare === undefined) {
+      mkdirSync(join(root, name), { mode: 0o700 })
+      mkdirSync(files, { mode: 0o755 })
+      mkdirSync(join(root, name, "work"), { mode: 0o700 })
+    } else renameSync(spare, join(root, name))
+    dress(files, parent)
+    return name
+  }
+  const furnishing = openFurnishing({
+    root,
+    kernel,
+    state,
+    boot,
+    makeDirectory,
+    takeAway: reaper.take,
+  })
+  /** What an active snapshot lies on. */
+  const groundOf = (record: SnapshotRecord): readonly string[] => {
+    const furnished = furnishing.find(record.parent)
+    const stack = stackOf(record.parent)
+    if (furnished !== undefined && stack.length < mostLowers) return [filesOf(furnished), ...stack]
+    return lowerOf(record.parent)
   }
 
   const mountOf = (record: SnapshotRecord): OverlayMount => {
@@ -121,7 +158,7 @@ export const openOverlaySnapshotter = (parts: {
     if (ephemeral) rmSync(join(work, "work", "incompat"), { recursive: true, force: true })
     return {
       type: "overlay",
-      lower: lowerOf(record.parent),
+      lower: groundOf(record),
       upper: filesOf(record),
       work,
       options: ephemeral ? ["volatile"] : [],
@@ -134,7 +171,7 @@ export const openOverlaySnapshotter = (parts: {
     if (present?.kind === "committed") return { size: present.size }
     if (stackOf(parent).length + 1 > mostLowers)
       throw failure("invalid", `max depth exceeded: an image has at most ${mostLowers} layers`)
-    const directory = makeDirectory(parent, "")
+    const directory = makeDirectory(parent)
     unrecorded.add(directory)
     try {
       const answer = await kernel.send(
@@ -185,8 +222,7 @@ export const openOverlaySnapshotter = (parts: {
           throw failure("conflict", `snapshot ${key} exists already`)
         const lower = lowerOf(parent)
         if (lower.length > mostLowers) throw failure("invalid", "max depth exceeded")
-        const directory = makeDirectory(parent, ephemeral ? "v" : "")
-        mkdirSync(join(root, directory, "work"), { mode: 0o700 })
+        const directory = makeWritable(parent, ephemeral ? "v" : "")
         crashPoint("snapshot:made")
         const record: SnapshotRecord = {
           key,
@@ -203,6 +239,10 @@ export const openOverlaySnapshotter = (parts: {
         return Promise.reject(error)
       }
     },
+    async furnish(key, operations) {
+      const { parent } = active(key)
+      if (stackOf(parent).length < mostLowers) await furnishing.make(parent, lowerOf(parent), operations)
+    },
     mounts: (key) => mountOf(active(key)),
     view(chainId) {
       const lower = lowerOf(chainId)
@@ -215,7 +255,9 @@ export const openOverlaySnapshotter = (parts: {
         const record = state.snapshots.find(keyOrChainId)
         if (record === undefined) return Promise.resolve()
         if (record.kind === "committed") {
-          const child = state.snapshots.list().find((other) => other.parent === record.key)
+          const child = state.snapshots
+            .list()
+            .find((other) => other.parent === record.key && other.kind !== "furnished")
           if (child !== undefined)
             throw failure("conflict", `snapshot ${record.key} is in use: ${child.key} is based on it`)
         }
@@ -223,7 +265,11 @@ export const openOverlaySnapshotter = (parts: {
         crashPoint("snapshot:forgotten")
         lowers.delete(record.key)
         owners.delete(record.key)
-        reaper.take(join(root, record.directory))
+        const furnished = record.kind === "committed" ? furnishing.forget(record.key) : undefined
+        if (furnished !== undefined) reaper.take(join(root, furnished))
+        const directory = join(root, record.directory)
+        if (record.kind === "active") spares.give(directory)
+        else reaper.take(directory)
         return Promise.resolve()
       } catch (error) {
         return Promise.reject(error)
@@ -231,7 +277,7 @@ export const openOverlaySnapshotter = (parts: {
     },
     layers(key) {
       const record = active(key)
-      return { upper: filesOf(record), lower: lowerOf(record.parent) }
+      return { upper: filesOf(record), lower: groundOf(record) }
     },
     async usage(keyOrChainId) {
       const record = state.snapshots.find(keyOrChainId)
@@ -256,6 +302,7 @@ export const openOverlaySnapshotter = (parts: {
     async recover() {
       for (const chainId of settling.takeLost())
         if (state.snapshots.find(chainId)?.kind === "committed") state.snapshots.remove(chainId)
+      furnishing.recover()
       const recorded = new Map(state.snapshots.list().map((record) => [record.directory, record]))
       for (const name of readdirSync(root)) {
         if (!/^[0-9]+v?$/.test(name) || unrecorded.has(name)) continue
@@ -265,8 +312,12 @@ export const openOverlaySnapshotter = (parts: {
       for (const record of recorded.values()) state.snapshots.remove(record.key)
       lowers.clear()
       owners.clear()
+      spares.recover()
       reaper.recover()
     },
-    settle: () => reaper.settle(),
+    async settle() {
+      await spares.settle()
+      await reaper.settle()
+    },
   }
 }

@@ -1,5 +1,6 @@
 // Contract. Snapshots by chainID: committed ones are read-only layers, an active one is a container's writable layer.
 // `key` is always an active snapshot, `chainId` a committed one; "" is the empty parent.
+import type { Operation } from "../kernel/kernel.ts"
 import type { RootMount } from "../kernel/mount.ts"
 
 export interface Snapshotter {
@@ -15,6 +16,11 @@ export interface Snapshotter {
   has(chainId: string): boolean
   /** Makes a writable layer over a committed one. `ephemeral`: contents need not survive power loss (overlay volatile). */
   prepare(key: string, parent: string, options: { ephemeral: boolean }): Promise<RootMount>
+  /**
+   * Makes what a start needs in the root (operations of the launcher's `furnish`) once for all snapshots over the same
+   * parent, beneath the writable layer: it is no part of diff, usage or changes. To be called before a start.
+   */
+  furnish(key: string, operations: readonly Operation[]): Promise<void>
   /** The mount of an active snapshot. Throws not-found. */
   mounts(key: string): RootMount
   /** A read-only view of a committed snapshot. */

@@ -49,10 +49,11 @@ export interface NetworkRecord {
 }
 
 export interface SnapshotRecord {
-  /** chainID for committed ones, container id for active ones. */
+  /** chainID for committed ones, container id for active ones, "furnished:" and the parent's chainID for furnished ones. */
   readonly key: string
   readonly parent: string
-  readonly kind: "committed" | "active"
+  /** furnished: the mount points that every container of the parent needs, between its layers and the container's own. */
+  readonly kind: "committed" | "active" | "furnished"
   /** Directory name beneath the snapshotter's root. */
   readonly directory: string
   readonly createdAt: number

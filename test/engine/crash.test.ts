@@ -66,7 +66,8 @@ const expectWhole = async (ground: Ground): Promise<void> => {
       .flatMap((snapshot) => (snapshot.kind === "active" ? [snapshot.key] : []))
       .toSorted(),
   ).toEqual(ids)
-  expect(readdirSync(join(root, "data", "containers")).toSorted()).toEqual(ids)
+  // One that has written nothing has no directory.
+  expect(ids).toEqual(expect.arrayContaining(readdirSync(join(root, "data", "containers"))))
   expect(readdirSync(join(root, "run", "c")).toSorted()).toEqual(
     running.map((record) => record.id.slice(0, 16)).toSorted(),
   )

@@ -118,6 +118,22 @@ test("files go in and out of running and stopped containers", async () => {
   await remove(id)
 })
 
+test("what a start needs to mount over lies beneath the container's layer", async () => {
+  const { engine } = ground
+  const silent = await run(
+    engine,
+    busybox(["sh", "-c", "test -f /.dockerenv && test /etc/mtab -ef /proc/mounts && echo furnished"]),
+  )
+  expect(silent.stdout).toBe("furnished\n")
+  expect(await engine.containers.changes(silent.id)).toEqual([])
+  const writer = await run(engine, busybox(["sh", "-c", "echo mine > /etc/mine"]))
+  expect(await engine.containers.changes(writer.id)).toEqual([
+    { kind: 0, path: "/etc" },
+    { kind: 1, path: "/etc/mine" },
+  ])
+  for (const { id } of [silent, writer]) await remove(id)
+})
+
 test("a read-only root takes no files but still exports", async () => {
   const { containers } = ground.engine
   const { id } = await containers.create({ config: busybox(["true"], { readOnlyRoot: true }) })

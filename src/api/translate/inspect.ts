@@ -26,6 +26,7 @@ export function containerInspect(
   sizes?: InspectSizes,
 ): ContainerInspect {
   const directory = `${engine.dataRoot}/containers/${record.id}`
+  const run = `${engine.runRoot}/c/${record.id.slice(0, 16)}`
   const [first] = record.endpoints
   return {
     Id: record.id,
@@ -47,9 +48,9 @@ export function containerInspect(
       ...(record.health === undefined ? {} : { Health: healthView(record.health) }),
     },
     Image: record.imageId,
-    ResolvConfPath: `${directory}/resolv.conf`,
-    HostnamePath: `${directory}/hostname`,
-    HostsPath: `${directory}/hosts`,
+    ResolvConfPath: `${run}/resolv.conf`,
+    HostnamePath: `${run}/hostname`,
+    HostsPath: `${run}/hosts`,
     LogPath: record.config.logDriver === "none" ? "" : `${directory}/${record.id}-json.log`,
     Name: `/${record.name}`,
     RestartCount: record.restartCount,

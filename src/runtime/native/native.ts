@@ -1,5 +1,5 @@
 // The runtime over our own launcher: spec → plan → monitor → task, and what is left of it cleaned.
-import { chmodSync, mkdirSync, rmdirSync, rmSync, unlinkSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, unlinkSync } from "node:fs"
 import { join } from "node:path"
 import { type ExitRecord, type Kernel, lostMonitor, readExitRecord } from "../../kernel/kernel.ts"
 import type { ContainerConfig } from "../../state/container.ts"
@@ -129,9 +129,11 @@ function warmFilter(seccomp: SeccompChoice, available: bigint, kernelVersion: st
   if (filter !== undefined) filterProgram(filter)
 }
 
-/** Kills what a container's cgroups hold and removes them. */
+/** Kills what a container's cgroups hold and removes them; mostly its monitor has done so already. */
 async function kill(kernel: Kernel, layout: CgroupLayout): Promise<void> {
-  await kernel.perform([["cgroup-kill"], ...layout.all.map((directory) => ["path", directory] as const)])
+  const left = layout.all.filter((directory) => existsSync(directory))
+  if (left.length === 0) return
+  await kernel.perform([["cgroup-kill"], ...left.map((directory) => ["path", directory] as const)])
 }
 
 /** Removes a file that may be missing. */
@@ -143,10 +145,10 @@ function removeFile(path: string): void {
   }
 }
 
-/** Removes the directory of a monitor's socket; the plain way first, because it is on the way of every container. */
+/** Removes a run's directory; the plain way first, because it is on the way of every container. */
 function removeRunDirectory(path: string): void {
   try {
-    removeFile(join(path, socketName))
+    for (const name of readdirSync(path)) unlinkSync(join(path, name))
     rmdirSync(path)
   } catch {
     rmSync(path, { recursive: true, force: true })

@@ -25,6 +25,7 @@ export function taskOf(
     pid: monitor.pid,
     rootPid: monitor.pid,
     exited: monitor.exited,
+    cleared: monitor.cleared,
     attach: (streams) => monitor.attach(streams),
     signal: (number) => monitor.signal(number),
     resize: (rows, columns) => monitor.resize(rows, columns),
