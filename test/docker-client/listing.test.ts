@@ -259,7 +259,7 @@ proof(
     live.stdout?.on("data", (chunk: Buffer) => {
       text += chunk.toString()
     })
-    await Bun.sleep(150)
+    await Bun.sleep(500)
     await docker("run", "--rm", "--name", "seen", "--label", "mine=yes", "busybox", "sh", "-c", "exit 7")
     await eventually("the events came", () => text.includes("destroy seen"))
     live.kill("SIGTERM")

@@ -122,9 +122,9 @@ proof(["run --init"], "--init reaps and forwards signals", async () => {
     "busybox",
     "sh",
     "-c",
-    "trap 'exit 7' USR1; while :; do sleep 0.05; done",
+    "trap 'exit 7' USR1; echo up; while :; do sleep 0.05; done",
   )
-  await Bun.sleep(150)
+  await engine.says(id, "up")
   await ok("kill", "-s", "USR1", id)
   expect(await ok("wait", id)).toBe("7")
   await ok("rm", id)
@@ -262,9 +262,9 @@ proof(["run --sig-proxy", "run --stop-signal"], "signals to the client reach the
     "busybox",
     "sh",
     "-c",
-    "trap 'exit 5' USR2; while :; do sleep 0.05; done",
+    "trap 'exit 5' USR2; echo up; while :; do sleep 0.05; done",
   )
-  await Bun.sleep(150)
+  await engine.says(id, "up")
   await ok("stop", id)
   expect(await ok("inspect", "-f", "{{.State.ExitCode}}", id)).toBe("5")
   await ok("rm", id)

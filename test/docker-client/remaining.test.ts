@@ -2,7 +2,7 @@
 import { afterAll, expect } from "bun:test"
 import { statSync } from "node:fs"
 import { join } from "node:path"
-import { startEngine } from "../fixtures/engine.ts"
+import { eventually, startEngine } from "../fixtures/engine.ts"
 import { proof } from "./proof.ts"
 
 const engine = await startEngine()
@@ -142,8 +142,8 @@ proof(["run --health-start-interval"], "--health-start-interval", async () => {
     "100ms",
   ]
   const id = await ok("run", "-d", ...flags, "busybox", "sleep", "100")
-  await Bun.sleep(600)
-  expect(await ok("inspect", "-f", "{{.State.Health.Status}}", id)).toBe("healthy")
+  const status = () => ok("inspect", "-f", "{{.State.Health.Status}}", id)
+  await eventually("it is healthy long before the interval", async () => (await status()) === "healthy")
   await ok("rm", "-f", id)
   await refused(
     "Interval in Healthcheck cannot be less than 1ms",
@@ -294,9 +294,9 @@ proof(
       "-c",
       "trap 'exit 21' HUP; echo up; while :; do sleep 0.05; done",
     )
-    await Bun.sleep(150)
+    await engine.says("trap", "up")
     await ok("restart", "-s", "HUP", "trap")
-    await Bun.sleep(150)
+    await eventually("it is up again", async () => (await ok("logs", "trap")) === "up\nup")
     await ok("stop", "-s", "HUP", "trap")
     expect(await ok("inspect", "-f", "{{.State.ExitCode}}", "trap")).toBe("21")
     await ok("rm", "trap")
