@@ -21,6 +21,9 @@ import { type MirroredTable, openTable } from "./table.ts"
 const checkpointCeiling = 20_000
 const quietMilliseconds = 2000
 const quietWrites = 200
+/** Milliseconds until the room kept aside is taken again, and between later tries. */
+const firstRestoreDelay = 200
+const longestRestoreDelay = 10_000
 /** SQLITE_FULL */
 const sqliteFull = 13
 
@@ -83,10 +86,15 @@ export const openState = (path: string): State => {
     if (wanted !== level) database.exec(`PRAGMA synchronous = ${wanted}`)
     level = wanted
   }
-  const giveWay = (): boolean => {
+  const restoreLater = (delay: number): void => {
     clearTimeout(later)
-    later = setTimeout(reserve.restore, quietMilliseconds)
+    later = setTimeout(() => {
+      if (!reserve.restore()) restoreLater(Math.min(delay * 2, longestRestoreDelay))
+    }, delay)
     later.unref()
+  }
+  const giveWay = (): boolean => {
+    restoreLater(firstRestoreDelay)
     return reserve.release()
   }
   const unwritable = (cause: unknown): Failure =>

@@ -14,7 +14,11 @@ if (mounted.status !== 0) throw new Error(`no small disk: ${mounted.stderr}`)
 
 const engine = await startEngine({ dataRoot: join(small, "data") })
 const { docker, ok } = engine
-afterEach(() => relieve())
+afterEach(async () => {
+  relieve()
+  // The room kept aside is taken again.
+  await Bun.sleep(600)
+})
 afterAll(async () => {
   await engine.close()
   spawnSync("umount", ["-l", small])
