@@ -7,6 +7,7 @@ import { createLog, setLogLevel } from "../base/log.ts"
 import { VERSION } from "../base/version.ts"
 import { type Composed, compose } from "./compose.ts"
 import { type Configuration, configure, helpText } from "./configuration.ts"
+import { becomeLean } from "./lean.ts"
 import { addressText, clear, listen, parseAddress, requireLocal } from "./listen.ts"
 import { lockDataRoot } from "./lock.ts"
 import { requireMachine } from "./requirements.ts"
@@ -26,6 +27,7 @@ export async function runDaemon(argv: readonly string[]): Promise<void> {
     process.stdout.write(helpText())
     return
   }
+  becomeLean()
   try {
     await run(configure(argv))
   } catch (error) {
