@@ -1,20 +1,39 @@
 // Where archives go: a file written whole or not at all, or a standard output that is not a terminal.
 import { open, rename, rm, stat } from "node:fs/promises"
+import { dirname } from "node:path"
 import { failure } from "../base/errors.ts"
 import { counted } from "./progress.ts"
 import type { Context } from "./verb.ts"
 
-/** Throws invalid before any work when an archive would land on a terminal or where it cannot be. */
-export async function refuseTerminal(context: Context, output: string | undefined): Promise<void> {
+/**
+ * Throws invalid before any work when an archive would land on a terminal or where it cannot be; `step` is what then
+ * failed ("save image").
+ */
+export async function refuseOutput(
+  context: Context,
+  step: string,
+  output: string | undefined,
+): Promise<void> {
   if (!output && context.out.isTTY)
     throw failure("invalid", "cowardly refusing to save to a terminal. Use the -o flag or redirect")
   if (!output) return
-  const directory = output.replace(/[^/]*$/, "") || "."
-  const isDirectory = async (path: string) =>
-    (await stat(path).catch(() => undefined))?.isDirectory() === true
-  if (!(await isDirectory(directory)))
-    throw failure("invalid", `invalid output path: directory "${directory}" does not exist`)
-  if (await isDirectory(output)) throw failure("invalid", `invalid output path: "${output}" is a directory`)
+  const refuse = (reason: string): never => {
+    throw failure("invalid", `failed to ${step}: ${reason}`)
+  }
+  const directory = dirname(output)
+  try {
+    if (!(await stat(`${directory}/.`)).isDirectory())
+      refuse(`invalid output path: stat ${directory}: not a directory`)
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : ""
+    refuse(
+      `invalid output path: stat ${directory}: ${code === "ENOTDIR" ? "not a directory" : "no such file or directory"}`,
+    )
+  }
+  const found = await stat(output).catch(() => undefined)
+  if (found?.isDirectory()) refuse("cannot write to a directory")
+  if (found?.isCharacterDevice()) refuse("cannot write to a character device file")
+  if (found?.isBlockDevice()) refuse("cannot write to a block device file")
 }
 
 /** Copies the bytes to the file, or to standard output; a terminal is told how many. */

@@ -7,9 +7,11 @@ import { failure } from "../base/errors.ts"
 
 const patience = 15_000 // milliseconds; a daemon with many containers to find again needs some of it
 
-/** In development the runtime runs main.ts; the compiled executable is the program itself. */
-const ownProgram = (): string[] =>
-  /\/bun$/.test(process.execPath) ? [process.execPath, process.argv[1] ?? ""] : [process.execPath]
+/** In development the runtime runs main.ts; the compiled executable, whose sources lie in /$bunfs, is the program itself. */
+const ownProgram = (): string[] => {
+  const main = process.argv[1] ?? ""
+  return main.startsWith("/$bunfs/") || main === "" ? [process.execPath] : [process.execPath, main]
+}
 
 const answers = (socket: string): Promise<boolean> =>
   new Promise((resolve) => {

@@ -1,5 +1,5 @@
 // sloop export
-import { refuseTerminal, writeOutput } from "../../output-file.ts"
+import { refuseOutput, writeOutput } from "../../output-file.ts"
 import type { Verb } from "../../verb.ts"
 
 export const verb: Verb = {
@@ -19,7 +19,7 @@ export const verb: Verb = {
   most: 1,
   async run(context, parsed) {
     const output = parsed.string("output")
-    await refuseTerminal(context, output)
+    await refuseOutput(context, "export container", output)
     const { body } = await context.client.send(
       "GET",
       `/containers/${encodeURIComponent(parsed.arguments[0] ?? "")}/export`,

@@ -1,5 +1,5 @@
 // sloop save
-import { refuseTerminal, writeOutput } from "../../output-file.ts"
+import { refuseOutput, writeOutput } from "../../output-file.ts"
 import type { Verb } from "../../verb.ts"
 
 export const verb: Verb = {
@@ -19,7 +19,7 @@ export const verb: Verb = {
   most: Number.POSITIVE_INFINITY,
   async run(context, parsed) {
     const output = parsed.string("output")
-    await refuseTerminal(context, output)
+    await refuseOutput(context, "save image", output)
     const { body } = await context.client.send("GET", "/images/get", { query: { names: parsed.arguments } })
     await writeOutput(context, "Saving", body, output)
     return 0
