@@ -22,10 +22,14 @@ const ownVolumes = (context: Context, record: ContainerRecord): string[] => {
   )
 }
 
+const removeVolumes = async (context: Context, names: readonly string[]): Promise<void> => {
+  for (const name of names) await context.volumes.remove(name, { force: true }, [])
+}
+
 /** Clears what is left of a removed container. Every step may be repeated. */
 export const finishRemoval = async (context: Context, removal: RemovalRecord): Promise<void> => {
   const { container } = removal
-  for (const name of removal.volumes) await context.volumes.remove(name, { force: true }, [])
+  await removeVolumes(context, removal.volumes)
   crashPoint("remove:volumes")
   await takeDown(context, container)
   crashPoint("remove:down")
@@ -38,7 +42,8 @@ export const finishRemoval = async (context: Context, removal: RemovalRecord): P
 }
 
 /**
- * Removes a container that does not run: record and name are gone when it returns and `removed` waits are resolved.
+ * Removes a container that does not run: record and name are gone when it returns, its own volumes too (at the next turn),
+ * and `removed` waits are resolved.
  * What nobody sees any more is cleared in the background.
  */
 export const removeRecord = (
@@ -69,6 +74,8 @@ export const removeRecord = (
     throw error
   }
   crashPoint("remove:recorded")
+  // At once: whoever hears that the container is gone must not find its volumes in a list.
+  const volumes = removeVolumes(context, removal.volumes)
   for (const waiter of live.waiters) {
     waiter.resolve(
       record.error === ""
@@ -87,6 +94,7 @@ export const removeRecord = (
     attributes: eventAttributes(record),
   })
   context.background.run(`removing ${describeContainer(record)}`, async () => {
+    await volumes
     if (teardown !== undefined) await teardown
     await finishRemoval(context, removal)
   })
