@@ -37,7 +37,9 @@ function enginePids(peer: Peer): number[] {
 
 const megabytes = (peer: Peer) =>
   enginePids(peer).reduce((sum, pid) => sum + field(pid, "smaps_rollup", "Pss"), 0)
-const settle = () => new Promise((resolve) => setTimeout(resolve, 3000))
+const settle = (milliseconds = 3000) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+/** After so long without a request the daemon gives back what a burst left behind. */
+const IDLE = 25_000
 
 export const bench: Bench = {
   name: "memory",
@@ -62,7 +64,19 @@ export const bench: Bench = {
         ...Array.from({ length: 30 }, (_, index) => `memory-${index}`),
       ])
     }
+    await settle(IDLE)
+    const afterLoad = field(sloop.pids()[0] ?? 0, "status", "VmRSS")
+    figures["sloop daemon resident, idle after load"] = afterLoad
     return [
+      {
+        promise: "idle daemon after load, resident",
+        measured: afterLoad,
+        unit: "MB",
+        limit: 70,
+        better: "lower",
+        figures,
+        raw: {},
+      },
       {
         promise: "idle daemon, resident",
         measured: resident,

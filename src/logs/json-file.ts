@@ -10,6 +10,18 @@ export const parseTime = (text: string): bigint | undefined => {
   return BigInt(seconds) * 1_000_000n + BigInt((match[2] ?? "").padEnd(9, "0"))
 }
 
+let lastText = ""
+let lastTime: bigint | undefined
+
+/** The monitor gives all lines that it read at once the same time: the one before is asked first. */
+const timeOf = (text: string): bigint | undefined => {
+  if (text !== lastText) {
+    lastTime = parseTime(text)
+    lastText = text
+  }
+  return lastTime
+}
+
 /** The entry of a whole line; undefined when it is damaged (a torn write). */
 export const parseLine = (line: string): LogEntry | undefined => {
   let fields: unknown
@@ -23,6 +35,6 @@ export const parseLine = (line: string): LogEntry | undefined => {
   if (typeof log !== "string" || typeof time !== "string" || (stream !== "stdout" && stream !== "stderr")) {
     return undefined
   }
-  const timeNano = parseTime(time)
+  const timeNano = timeOf(time)
   return timeNano === undefined ? undefined : { stream, time, timeNano, line: Buffer.from(log) }
 }
