@@ -3,6 +3,8 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs"
 
 /** More rotated files than any policy keeps. */
 const mostFiles = 100_000
+/** So many numbers in a row without a file end the log. */
+const mostMissing = 3
 const blockBytes = 64 << 10
 const newline = 10
 
@@ -32,21 +34,22 @@ export const closeFiles = (files: readonly LogFile[]): void => {
 
 const openOnce = (path: string): LogFile[] => {
   const files: LogFile[] = []
-  const newest = openFile(path)
-  if (newest !== undefined) files.push(newest)
-  for (let index = 1; index < mostFiles; index++) {
-    const file = openFile(`${path}.${index}`)
-    if (file === undefined) break
-    files.push(file)
+  for (let index = 0, missing = 0; index < mostFiles && missing < mostMissing; index++) {
+    const file = openFile(index === 0 ? path : `${path}.${index}`)
+    missing = file === undefined ? missing + 1 : 0
+    if (file !== undefined) files.push(file)
   }
   return files.reverse()
 }
 
-/** Opens every file, oldest first. A rotation between two opens shows one file twice: then it is tried again. */
+/**
+ * Opens every file, oldest first. Rotations may be under way: each leaves one number free for a moment, and one between
+ * two opens shows a file twice; then it is tried again.
+ */
 export const openFiles = (path: string): LogFile[] => {
   for (let attempt = 0; ; attempt++) {
     const files = openOnce(path)
-    if (new Set(files.map((file) => file.inode)).size === files.length || attempt === 10) return files
+    if (new Set(files.map((file) => file.inode)).size === files.length || attempt === 100) return files
     closeFiles(files)
   }
 }

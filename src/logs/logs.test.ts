@@ -41,6 +41,19 @@ test("rotated files are read from oldest to newest, damaged and torn lines are p
   expect(texts(await collect(path))).toBe("a b c")
 })
 
+test("a rotation half done hides nothing", async () => {
+  // PATH.n … PATH.1 and PATH are renamed one after the other: each number is free for a moment.
+  for (const names of [
+    [".3", ".2", ""],
+    [".3", ".1", ""],
+    [".3", ".2", ".1"],
+  ]) {
+    const path = freshPath()
+    for (const [index, name] of names.entries()) writeFileSync(`${path}${name}`, line("abc"[index] ?? ""))
+    expect(texts(await collect(path))).toBe("a b c")
+  }
+})
+
 test("tail counts lines from the end across files", async () => {
   const path = freshPath()
   writeFileSync(`${path}.1`, line("a") + line("b"))
