@@ -77,12 +77,25 @@ static int perform_cgroup(struct cgroups *cgroups, const char *directory, struct
   return fail(failure, "cgroup", directory, errno, "the cgroup cannot be created: %s", strerror(errno));
 }
 
-static int perform_write(const struct operation *operation, struct failure *failure) {
+// The file that was written last: rules for devices are many lines for one file.
+struct written {
+  const char *file;
+  int fd;
+};
+
+static int file_open(struct written *last, const char *file) {
+  if (last->fd >= 0 && !strcmp(last->file, file)) return last->fd;
+  own_close(&last->fd);
+  *last = (struct written){file, open(file, O_WRONLY | O_CLOEXEC)};
+  return last->fd;
+}
+
+static int perform_write(const struct operation *operation, struct written *last, struct failure *failure) {
   const char *file = operation->args[0], *value = operation->args[1];
   bool may = !strcmp(operation->args[2], "may");
   if (!may && strcmp(operation->args[2], "must"))
     return fail(failure, "cgroup-write", file, EINVAL, "the third argument is neither must nor may");
-  OWN_FD fd = open(file, O_WRONLY | O_CLOEXEC);
+  int fd = file_open(last, file);
   struct statfs status;
   if (fd >= 0 && (fstatfs(fd, &status) || (status.f_type != CGROUP1_MAGIC && status.f_type != CGROUP2_MAGIC)))
     return fail(failure, "cgroup-write", file, EINVAL, "this is not a cgroup's file");
@@ -142,15 +155,16 @@ static int perform_device_program(const struct operation *operation, struct fail
 }
 
 int cgroups_make(const struct plan *plan, struct cgroups *cgroups, struct failure *failure) {
-  for (uint32_t i = 0; i < plan->count; i++) {
+  struct written last = {NULL, -1};
+  int result = 0;
+  for (uint32_t i = 0; i < plan->count && !result; i++) {
     const struct operation *operation = &plan->operations[i];
-    int result = 0;
     if (!strcmp(operation->name, "cgroup")) result = perform_cgroup(cgroups, operation->args[0], failure);
-    if (!strcmp(operation->name, "cgroup-write")) result = perform_write(operation, failure);
+    if (!strcmp(operation->name, "cgroup-write")) result = perform_write(operation, &last, failure);
     if (!strcmp(operation->name, "cgroup-device-program")) result = perform_device_program(operation, failure);
-    if (result) return -1;
   }
-  return 0;
+  own_close(&last.fd);
+  return result ? -1 : 0;
 }
 
 // The v2 cgroup a process is in, as a path beneath the mount that directory lies in.

@@ -6,7 +6,7 @@ import { errorKind, errorMessage, failure } from "../base/errors.ts"
 import { newId, randomName } from "../base/ids.ts"
 import { UndoStack } from "../base/undo-stack.ts"
 import type { ContainerConfig, ContainerRecord } from "../state/state.ts"
-import { durability, eventAttributes } from "./catalogue.ts"
+import { eventAttributes } from "./catalogue.ts"
 import type { Context } from "./context.ts"
 import type { CreateConfig } from "./engine.ts"
 import { argvOf, mergeConfig } from "./merge.ts"
@@ -116,10 +116,14 @@ export const createContainer = async (
     if (mountPoints.length > 0) record = { ...record, mountPoints }
     crashPoint("create:volumes")
 
-    state.transaction(() => {
-      catalogue.put(record)
-      state.removals.remove(id)
-    }, durability(record))
+    // On the disk with the start, which is, or within a second.
+    state.transaction(
+      () => {
+        catalogue.put(record)
+        state.removals.remove(id)
+      },
+      { durable: false },
+    )
     undo.discard()
     crashPoint("create:recorded")
     context.events.publish({ type: "container", action: "create", id, attributes: eventAttributes(record) })

@@ -12,7 +12,7 @@ import type { VethPlan } from "./veth.ts"
 import { learnInsideIndex, macAddressOf, namespacePlan, USUAL_INDEX } from "./veth.ts"
 
 /** Namespaces that containers have taken over are let go together, this many milliseconds later. */
-const DROP_AFTER = 20
+const DROP_AFTER = 100
 /** After this many milliseconds a container's veth has died with its namespace; if it has not, it is removed. */
 const SWEEP_AFTER = 1500
 

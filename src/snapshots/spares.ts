@@ -21,10 +21,10 @@ export interface Spares {
 const log = createLog("snapshots")
 
 /** Kept at most: what a burst of short containers uses again. */
-const most = 64
+const most = 128
 /** Layers in one request, and milliseconds that they wait for it. */
-const batch = 32
-const delay = 50
+const batch = 64
+const delay = 250
 
 /** `root` is on the file system of the layers. */
 export const openSpares = (root: string, kernel: Kernel, reaper: Reaper): Spares => {

@@ -20,6 +20,8 @@ import { type MirroredTable, openTable } from "./table.ts"
 /** Pages in the log after which SQLite checkpoints inside a write, should the quiet moment never come. */
 const checkpointCeiling = 20_000
 const quietMilliseconds = 2000
+/** How long a write that is not durable may wait for a sync. */
+const soonMilliseconds = 1000
 const quietWrites = 200
 /** Milliseconds until the room kept aside is taken again, and between later tries. */
 const firstRestoreDelay = 200
@@ -80,6 +82,7 @@ export const openState = (path: string): State => {
   let writes = 0
   let quiet: NodeJS.Timeout | undefined
   let later: NodeJS.Timeout | undefined
+  let soon: NodeJS.Timeout | undefined
 
   const setLevel = (options: WriteOptions | undefined): void => {
     const wanted = options?.durable === false ? "NORMAL" : "FULL"
@@ -105,8 +108,27 @@ export const openState = (path: string): State => {
         : `cannot write the state ${path}: ${errorMessage(cause)}`,
       { cause },
     )
+  const flush = (): void => {
+    if (!unsynced) return
+    setLevel({ durable: true })
+    // A sync of the log needs a commit that writes a page.
+    database.exec(`PRAGMA user_version = ${migrations.length}`)
+    written()
+  }
+  const flushSoon = (): void => {
+    soon ??= setTimeout(() => {
+      soon = undefined
+      try {
+        flush()
+      } catch {
+        // On a full disk: the next write says so.
+      }
+    }, soonMilliseconds)
+    soon.unref()
+  }
   const written = (): void => {
     unsynced = level === "NORMAL"
+    if (unsynced) flushSoon()
     if (++writes < quietWrites || quiet !== undefined) return
     quiet = setTimeout(() => {
       quiet = undefined
@@ -176,15 +198,10 @@ export const openState = (path: string): State => {
       }
       return attempt(work, options)
     },
-    flush() {
-      if (!unsynced) return
-      setLevel({ durable: true })
-      // A sync of the log needs a commit that writes a page.
-      database.exec(`PRAGMA user_version = ${migrations.length}`)
-      written()
-    },
+    flush,
     close() {
       clearTimeout(quiet)
+      clearTimeout(soon)
       clearTimeout(later)
       database.close()
     },

@@ -119,6 +119,10 @@ test("stopping all at the end leaves nothing running, and policies start it agai
   })
   const { id } = await containers.create({ config })
   await containers.start(id)
+  // An init that has not set its trap yet is deaf to SIGTERM.
+  const trapped = () =>
+    /SigCgt:\s*0*[1-9a-f]/.test(readFileSync(`/proc/${containers.get(id).pid}/status`, "utf8"))
+  await until(trapped)
   await ground.engine.close({ stopContainers: true })
   expect(ground.state.containers.find(id)).toMatchObject({ status: "exited", stoppedByUser: false })
   expect(readdirSync(join(ground.root, "run", "c"))).toEqual([])
