@@ -1,5 +1,6 @@
 // Verbs over several names: each is acted on, failures are told one by one, the exit code is 1 if any failed.
 import { failure } from "../base/errors.ts"
+import { readStandardInput } from "./input.ts"
 import { told } from "./told.ts"
 import type { Context } from "./verb.ts"
 
@@ -30,7 +31,7 @@ export async function confirm(context: Context, question: string, force: boolean
   if (force) return true
   await context.out.write(`${question} [y/N] `)
   let answer = ""
-  for await (const chunk of context.stdin) {
+  for await (const chunk of readStandardInput()) {
     answer += chunk
     if (answer.includes("\n")) break
   }

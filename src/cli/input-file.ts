@@ -1,6 +1,7 @@
 // Archives that come from a file or standard input.
 import { createReadStream, statSync } from "node:fs"
 import { failure } from "../base/errors.ts"
+import { readStandardInput } from "./input.ts"
 import { counted } from "./progress.ts"
 import type { Context } from "./verb.ts"
 
@@ -11,7 +12,7 @@ export function openInput(
   path: string | undefined,
   options: { quiet?: boolean } = {},
 ): AsyncIterable<Uint8Array> {
-  if (path === undefined || path === "-") return counted(context.err, what, context.stdin, options)
+  if (path === undefined || path === "-") return counted(context.err, what, readStandardInput(), options)
   try {
     const stat = statSync(path)
     if (stat.isDirectory()) throw failure("invalid", `read ${path}: is a directory`)

@@ -53,7 +53,7 @@ const tagged = (reference: string): string =>
   /@|:[^/]*$/.test(reference) ? reference : `${reference}:latest`
 
 async function pull(context: Context, parsed: Parsed): Promise<void> {
-  const query = { fromImage: parsed.arguments[0], platform: parsed.string("platform") }
+  const query = { fromImage: tagged(parsed.arguments[0] ?? ""), platform: parsed.string("platform") }
   const { body } = await context.client.send("POST", "/images/create", { query })
   for await (const line of readLines<{ status?: string; error?: string }>(body)) {
     if (line.error) throw failure("unavailable", line.error)

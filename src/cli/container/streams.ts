@@ -1,6 +1,7 @@
 // Joins the terminal to a hijacked connection: raw mode, demultiplexing, half-close, resize, signals.
 import { spawnSync } from "node:child_process"
 import type { Connection, EngineClient } from "../../client/client.ts"
+import { readStandardInput } from "../input.ts"
 import type { Context } from "../verb.ts"
 import { Demultiplexer } from "./frames.ts"
 
@@ -39,8 +40,7 @@ export function joinStreams(
   const restore = () => {
     if (raw) stdin?.setRawMode(false)
     if (raw) setOutputProcessing(true)
-    stdin?.pause()
-    stdin?.unref?.()
+    if (stdin?.isTTY) stdin.pause()
     process.off("exit", restore)
   }
   if (raw) stdin?.setRawMode(true)
@@ -66,17 +66,26 @@ async function* chunksOf(socket: Connection): AsyncGenerator<Buffer> {
   }
 }
 
+/** A terminal is read through the runtime, which knows raw mode; everything else by descriptor. */
 function pumpInput(stdin: NodeJS.ReadStream, socket: Connection): void {
-  let last: Promise<void> = Promise.resolve()
-  stdin.on("data", (chunk: Buffer) => {
-    stdin.pause()
-    last = socket.write(chunk).then(
-      () => void stdin.resume(),
+  if (stdin.isTTY) pumpTerminal(stdin, socket)
+  else
+    void pumpBytes(socket).then(
+      () => socket.endWriting(),
       () => undefined, // the process no longer reads
     )
+}
+
+async function pumpBytes(socket: Connection): Promise<void> {
+  for await (const bytes of readStandardInput()) await socket.write(bytes)
+}
+
+function pumpTerminal(stdin: NodeJS.ReadStream, socket: Connection): void {
+  let last: Promise<void> = Promise.resolve()
+  stdin.on("data", (bytes: Buffer) => {
+    last = last.then(() => socket.write(bytes)).catch(() => undefined)
   })
   stdin.once("end", () => void last.then(() => socket.endWriting()))
-  stdin.once("error", () => void last.then(() => socket.endWriting()))
   stdin.resume()
 }
 

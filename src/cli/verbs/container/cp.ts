@@ -12,6 +12,7 @@ import {
 } from "../../container/copy-plan.ts"
 import { packTar, unpackTar } from "../../container/tar.ts"
 import { humanSize } from "../../format/units.ts"
+import { readStandardInput } from "../../input.ts"
 import { counted } from "../../progress.ts"
 import type { Context, Verb } from "../../verb.ts"
 
@@ -198,7 +199,7 @@ async function copyIn(context: Context, from: string, to: Place, choices: Choice
     })
   if (!source) {
     if (!destination.isDirectory) throw failure("invalid", `destination "${where}" must be a directory`)
-    await put(destination.path, context.stdin)
+    await put(destination.path, readStandardInput())
     return
   }
   const { directory, name } = placeCopy(source, destination)
