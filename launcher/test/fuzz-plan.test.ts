@@ -1,5 +1,7 @@
 // The plan decoder through the launcher's real socket: random and mutated frames get `failed`, nothing else happens.
+
 import { afterAll, beforeAll, expect, test } from "bun:test"
+import { setTimeout } from "node:timers/promises"
 import fc from "fast-check"
 import {
   ask,
@@ -28,7 +30,7 @@ afterAll(async () => {
 async function answers(bytes: Uint8Array): Promise<readonly string[]> {
   const connection = await connect(launcher.socket)
   connection.socket.end(bytes)
-  const reports = await Promise.race([connection.reports(), Bun.sleep(3000, undefined)])
+  const reports = await Promise.race([connection.reports(), setTimeout(3000, undefined)])
   connection.close()
   return reports?.map((report) => report.kind) ?? ["hangs"]
 }

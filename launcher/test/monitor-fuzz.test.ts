@@ -1,5 +1,7 @@
 // The monitor's socket against malformed frames and plans: it answers `failed` or closes, and lives on.
+
 import { afterAll, beforeAll, expect, test } from "bun:test"
+import { setTimeout } from "node:timers/promises"
 import fc from "fast-check"
 import {
   connect,
@@ -35,7 +37,7 @@ async function send(bytes: Uint8Array): Promise<string | undefined> {
       (report) => report.kind,
       () => undefined,
     ),
-    Bun.sleep(2000, "hangs"),
+    setTimeout(2000, "hangs"),
   ])
   connection.close()
   return answer

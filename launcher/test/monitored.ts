@@ -229,7 +229,7 @@ export function countOutput(container: Monitored): Promise<Count> {
   return new Promise((resolve, reject) => {
     socket.once("error", reject)
     socket.write(encodeFrame(1, encodePlan([["attach"], ["streams", "stdout"]])))
-    socket.on("data", (chunk) => {
+    socket.on("data", (chunk: Buffer) => {
       for (let at = 0; at < chunk.length; ) {
         if (left > 0) {
           const part = Math.min(left, chunk.length - at)
