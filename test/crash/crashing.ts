@@ -68,8 +68,10 @@ export const startCrashing = async (): Promise<Crashing> => {
       .filter(Boolean)
       .toSorted()
     const data = join(engine.root, "data")
+    const directories = names(join(data, "containers"))
     const pairs: [what: string, there: readonly string[], accounted: readonly string[]][] = [
-      ["container directories", names(join(data, "containers")), ids],
+      // A container that never ran may have none yet.
+      ["container directories", directories.filter((id) => !ids.includes(id)), []],
       [
         "run directories",
         names(join(engine.root, "run", "c")),
