@@ -1,6 +1,4 @@
 // Verbs over several names: each is acted on, failures are told one by one, the exit code is 1 if any failed.
-import { failure } from "../base/errors.ts"
-import { readStandardInput } from "./input.ts"
 import { told } from "./told.ts"
 import type { Context } from "./verb.ts"
 
@@ -24,32 +22,4 @@ export async function forEach(
   if (options.together) await Promise.all(names.map(one))
   else for (const name of names) await one(name)
   return code
-}
-
-/** Asks a yes/no question unless forced; the end of input is a no. */
-export async function confirm(context: Context, question: string, force: boolean): Promise<boolean> {
-  if (force) return true
-  await context.out.write(`${question} [y/N] `)
-  let answer = ""
-  for await (const chunk of readStandardInput()) {
-    answer += chunk
-    if (answer.includes("\n")) break
-  }
-  return /^y(es)?$/i.test((answer.split("\n")[0] ?? "").trim())
-}
-
-/** Throws invalid for a filter that is not NAME=VALUE. */
-export function filterPair(value: string): void {
-  if (!value.includes("=")) throw failure("invalid", "bad format of filter (expected name=value)")
-}
-
-/** `--filter a=b` values as the API's filters parameter; undefined when there are none. */
-export function readFilters(values: readonly string[]): Record<string, string[]> | undefined {
-  const filters: Record<string, string[]> = {}
-  for (const value of values) {
-    const [name = "", ...rest] = value.split("=")
-    const key = name.trim().toLowerCase()
-    filters[key] = [...(filters[key] ?? []), rest.join("=").trim()]
-  }
-  return values.length > 0 ? filters : undefined
 }

@@ -2,8 +2,17 @@
 import { open, rename, rm, stat } from "node:fs/promises"
 import { dirname } from "node:path"
 import { failure } from "../base/errors.ts"
+import type { Flag } from "./flags.ts"
 import { counted } from "./progress.ts"
 import type { Context } from "./verb.ts"
+
+export const outputFlag: Flag = {
+  name: "output",
+  short: "o",
+  kind: "string",
+  value: "string",
+  summary: "Write to a file, instead of STDOUT",
+}
 
 /**
  * Throws invalid before any work when an archive would land on a terminal or where it cannot be; `step` is what then

@@ -1,5 +1,6 @@
 // Prints rows as docker does: its table, a template per row, `table TEMPLATE`, or json.
 import { errorMessage, failure } from "../../base/errors.ts"
+import type { Flag } from "../flags.ts"
 import { compileTemplate } from "../template/template.ts"
 import type { Context } from "../verb.ts"
 
@@ -14,6 +15,21 @@ export interface Listing {
   /** What -q prints. */
   readonly quiet?: string
 }
+
+export const templateFlag: Flag = {
+  name: "format",
+  kind: "string",
+  value: "string",
+  summary: "Format output using a custom template",
+}
+
+/** The columns of a thing's labels: all of them, and the method that gives one. */
+export const labelColumns = (labels: Readonly<Record<string, string>> | null | undefined): Row => ({
+  Labels: Object.entries(labels ?? {})
+    .map(([key, value]) => `${key}=${value}`)
+    .join(","),
+  Label: (name: unknown) => labels?.[String(name)] ?? "",
+})
 
 /** Aligns tab-separated lines: three spaces between columns, each at least `least` wide. */
 export function alignTabs(lines: readonly string[], least = 10): string[] {

@@ -1,19 +1,11 @@
 // sloop export
-import { refuseOutput, writeOutput } from "../../output-file.ts"
+import { outputFlag, refuseOutput, writeOutput } from "../../output-file.ts"
 import type { Verb } from "../../verb.ts"
 
 export const verb: Verb = {
   usage: "[OPTIONS] CONTAINER",
   summary: "Export a container's filesystem as a tar archive",
-  flags: [
-    {
-      name: "output",
-      short: "o",
-      kind: "string",
-      value: "string",
-      summary: "Write to a file, instead of STDOUT",
-    },
-  ],
+  flags: [outputFlag],
   interspersed: true,
   least: 1,
   most: 1,

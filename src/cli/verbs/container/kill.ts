@@ -19,11 +19,8 @@ export const verb: Verb = {
   most: Number.POSITIVE_INFINITY,
   run: (context, parsed) => {
     const query = { signal: parsed.string("signal") }
-    return forEach(
-      context,
-      parsed.arguments,
-      async (name) =>
-        void (await context.client.call("POST", `/containers/${encodeURIComponent(name)}/kill`, { query })),
+    return forEach(context, parsed.arguments, (name) =>
+      context.client.call("POST", `/containers/${encodeURIComponent(name)}/kill`, { query }),
     )
   },
 }

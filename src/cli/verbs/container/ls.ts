@@ -1,6 +1,6 @@
 // sloop ps
-import { filterPair, readFilters } from "../../each.ts"
-import { printList, type Row } from "../../format/list.ts"
+import { filterFlag, readFilters } from "../../filters.ts"
+import { labelColumns, printList, type Row, templateFlag } from "../../format/list.ts"
 import { ago, ellipsis, goTime, humanSize, shortId } from "../../format/units.ts"
 import type { Verb } from "../../verb.ts"
 
@@ -81,10 +81,7 @@ export function containerRow(container: ListedContainer, noTrunc: boolean): Row 
     Status: container.Status,
     Size: size,
     Platform: null,
-    Labels: Object.entries(container.Labels ?? {})
-      .map(([key, value]) => `${key}=${value}`)
-      .join(","),
-    Label: (name: unknown) => container.Labels?.[String(name)] ?? "",
+    ...labelColumns(container.Labels),
     Mounts: mounts.map((name) => (noTrunc ? name : ellipsis(name, 15))).join(","),
     LocalVolumes: String(container.Mounts.filter(({ Name }) => Name).length),
     Networks: Object.keys(container.NetworkSettings?.Networks ?? {}).join(","),
@@ -115,15 +112,8 @@ export const verb: Verb = {
   summary: "List containers",
   flags: [
     { name: "all", short: "a", kind: "bool", summary: "Show all containers (default shows just running)" },
-    {
-      name: "filter",
-      check: filterPair,
-      short: "f",
-      kind: "list",
-      value: "filter",
-      summary: "Filter output based on conditions provided",
-    },
-    { name: "format", kind: "string", value: "string", summary: "Format output using a custom template" },
+    filterFlag(),
+    templateFlag,
     {
       name: "last",
       short: "n",

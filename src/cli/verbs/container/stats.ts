@@ -1,7 +1,7 @@
 // sloop stats
 
 import type { Parsed } from "../../flags.ts"
-import { printList, type Row } from "../../format/list.ts"
+import { printList, type Row, templateFlag } from "../../format/list.ts"
 import { binarySize, humanSize, shortId } from "../../format/units.ts"
 import type { Context, Verb } from "../../verb.ts"
 
@@ -90,7 +90,7 @@ export const verb: Verb = {
   summary: "Display a live stream of container(s) resource usage statistics",
   flags: [
     { name: "all", short: "a", kind: "bool", summary: "Show all containers (default shows just running)" },
-    { name: "format", kind: "string", value: "string", summary: "Format output using a custom template" },
+    templateFlag,
     { name: "no-stream", kind: "bool", summary: "Disable streaming stats and only pull the first result" },
     { name: "no-trunc", kind: "bool", summary: "Do not truncate output" },
   ],

@@ -9,12 +9,8 @@ export const verb: Verb = {
   interspersed: true,
   least: 1,
   most: Number.POSITIVE_INFINITY,
-  run: (context, parsed) => {
-    return forEach(
-      context,
-      parsed.arguments,
-      async (name) =>
-        void (await context.client.call("POST", `/containers/${encodeURIComponent(name)}/unpause`)),
-    )
-  },
+  run: (context, parsed) =>
+    forEach(context, parsed.arguments, (name) =>
+      context.client.call("POST", `/containers/${encodeURIComponent(name)}/unpause`),
+    ),
 }

@@ -1,5 +1,5 @@
 // sloop history
-import { printList } from "../../format/list.ts"
+import { printList, templateFlag } from "../../format/list.ts"
 import { ago, ellipsis, humanSize, shortId } from "../../format/units.ts"
 import type { Verb } from "../../verb.ts"
 
@@ -24,7 +24,7 @@ export const verb: Verb = {
   usage: "[OPTIONS] IMAGE",
   summary: "Show the history of an image",
   flags: [
-    { name: "format", kind: "string", value: "string", summary: "Format output using a custom template" },
+    templateFlag,
     {
       name: "human",
       short: "H",

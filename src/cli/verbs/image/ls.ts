@@ -1,6 +1,6 @@
 // sloop images
-import { filterPair, readFilters } from "../../each.ts"
-import { printList, type Row } from "../../format/list.ts"
+import { filterFlag, readFilters } from "../../filters.ts"
+import { printList, type Row, templateFlag } from "../../format/list.ts"
 import { ago, goTime, humanSize, shortId } from "../../format/units.ts"
 import type { Verb } from "../../verb.ts"
 
@@ -62,15 +62,8 @@ export const verb: Verb = {
   flags: [
     { name: "all", short: "a", kind: "bool", summary: "Show all images (default hides intermediate images)" },
     { name: "digests", kind: "bool", summary: "Show digests" },
-    {
-      name: "filter",
-      check: filterPair,
-      short: "f",
-      kind: "list",
-      value: "filter",
-      summary: "Filter output based on conditions provided",
-    },
-    { name: "format", kind: "string", value: "string", summary: "Format output using a custom template" },
+    filterFlag(),
+    templateFlag,
     { name: "no-trunc", kind: "bool", summary: "Don't truncate output" },
     { name: "quiet", short: "q", kind: "bool", summary: "Only show image IDs" },
   ],

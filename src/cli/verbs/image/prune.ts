@@ -1,6 +1,5 @@
 // sloop image prune
-import { confirm, filterPair, readFilters } from "../../each.ts"
-import { humanSize } from "../../format/units.ts"
+import { confirmPrune, printPruned, prune, pruneFlags } from "../../prune.ts"
 import type { Verb } from "../../verb.ts"
 
 export const verb: Verb = {
@@ -8,43 +7,18 @@ export const verb: Verb = {
   summary: "Remove unused images",
   flags: [
     { name: "all", short: "a", kind: "bool", summary: "Remove all unused images, not just the default ones" },
-    { name: "force", short: "f", kind: "bool", summary: "Do not prompt for confirmation" },
-    {
-      name: "filter",
-      check: filterPair,
-      kind: "list",
-      value: "filter",
-      summary: 'Provide filter values (e.g. "label=<key>=<value>")',
-    },
+    ...pruneFlags,
   ],
   interspersed: true,
   least: 0,
   most: 0,
   async run(context, parsed) {
-    if (
-      !(await confirm(
-        context,
-        "WARNING! This will remove all dangling images.\nAre you sure you want to continue?",
-        parsed.bool("force"),
-      ))
+    if (!(await confirmPrune(context, parsed, " all dangling images."))) return 0
+    printPruned(
+      context,
+      "Deleted Images:",
+      await prune(context, parsed, "images", { dangling: [parsed.bool("all") ? "false" : "true"] }),
     )
-      return 0
-    const filters = {
-      ...readFilters(parsed.list("filter")),
-      dangling: [parsed.bool("all") ? "false" : "true"],
-    }
-    const answer = await context.client.json<{
-      ImagesDeleted: { Untagged?: string; Deleted?: string }[] | null
-      SpaceReclaimed: number
-    }>("POST", "/images/prune", { query: { filters } })
-    const removed = answer.ImagesDeleted ?? []
-    if (removed.length > 0) {
-      context.print("Deleted Images:")
-      for (const { Untagged, Deleted } of removed)
-        context.print(Untagged ? `untagged: ${Untagged}` : `deleted: ${Deleted}`)
-      context.print("")
-    }
-    context.print(`Total reclaimed space: ${humanSize(answer.SpaceReclaimed)}`)
     return 0
   },
 }

@@ -1,19 +1,11 @@
 // sloop save
-import { refuseOutput, writeOutput } from "../../output-file.ts"
+import { outputFlag, refuseOutput, writeOutput } from "../../output-file.ts"
 import type { Verb } from "../../verb.ts"
 
 export const verb: Verb = {
   usage: "[OPTIONS] IMAGE [IMAGE...]",
   summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
-  flags: [
-    {
-      name: "output",
-      short: "o",
-      kind: "string",
-      value: "string",
-      summary: "Write to a file, instead of STDOUT",
-    },
-  ],
+  flags: [outputFlag],
   interspersed: true,
   least: 1,
   most: Number.POSITIVE_INFINITY,

@@ -1,6 +1,6 @@
 // sloop network ls
-import { filterPair, readFilters } from "../../each.ts"
-import { printList } from "../../format/list.ts"
+import { filterFlag, readFilters } from "../../filters.ts"
+import { labelColumns, printList, templateFlag } from "../../format/list.ts"
 import { goTimeOf, shortId } from "../../format/units.ts"
 import type { Verb } from "../../verb.ts"
 
@@ -33,15 +33,8 @@ export const verb: Verb = {
   usage: "[OPTIONS]",
   summary: "List networks",
   flags: [
-    {
-      name: "filter",
-      check: filterPair,
-      short: "f",
-      kind: "list",
-      value: "filter",
-      summary: 'Provide filter values (e.g. "driver=bridge")',
-    },
-    { name: "format", kind: "string", value: "string", summary: "Format output using a custom template" },
+    filterFlag('Provide filter values (e.g. "driver=bridge")'),
+    templateFlag,
     { name: "no-trunc", kind: "bool", summary: "Do not truncate the output" },
     { name: "quiet", short: "q", kind: "bool", summary: "Only display network IDs" },
   ],
@@ -61,11 +54,8 @@ export const verb: Verb = {
       IPv4: String(network.EnableIPv4 ?? true),
       IPv6: String(network.EnableIPv6),
       Internal: String(network.Internal),
-      Labels: Object.entries(network.Labels ?? {})
-        .map(([key, value]) => `${key}=${value}`)
-        .join(","),
+      ...labelColumns(network.Labels),
       CreatedAt: goTimeOf(network.Created),
-      Label: (name: unknown) => network.Labels?.[String(name)] ?? "",
     }))
     printList(context, { columns: ["ID", "Name", "Driver", "Scope"], headings, quiet: "ID" }, rows, {
       format: parsed.string("format"),

@@ -1,5 +1,5 @@
 // sloop system df
-import { alignTabs, type Listing, printList, type Row } from "../../format/list.ts"
+import { alignTabs, type Listing, printList, type Row, templateFlag } from "../../format/list.ts"
 import { humanSize } from "../../format/units.ts"
 import type { Context, Verb } from "../../verb.ts"
 import { containerHeadings, containerRow, type ListedContainer } from "../container/ls.ts"
@@ -120,7 +120,7 @@ export const verb: Verb = {
   usage: "[OPTIONS]",
   summary: "Show disk usage",
   flags: [
-    { name: "format", kind: "string", value: "string", summary: "Format output using a custom template" },
+    templateFlag,
     { name: "verbose", short: "v", kind: "bool", summary: "Show detailed information on space usage" },
   ],
   interspersed: true,

@@ -1,7 +1,8 @@
 // sloop events
 
 import { readRawLines } from "../../../client/client.ts"
-import { filterPair, readFilters } from "../../each.ts"
+import { filterFlag, readFilters } from "../../filters.ts"
+import { templateFlag } from "../../format/list.ts"
 import { localParts } from "../../format/units.ts"
 import { compileTemplate } from "../../template/template.ts"
 import type { Verb } from "../../verb.ts"
@@ -35,15 +36,8 @@ export const verb: Verb = {
   usage: "[OPTIONS]",
   summary: "Get real time events from the server",
   flags: [
-    {
-      name: "filter",
-      check: filterPair,
-      short: "f",
-      kind: "list",
-      value: "filter",
-      summary: "Filter output based on conditions provided",
-    },
-    { name: "format", kind: "string", value: "string", summary: "Format output using a custom template" },
+    filterFlag(),
+    templateFlag,
     { name: "since", kind: "string", value: "string", summary: "Show all events created since timestamp" },
     { name: "until", kind: "string", value: "string", summary: "Stream events until this timestamp" },
   ],

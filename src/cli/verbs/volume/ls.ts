@@ -1,6 +1,6 @@
 // sloop volume ls
-import { filterPair, readFilters } from "../../each.ts"
-import { printList } from "../../format/list.ts"
+import { filterFlag, readFilters } from "../../filters.ts"
+import { labelColumns, printList, templateFlag } from "../../format/list.ts"
 import type { Verb } from "../../verb.ts"
 
 interface Listed {
@@ -32,15 +32,8 @@ export const verb: Verb = {
   usage: "[OPTIONS]",
   summary: "List volumes",
   flags: [
-    {
-      name: "filter",
-      check: filterPair,
-      short: "f",
-      kind: "list",
-      value: "filter",
-      summary: 'Provide filter values (e.g. "dangling=true")',
-    },
-    { name: "format", kind: "string", value: "string", summary: "Format output using a custom template" },
+    filterFlag('Provide filter values (e.g. "dangling=true")'),
+    templateFlag,
     { name: "quiet", short: "q", kind: "bool", summary: "Only display volume names" },
   ],
   interspersed: true,
@@ -56,10 +49,7 @@ export const verb: Verb = {
       Driver: volume.Driver,
       Scope: volume.Scope,
       Mountpoint: volume.Mountpoint,
-      Labels: Object.entries(volume.Labels ?? {})
-        .map(([key, value]) => `${key}=${value}`)
-        .join(","),
-      Label: (name: unknown) => volume.Labels?.[String(name)] ?? "",
+      ...labelColumns(volume.Labels),
     }))
     printList(context, { columns: ["Driver", "Name"], headings, quiet: "Name" }, rows, {
       format: parsed.string("format"),

@@ -1,6 +1,5 @@
 // sloop volume prune
-import { confirm, filterPair, readFilters } from "../../each.ts"
-import { humanSize } from "../../format/units.ts"
+import { confirmPrune, printPruned, prune, pruneFlags } from "../../prune.ts"
 import type { Verb } from "../../verb.ts"
 
 export const verb: Verb = {
@@ -13,43 +12,21 @@ export const verb: Verb = {
       kind: "bool",
       summary: "Remove all unused volumes, not just the default ones",
     },
-    { name: "force", short: "f", kind: "bool", summary: "Do not prompt for confirmation" },
-    {
-      name: "filter",
-      check: filterPair,
-      kind: "list",
-      value: "filter",
-      summary: 'Provide filter values (e.g. "label=<key>=<value>")',
-    },
+    ...pruneFlags,
   ],
   interspersed: true,
   least: 0,
   most: 0,
   async run(context, parsed) {
     if (
-      !(await confirm(
-        context,
-        "WARNING! This will remove anonymous local volumes not used by at least one container.\nAre you sure you want to continue?",
-        parsed.bool("force"),
-      ))
+      !(await confirmPrune(context, parsed, " anonymous local volumes not used by at least one container."))
     )
       return 0
-    const filters = {
-      ...readFilters(parsed.list("filter")),
-      ...(parsed.bool("all") ? { all: ["true"] } : {}),
-    }
-    const answer = await context.client.json<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }>(
-      "POST",
-      "/volumes/prune",
-      { query: { filters } },
+    printPruned(
+      context,
+      "Deleted Volumes:",
+      await prune(context, parsed, "volumes", parsed.bool("all") ? { all: ["true"] } : {}),
     )
-    const removed = answer.VolumesDeleted ?? []
-    if (removed.length > 0) {
-      context.print("Deleted Volumes:")
-      for (const line of removed) context.print(line)
-      context.print("")
-    }
-    context.print(`Total reclaimed space: ${humanSize(answer.SpaceReclaimed)}`)
     return 0
   },
 }

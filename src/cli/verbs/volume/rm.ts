@@ -11,11 +11,8 @@ export const verb: Verb = {
   most: Number.POSITIVE_INFINITY,
   run: (context, parsed) => {
     const query = { force: parsed.bool("force") }
-    return forEach(
-      context,
-      parsed.arguments,
-      async (name) =>
-        void (await context.client.call("DELETE", `/volumes/${encodeURIComponent(name)}`, { query })),
+    return forEach(context, parsed.arguments, (name) =>
+      context.client.call("DELETE", `/volumes/${encodeURIComponent(name)}`, { query }),
     )
   },
 }
