@@ -1,8 +1,10 @@
 // Files of a container: stat, tar out, tar in, changes, sizes. Every path is resolved by the launcher, in the root.
+
 import { failure } from "../base/errors.ts"
 import type { Operation } from "../kernel/kernel.ts"
 import { rootOperation } from "../kernel/mount.ts"
 import type { ContainerRecord, MountPoint } from "../state/state.ts"
+import { announceBriefly } from "./announce.ts"
 import type { Context } from "./context.ts"
 import type { ContainerSizes, PathStat } from "./engine.ts"
 import { cleanPath } from "./validate.ts"
@@ -82,12 +84,7 @@ export const archiveGet = async (
   const record = context.catalogue.get(reference)
   const place = placeOf(context, record, path)
   const stat = await statAt(context, place, reference, path)
-  context.events.publish({
-    type: "container",
-    action: "archive-path",
-    id: record.id,
-    attributes: { image: record.config.image, name: record.name },
-  })
+  announceBriefly(context, record, "archive-path")
   const name = /(^|\/)\.$/.test(path) && path !== "/." ? "." : stat.name
   const tar = context.kernel.receive([["pack"], place.root, ["path", place.path], ["option", "name", name]])
   return { stat, tar }
@@ -147,24 +144,14 @@ const put = async (
     ],
     tar,
   )
-  context.events.publish({
-    type: "container",
-    action: "extract-to-dir",
-    id: record.id,
-    attributes: { image: record.config.image, name: record.name },
-  })
+  announceBriefly(context, record, "extract-to-dir")
 }
 
 /** The whole root file system without mounts. */
 export const exportContainer = (context: Context, reference: string): AsyncIterable<Uint8Array> => {
   const record = context.catalogue.get(reference)
   const root = rootOperation(context.snapshots.mounts(record.snapshot))
-  context.events.publish({
-    type: "container",
-    action: "export",
-    id: record.id,
-    attributes: { image: record.config.image, name: record.name },
-  })
+  announceBriefly(context, record, "export")
   return context.kernel.receive([["pack"], root, ["path", "/"], ["option", "contents", "yes"]])
 }
 

@@ -1,10 +1,12 @@
 // Builds the engine from its rooms: every verb of the contract, bound to one context.
+
 import { hostname, release } from "node:os"
 import { join } from "node:path"
 import { errorMessage, failure } from "../base/errors.ts"
 import { newId } from "../base/ids.ts"
 import { KeyedMutex } from "../base/keyed-mutex.ts"
 import { createLog } from "../base/log.ts"
+import { announceBriefly } from "./announce.ts"
 import { archiveGet, archivePut, archiveStat, changesOf, exportContainer, sizesOf } from "./archive.ts"
 import { attachContainer } from "./attach.ts"
 import { createCatalogue } from "./catalogue.ts"
@@ -64,17 +66,7 @@ const containersOf = (context: Context): Containers => ({
     const task = context.live.find(record.id)?.task
     if (task === undefined) throw failure("conflict", `container ${record.id} is not running`)
     await task.resize(rows, columns)
-    context.events.publish({
-      type: "container",
-      action: "resize",
-      id: record.id,
-      attributes: {
-        image: record.config.image,
-        name: record.name,
-        height: String(rows),
-        width: String(columns),
-      },
-    })
+    announceBriefly(context, record, "resize", { height: String(rows), width: String(columns) })
   },
   wait: (reference, condition) => waitFor(context, reference, condition),
   attach: (reference, options) => attachContainer(context, reference, options),

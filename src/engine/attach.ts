@@ -1,7 +1,8 @@
 // Attaches clients to a container's streams: the running one's own, or those of its next start.
+
 import { failure } from "../base/errors.ts"
 import type { ContainerRecord } from "../state/state.ts"
-import { eventAttributes } from "./catalogue.ts"
+import { announce } from "./announce.ts"
 import type { Context } from "./context.ts"
 import { DetachScanner, parseDetachKeys } from "./detach-keys.ts"
 import type { Attached, AttachOptions } from "./engine.ts"
@@ -43,13 +44,7 @@ const detachable = (context: Context, record: ContainerRecord, keys: readonly nu
   record.config.tty && keys.length > 0
     ? {
         scanner: new DetachScanner(keys),
-        onDetach: () =>
-          context.events.publish({
-            type: "container",
-            action: "detach",
-            id: record.id,
-            attributes: eventAttributes(record),
-          }),
+        onDetach: () => announce(context, record, "detach"),
       }
     : {}
 
@@ -87,13 +82,7 @@ export const attachContainer = async (
   const { tty, openStdin } = record.config
   const live = context.live.of(record.id)
   const streams = { stdin: options.stdin && openStdin, stdout: options.stdout, stderr: options.stderr }
-  const published = () =>
-    context.events.publish({
-      type: "container",
-      action: "attach",
-      id: record.id,
-      attributes: eventAttributes(record),
-    })
+  const published = () => announce(context, record, "attach")
 
   if (live.task !== undefined) {
     const scanned = detachable(context, record, keys)

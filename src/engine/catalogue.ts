@@ -89,15 +89,4 @@ export const createCatalogue = (state: State): Catalogue => {
   }
 }
 
-/** What Docker's container events carry: labels, image, name, and what the action adds. */
-export const eventAttributes = (
-  record: ContainerRecord,
-  more: Readonly<Record<string, string>> = {},
-): Record<string, string> => ({
-  ...record.config.labels,
-  image: record.config.image,
-  name: record.name,
-  ...more,
-})
-
 export const describeContainer = (record: ContainerRecord): string => `${record.name} (${shortId(record.id)})`

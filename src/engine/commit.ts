@@ -1,8 +1,10 @@
 // A new image from what a container has written.
+
 import { applyChanges, type ImageConfig } from "../images/images.ts"
 import type { ContainerConfig } from "../state/state.ts"
-import { eventAttributes } from "./catalogue.ts"
+import { announce } from "./announce.ts"
 import type { Context } from "./context.ts"
+import type { CommitOptions } from "./engine.ts"
 
 const imageConfigOf = (config: ContainerConfig): ImageConfig => ({
   user: config.user,
@@ -24,13 +26,7 @@ const imageConfigOf = (config: ContainerConfig): ImageConfig => ({
 export const commitContainer = async (
   context: Context,
   reference: string,
-  options: {
-    reference?: string
-    author?: string
-    comment?: string
-    pause: boolean
-    changes: readonly string[]
-  },
+  options: CommitOptions,
 ): Promise<string> => {
   const record = context.catalogue.get(reference)
   const config = applyChanges(imageConfigOf(record.config), options.changes)
@@ -48,14 +44,9 @@ export const commitContainer = async (
       config,
       createdBy: [record.path, ...record.args].join(" "),
     })
-    context.events.publish({
-      type: "container",
-      action: "commit",
-      id: record.id,
-      attributes: eventAttributes(record, {
-        imageID: id,
-        ...(options.comment && { comment: options.comment }),
-      }),
+    announce(context, record, "commit", {
+      imageID: id,
+      ...(options.comment && { comment: options.comment }),
     })
     return id
   } finally {

@@ -1,4 +1,5 @@
 // Creates a container: image and defaults merged, name taken, writable layer and volumes made, record written last.
+
 import { hostname } from "node:os"
 import { unixMilliseconds } from "../base/clock.ts"
 import { crashPoint } from "../base/crash-point.ts"
@@ -6,7 +7,7 @@ import { errorKind, errorMessage, failure } from "../base/errors.ts"
 import { newId, randomName } from "../base/ids.ts"
 import { UndoStack } from "../base/undo-stack.ts"
 import type { ContainerConfig, ContainerRecord } from "../state/state.ts"
-import { eventAttributes } from "./catalogue.ts"
+import { announce } from "./announce.ts"
 import type { Context } from "./context.ts"
 import type { CreateConfig } from "./engine.ts"
 import { argvOf, mergeConfig } from "./merge.ts"
@@ -126,7 +127,7 @@ export const createContainer = async (
     )
     undo.discard()
     crashPoint("create:recorded")
-    context.events.publish({ type: "container", action: "create", id, attributes: eventAttributes(record) })
+    announce(context, record, "create")
     return { id, warnings }
   } catch (error) {
     await undo.unwind()

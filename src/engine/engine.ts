@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream"
 import type { Events } from "../events/events.ts"
 import type { Images } from "../images/images.ts"
 import type { LogEntry } from "../logs/logs.ts"
-import type { Networks } from "../network/network.ts"
+import type { EndpointCounters, Networks } from "../network/network.ts"
 import type { Reading } from "../runtime/runtime.ts"
 import type { ContainerConfig, ContainerRecord, Resources, RestartPolicy } from "../state/state.ts"
 import type { Volumes } from "../volumes/volumes.ts"
@@ -79,17 +79,15 @@ export interface PathStat {
 }
 
 export interface StatsReading extends Reading {
-  readonly networks: readonly {
-    name: string
-    rxBytes: number
-    rxPackets: number
-    rxErrors: number
-    rxDropped: number
-    txBytes: number
-    txPackets: number
-    txErrors: number
-    txDropped: number
-  }[]
+  readonly networks: readonly EndpointCounters[]
+}
+
+export interface CommitOptions {
+  readonly reference?: string
+  readonly author?: string
+  readonly comment?: string
+  readonly pause: boolean
+  readonly changes: readonly string[]
 }
 
 export interface Containers {
@@ -147,16 +145,7 @@ export interface Containers {
     labels: readonly string[]
   }): Promise<{ removed: string[]; reclaimed: number }>
   /** docker commit; returns the image id. */
-  commit(
-    reference: string,
-    options: {
-      reference?: string
-      author?: string
-      comment?: string
-      pause: boolean
-      changes: readonly string[]
-    },
-  ): Promise<string>
+  commit(reference: string, options: CommitOptions): Promise<string>
 }
 
 export interface Execs {

@@ -1,11 +1,11 @@
 // Further processes in a running container.
+
 import type { Duplex } from "node:stream"
 import { crashPoint } from "../base/crash-point.ts"
 import { errorMessage, failure } from "../base/errors.ts"
 import { newId } from "../base/ids.ts"
 import type { MonitoredProcess } from "../kernel/kernel.ts"
-import type { ContainerRecord } from "../state/state.ts"
-import { eventAttributes } from "./catalogue.ts"
+import { announce } from "./announce.ts"
 import type { Context } from "./context.ts"
 import { DetachScanner, parseDetachKeys } from "./detach-keys.ts"
 import type { Attached, ExecConfig, ExecRecord, Execs } from "./engine.ts"
@@ -65,19 +65,6 @@ export class ExecTable {
   }
 }
 
-const publish = (
-  context: Context,
-  container: ContainerRecord,
-  action: string,
-  more: Readonly<Record<string, string>>,
-): void =>
-  context.events.publish({
-    type: "container",
-    action,
-    id: container.id,
-    attributes: eventAttributes(container, more),
-  })
-
 const commandLine = (record: ExecRecord): string => record.command.join(" ")
 
 /** Prepares an exec. Throws conflict when the container does not run, invalid without a command. */
@@ -101,7 +88,7 @@ export const createExec = (
   parseDetachKeys(config.detachKeys)
   const record: ExecRecord = { ...config, id: newId(), containerId: container.id, running: false, pid: 0 }
   execs.add({ record, started: false, idleSince: Date.now() })
-  publish(context, container, `exec_create: ${commandLine(record)}`, { execID: record.id })
+  announce(context, container, `exec_create: ${commandLine(record)}`, { execID: record.id })
   return record.id
 }
 
@@ -121,7 +108,7 @@ const launchExec = async (
   const task = context.live.find(container.id)?.task
   if (task === undefined) throw failure("conflict", `container ${container.id} is not running`)
   const { config } = container
-  publish(context, container, `exec_start: ${commandLine(record)}`, { execID: record.id })
+  announce(context, container, `exec_start: ${commandLine(record)}`, { execID: record.id })
   const process = await task.exec(config, {
     id: record.id,
     argv: record.command,
@@ -147,7 +134,7 @@ const follow = (context: Context, exec: Exec, process: MonitoredProcess): void =
     exec.process = undefined
     const container = context.catalogue.find(exec.record.containerId)
     if (container === undefined) return
-    publish(context, container, "exec_die", { execID: exec.record.id, exitCode: String(exit.code) })
+    announce(context, container, "exec_die", { execID: exec.record.id, exitCode: String(exit.code) })
   })
 }
 
@@ -160,7 +147,7 @@ const streamOf = async (context: Context, exec: Exec, process: MonitoredProcess)
     scanner: new DetachScanner(keys),
     onDetach: () => {
       const container = context.catalogue.find(exec.record.containerId)
-      if (container !== undefined) publish(context, container, "exec_detach", { execID: exec.record.id })
+      if (container !== undefined) announce(context, container, "exec_detach", { execID: exec.record.id })
     },
   })
   stream.connect(socket)

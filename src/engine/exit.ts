@@ -1,4 +1,5 @@
 // A process has ended: record it, tell who waits, then take down, restart or remove. Shortest path to the waiters first.
+
 import { unixMilliseconds } from "../base/clock.ts"
 import { crashPoint } from "../base/crash-point.ts"
 import { errorMessage } from "../base/errors.ts"
@@ -6,7 +7,8 @@ import { createLog } from "../base/log.ts"
 import type { ExitRecord } from "../kernel/kernel.ts"
 import type { Task } from "../runtime/runtime.ts"
 import type { ContainerRecord } from "../state/state.ts"
-import { describeContainer, eventAttributes } from "./catalogue.ts"
+import { announce } from "./announce.ts"
+import { describeContainer } from "./catalogue.ts"
 import type { Context } from "./context.ts"
 import type { Live } from "./live.ts"
 import { removeRecord } from "./remove.ts"
@@ -39,20 +41,10 @@ export const resolveEnded = (live: Live, exitCode: number, error: string): void 
 
 const publishEnd = (context: Context, record: ContainerRecord): void => {
   if (record.oomKilled) {
-    context.events.publish({
-      type: "container",
-      action: "oom",
-      id: record.id,
-      attributes: eventAttributes(record),
-    })
+    announce(context, record, "oom")
   }
   const seconds = Math.max(0, Math.floor((record.finishedAt - record.startedAt) / 1000))
-  context.events.publish({
-    type: "container",
-    action: "die",
-    id: record.id,
-    attributes: eventAttributes(record, { exitCode: String(record.exitCode), execDuration: String(seconds) }),
-  })
+  announce(context, record, "die", { exitCode: String(record.exitCode), execDuration: String(seconds) })
 }
 
 /** The end is a fact even when the disk is full: then memory has it, and the monitor's record tells it again. */

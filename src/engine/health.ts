@@ -1,11 +1,12 @@
 // Health: a probe runs as an exec now and then, and its results make the container healthy or not.
+
 import type { Duplex } from "node:stream"
 import { unixMilliseconds } from "../base/clock.ts"
 import { errorMessage } from "../base/errors.ts"
 import { newId } from "../base/ids.ts"
 import type { Task } from "../runtime/runtime.ts"
 import type { ContainerRecord, Healthcheck, HealthResult, HealthState } from "../state/state.ts"
-import { eventAttributes } from "./catalogue.ts"
+import { announce } from "./announce.ts"
 import type { Context } from "./context.ts"
 import { execEnvironment } from "./environment.ts"
 import type { Live } from "./live.ts"
@@ -82,19 +83,6 @@ const readOutput = async (stream: Duplex): Promise<string> => {
   return Buffer.concat(kept).toString("utf8")
 }
 
-const publish = (
-  context: Context,
-  record: ContainerRecord,
-  action: string,
-  more: Record<string, string> = {},
-): void =>
-  context.events.publish({
-    type: "container",
-    action,
-    id: record.id,
-    attributes: eventAttributes(record, more),
-  })
-
 const probe = async (
   context: Context,
   task: Task,
@@ -112,8 +100,8 @@ const probe = async (
     exitCode,
     output,
   })
-  publish(context, record, `exec_create: ${line}`, { execID: id })
-  publish(context, record, `exec_start: ${line}`, { execID: id })
+  announce(context, record, `exec_create: ${line}`, { execID: id })
+  announce(context, record, `exec_start: ${line}`, { execID: id })
   try {
     const process = await task.exec(config, {
       id,
@@ -139,7 +127,7 @@ const probe = async (
       stream.destroy()
       return result(-1, `Health check exceeded timeout (${settings.timeout / 1000}s)`)
     }
-    publish(context, record, "exec_die", { execID: id, exitCode: String(exit.code) })
+    announce(context, record, "exec_die", { execID: id, exitCode: String(exit.code) })
     return result(exit.code, await output)
   } catch (error) {
     return result(-1, errorMessage(error))
@@ -176,7 +164,7 @@ export const startHealthcheck = (context: Context, live: Live, started: Containe
       const health = nextHealth(now.health, result, settings, started.startedAt)
       const changed = context.catalogue.change(live.id, { health }, { durable: false })
       if (changed !== undefined && health.status !== now.health.status) {
-        publish(context, changed, `health_status: ${health.status}`)
+        announce(context, changed, `health_status: ${health.status}`)
       }
     }
     if (!stopped) timer = setTimeout(turn, pause())

@@ -1,4 +1,5 @@
 // The engine starts: running containers are found again, dead ones recorded, half-made things removed, policies applied.
+
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { unixMilliseconds } from "../base/clock.ts"
@@ -8,7 +9,8 @@ import { createLog } from "../base/log.ts"
 import type { ExitRecord } from "../kernel/kernel.ts"
 import type { Task } from "../runtime/runtime.ts"
 import type { ContainerRecord } from "../state/state.ts"
-import { describeContainer, eventAttributes } from "./catalogue.ts"
+import { announce } from "./announce.ts"
+import { describeContainer } from "./catalogue.ts"
 import type { Context } from "./context.ts"
 import { handleExit, scheduleRestart, watchExit } from "./exit.ts"
 import { startHealthcheck } from "./health.ts"
@@ -62,12 +64,7 @@ const adopt = (context: Context, record: ContainerRecord, task: Task): void => {
         error: "",
         stoppedByUser: false,
       }) ?? record
-    context.events.publish({
-      type: "container",
-      action: "start",
-      id: record.id,
-      attributes: eventAttributes(current),
-    })
+    announce(context, current, "start")
   }
   watchExit(context, live, task)
   startHealthcheck(context, live, current)

@@ -1,8 +1,10 @@
 // Removes a container: the record goes first and is the decision, its traces follow and are finished after a crash.
+
 import { crashPoint } from "../base/crash-point.ts"
 import { errorKind, failure } from "../base/errors.ts"
 import type { ContainerRecord, RemovalRecord } from "../state/state.ts"
-import { describeContainer, durability, eventAttributes } from "./catalogue.ts"
+import { announce } from "./announce.ts"
+import { describeContainer, durability } from "./catalogue.ts"
 import type { Context } from "./context.ts"
 import type { Live } from "./live.ts"
 import { containerDirectory } from "./places.ts"
@@ -87,12 +89,7 @@ export const removeRecord = (
   for (const attach of live.pending) attach.stream.finish()
   live.pending.clear()
   context.live.forget(record.id)
-  context.events.publish({
-    type: "container",
-    action: "destroy",
-    id: record.id,
-    attributes: eventAttributes(record),
-  })
+  announce(context, record, "destroy")
   context.background.run(`removing ${describeContainer(record)}`, async () => {
     await volumes
     if (teardown !== undefined) await teardown
@@ -110,12 +107,7 @@ const killFirst = async (context: Context, live: Live): Promise<void> => {
   } catch (error) {
     if (errorKind(error) !== "conflict") throw error
   }
-  context.events.publish({
-    type: "container",
-    action: "kill",
-    id: live.id,
-    attributes: eventAttributes(context.catalogue.get(live.id), { signal: "9" }),
-  })
+  announce(context, context.catalogue.get(live.id), "kill", { signal: "9" })
   await ended
 }
 

@@ -1,4 +1,5 @@
 // Starts a container: namespaces and network, files, mounts, launch, record. A failure unwinds everything.
+
 import { unixMilliseconds } from "../base/clock.ts"
 import { crashPoint } from "../base/crash-point.ts"
 import { errorMessage } from "../base/errors.ts"
@@ -6,7 +7,7 @@ import { UndoStack } from "../base/undo-stack.ts"
 import { LauncherFailure } from "../kernel/kernel.ts"
 import type { Task } from "../runtime/runtime.ts"
 import type { ContainerRecord } from "../state/state.ts"
-import { eventAttributes } from "./catalogue.ts"
+import { announce } from "./announce.ts"
 import { connectContainer, joinedNamespaces } from "./connect.ts"
 import type { Context } from "./context.ts"
 import { parseDetachKeys } from "./detach-keys.ts"
@@ -218,12 +219,7 @@ const publishStart = (context: Context, record: ContainerRecord): void => {
       attributes: { container: record.id, name: endpoint.networkName, type: "bridge" },
     })
   }
-  context.events.publish({
-    type: "container",
-    action: "start",
-    id: record.id,
-    attributes: eventAttributes(record),
-  })
+  announce(context, record, "start")
 }
 
 /** The start verb. not-modified when it runs already. */

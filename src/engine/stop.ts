@@ -1,28 +1,16 @@
 // Stops, kills, restarts, pauses and resumes.
+
 import { crashPoint } from "../base/crash-point.ts"
 import { errorKind } from "../base/errors.ts"
 import { Limiter } from "../base/limiter.ts"
 import type { ContainerRecord } from "../state/state.ts"
-import { eventAttributes } from "./catalogue.ts"
+import { announce } from "./announce.ts"
 import type { Context } from "./context.ts"
 import { resolveEnded } from "./exit.ts"
 import type { Live } from "./live.ts"
 import { parseSignal, signalKill, signalTerminate } from "./signals.ts"
 import { launchContainer } from "./start.ts"
 import { isActive, permit } from "./transitions.ts"
-
-const publish = (
-  context: Context,
-  record: ContainerRecord,
-  action: string,
-  more: Readonly<Record<string, string>> = {},
-): void =>
-  context.events.publish({
-    type: "container",
-    action,
-    id: record.id,
-    attributes: eventAttributes(record, more),
-  })
 
 /** Sends a signal; one that has ended already is fine. A kill or stop signal also wakes a paused container. */
 const send = async (
@@ -40,7 +28,7 @@ const send = async (
     if (errorKind(error) !== "conflict") throw error
     return
   }
-  publish(context, record, "kill", { signal: String(signal) })
+  announce(context, record, "kill", { signal: String(signal) })
   if (wakes && context.catalogue.find(record.id)?.status === "paused") {
     await task.resume()
     if (live.task === task) context.catalogue.change(record.id, { status: "running" }, { durable: false })
@@ -111,7 +99,7 @@ export const stopContainer = async (
   const live = context.live.of(record.id)
   if (record.status === "restarting") callOffRestart(context, live, record)
   else await stopRun(context, live, record, options)
-  publish(context, context.catalogue.find(record.id) ?? record, "stop")
+  announce(context, context.catalogue.find(record.id) ?? record, "stop")
 }
 
 /** The kill verb. A KILL is answered when the container has ended. */
@@ -155,7 +143,7 @@ export const restartVerb = async (
   } finally {
     live.keepOnExit = false
   }
-  publish(context, context.catalogue.find(record.id) ?? record, "restart")
+  announce(context, context.catalogue.find(record.id) ?? record, "restart")
 }
 
 const stopsAtOnce = 16
@@ -189,7 +177,7 @@ const freeze = async (context: Context, reference: string, verb: "pause" | "unpa
       { status: verb === "pause" ? "paused" : "running" },
       { durable: false },
     )
-    publish(context, changed ?? record, verb)
+    announce(context, changed ?? record, verb)
   })
 }
 

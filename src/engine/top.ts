@@ -1,8 +1,9 @@
 // The processes of a container as ps shows them: the host's ps when there is one, else a reader of /proc.
+
 import { execFile } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { failure } from "../base/errors.ts"
-import { eventAttributes } from "./catalogue.ts"
+import { announce } from "./announce.ts"
 import type { Context } from "./context.ts"
 
 export interface Processes {
@@ -94,12 +95,7 @@ export const topOf = async (context: Context, reference: string, psArguments: st
   if (record.status === "restarting") {
     throw failure("conflict", `Container ${record.id} is restarting, wait until the container is running`)
   }
-  context.events.publish({
-    type: "container",
-    action: "top",
-    id: record.id,
-    attributes: eventAttributes(record),
-  })
+  announce(context, record, "top")
   const pids = await task.pids()
   const words = psArguments.split(/\s+/).filter((word) => word !== "")
   if (words.length === 0 || (words.length === 1 && words[0] === "-ef")) {

@@ -1,7 +1,8 @@
 // Changes what may be changed of a container that exists: limits, restart policy, name.
+
 import { failure } from "../base/errors.ts"
 import type { ContainerConfig, ContainerRecord, Resources, RestartPolicy } from "../state/state.ts"
-import { eventAttributes } from "./catalogue.ts"
+import { announce } from "./announce.ts"
 import type { Context } from "./context.ts"
 import { validateConfig, validateName } from "./validate.ts"
 
@@ -42,23 +43,10 @@ export const updateContainer = async (
     const warnings = await context.runtime.validate(config)
     await context.live.find(id)?.task?.update(config.resources)
     const changed = context.catalogue.change(id, { config })
-    publish(context, changed ?? record, "update")
+    announce(context, changed ?? record, "update")
     return warnings
   })
 }
-
-const publish = (
-  context: Context,
-  record: ContainerRecord,
-  action: string,
-  more: Record<string, string> = {},
-): void =>
-  context.events.publish({
-    type: "container",
-    action,
-    id: record.id,
-    attributes: eventAttributes(record, more),
-  })
 
 /** The rename verb. Throws invalid (grammar, same name), conflict (taken). */
 export const renameContainer = async (context: Context, reference: string, asked: string): Promise<void> => {
@@ -80,6 +68,6 @@ export const renameContainer = async (context: Context, reference: string, asked
       throw error
     }
     context.catalogue.unreserve(record.name, id)
-    publish(context, changed ?? record, "rename", { oldName: `/${record.name}` })
+    announce(context, changed ?? record, "rename", { oldName: `/${record.name}` })
   })
 }

@@ -1,23 +1,9 @@
 // Contract. Local images: names, configs, import, load, save, history, removal.
 import type { RootMount } from "../kernel/mount.ts"
-import type { Healthcheck, ImageRecord } from "../state/state.ts"
+import type { ExecutionConfig } from "../oci/execution-config.ts"
+import type { ImageRecord } from "../state/state.ts"
 
-/** The execution part of an image config, with domain names (durations in milliseconds). */
-export interface ImageConfig {
-  readonly user: string
-  readonly exposedPorts: readonly string[]
-  readonly env: readonly string[]
-  readonly entrypoint?: readonly string[]
-  readonly command?: readonly string[]
-  readonly argsEscaped?: boolean
-  readonly volumes: readonly string[]
-  readonly workingDirectory: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly stopSignal?: string
-  readonly healthcheck?: Healthcheck
-  readonly shell?: readonly string[]
-  readonly onBuild?: readonly string[]
-}
+export type { ExecutionConfig as ImageConfig } from "../oci/execution-config.ts"
 
 export interface HistoryEntry {
   readonly created: number
@@ -39,7 +25,7 @@ export interface Image extends ImageRecord {
   readonly author: string
   readonly comment: string
   readonly created: number
-  readonly config: ImageConfig
+  readonly config: ExecutionConfig
   readonly diffIds: readonly string[]
   readonly history: readonly HistoryEntry[]
   /** The stored config document itself. */
@@ -96,7 +82,7 @@ export interface Images {
     reference?: string
     author?: string
     comment?: string
-    config: ImageConfig
+    config: ExecutionConfig
     createdBy: string
   }): Promise<string>
   /** A read-only root of the image, for looking into it. */

@@ -1,4 +1,5 @@
 // Contract. Networks and how a container joins them. The namespace is prepared first and the launch plan carries its name.
+import type { LinkCounters } from "../kernel/netlink/netlink.ts"
 import type {
   EndpointRecord,
   NetworkRecord,
@@ -8,6 +9,11 @@ import type {
 } from "../state/state.ts"
 
 export { bridgeNameOf, type NetworksOptions, openNetworks } from "./networks.ts"
+
+/** What went over one endpoint, from the container's point of view; `name` is its interface there. */
+export interface EndpointCounters extends LinkCounters {
+  readonly name: string
+}
 
 /** What a container gets from the network room when it starts. */
 export interface Attachment {
@@ -56,19 +62,7 @@ export interface Networks {
   find(reference: string): NetworkRecord | undefined
   list(): NetworkRecord[]
   /** Interface counters of a lease's endpoints on the host side, mirrored to the container's view. */
-  statistics(lease: string): Promise<
-    readonly {
-      name: string
-      rxBytes: number
-      rxPackets: number
-      rxErrors: number
-      rxDropped: number
-      txBytes: number
-      txPackets: number
-      txErrors: number
-      txDropped: number
-    }[]
-  >
+  statistics(lease: string): Promise<readonly EndpointCounters[]>
   /** Lets the pool go and, with `remove`, bridge and tables too. */
   close(options: { remove: boolean }): Promise<void>
 }

@@ -3,7 +3,7 @@ import { failure } from "../base/errors.ts"
 import { isJsonObject, type JsonObject } from "../base/json-bounded.ts"
 import { parseStrings } from "./descriptor.ts"
 
-/** A health test; durations in milliseconds. */
+/** A health test; durations in milliseconds. `test` is ["NONE"], ["CMD", …] or ["CMD-SHELL", line]. */
 export interface HealthTest {
   readonly test?: readonly string[]
   readonly interval?: number

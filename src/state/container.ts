@@ -1,14 +1,8 @@
 // Contract. A container as the engine knows and stores it. Names follow the domain, not the Docker API.
+import type { HealthTest } from "../oci/execution-config.ts"
 
-/** Health test. Durations in milliseconds; absent = inherited or default. `test` is ["NONE"], ["CMD", …], ["CMD-SHELL", line]. */
-export interface Healthcheck {
-  readonly test?: readonly string[]
-  readonly interval?: number
-  readonly timeout?: number
-  readonly startPeriod?: number
-  readonly startInterval?: number
-  readonly retries?: number
-}
+/** Absent = inherited or default. */
+export type Healthcheck = HealthTest
 
 /** A mount as asked for. */
 export interface MountRequest {
