@@ -205,3 +205,4 @@ export interface Engine {
 
 export { createEngine, type EngineOptions } from "./assemble.ts"
 export type { EngineConfiguration } from "./context.ts"
+export { containerFilters } from "./list.ts"

@@ -8,7 +8,8 @@ import { isActive } from "./transitions.ts"
 
 type Test = (record: ContainerRecord) => boolean
 
-const known = new Set([
+/** Names of the filters that a list of containers knows. */
+export const containerFilters: ReadonlySet<string> = new Set([
   "ancestor",
   "before",
   "exited",
@@ -162,7 +163,7 @@ const testOf = async (context: Context, name: string, value: string): Promise<Te
 export const listContainers = async (context: Context, filter: ListFilter): Promise<ContainerRecord[]> => {
   const required: Test[] = []
   for (const [name, values] of filter.filters) {
-    if (!known.has(name)) throw failure("invalid", `invalid filter '${name}'`)
+    if (!containerFilters.has(name)) throw failure("invalid", `invalid filter '${name}'`)
     const tests = await Promise.all(values.map((value) => testOf(context, name, value)))
     if (tests.length === 0) continue
     required.push((record) =>

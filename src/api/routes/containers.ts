@@ -1,6 +1,6 @@
 // Containers: create, list, inspect, and the verbs that answer once.
 import { failure } from "../../base/errors.ts"
-import type { Engine } from "../../engine/engine.ts"
+import { containerFilters, type Engine } from "../../engine/engine.ts"
 import type { Image } from "../../images/images.ts"
 import { formatPlatform, normalisePlatform, parsePlatform, platformScore } from "../../oci/platform.ts"
 import {
@@ -18,24 +18,6 @@ import { containerInspect } from "../translate/inspect.ts"
 import { resources, restartPolicy } from "../translate/resources.ts"
 import { containerSummary } from "../translate/summary.ts"
 import { pruneCriteria } from "./prune.ts"
-
-const LIST_FILTERS: ReadonlySet<string> = new Set([
-  "ancestor",
-  "before",
-  "exited",
-  "expose",
-  "health",
-  "id",
-  "is-task",
-  "isolation",
-  "label",
-  "name",
-  "network",
-  "publish",
-  "since",
-  "status",
-  "volume",
-])
 
 export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "describe">): Route[] {
   const { containers, images } = engine
@@ -55,7 +37,7 @@ export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "
   }
 
   async function list({ query }: Call): Promise<ContainerSummary[]> {
-    const filters = query.filters(LIST_FILTERS)
+    const filters = query.filters(containerFilters)
     const limit = query.whole("limit")
     const withSizes = query.flag("size")
     const records = await containers.list({

@@ -7,6 +7,7 @@ import type { Call } from "../call.ts"
 import { flagFilter, labelsMatch } from "../query.ts"
 import type { Route } from "../route.ts"
 import { networkView } from "../translate/things.ts"
+import { pruneCriteria } from "./prune.ts"
 
 const LIST_FILTERS: ReadonlySet<string> = new Set([
   "dangling",
@@ -98,7 +99,7 @@ export function networkRoutes({ networks, containers }: Pick<Engine, "networks" 
       path: "/networks/prune",
       summary: "Remove unused networks",
       run: (call) => {
-        call.query.filters(new Set(["until", "label", "label!"]))
+        pruneCriteria(call.query)
         call.json({ NetworksDeleted: null })
       },
     },
