@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "calls.h"
+#include "letter.h"
 #include "own.h"
 
 struct letter {
@@ -21,22 +22,7 @@ int birth_line(int ends[2]) { return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_C
 int birth_say(int line, enum birth_word word, int descriptor, const struct failure *failure) {
   struct letter letter = {.word = (char)word};
   if (failure) letter.failure = *failure;
-  union {
-    char bytes[CMSG_SPACE(sizeof(int))];
-    struct cmsghdr align;
-  } control = {0};
-  struct iovec part = {&letter, failure ? sizeof letter : 1};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-  if (descriptor >= 0) {
-    message.msg_control = &control;
-    message.msg_controllen = sizeof control;
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-  }
-  return sendmsg(line, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
+  return letter_send(line, &letter, failure ? sizeof letter : 1, descriptor);
 }
 
 int birth_wait(int line, enum birth_word word) {
@@ -54,19 +40,9 @@ bool birth_parent_lives(int line) {
 
 // One letter; 1, 0 at the end, -1 on error.
 static int listen_once(int line, struct letter *letter, int *descriptor) {
-  union {
-    char bytes[CMSG_SPACE(sizeof(int))];
-    struct cmsghdr align;
-  } control;
-  struct iovec part = {letter, sizeof *letter};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-                           .msg_controllen = sizeof control};
   ssize_t got;
-  do got = recvmsg(line, &message, MSG_CMSG_CLOEXEC);
+  do got = letter_receive(line, letter, sizeof *letter, 0, descriptor);
   while (got < 0 && errno == EINTR);
-  *descriptor = -1;
-  struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-  if (header && header->cmsg_type == SCM_RIGHTS) memcpy(descriptor, CMSG_DATA(header), sizeof *descriptor);
   if (got <= 0) return (int)got;
   return letter->word == BIRTH_FAILED && got != sizeof *letter ? -1 : 1;
 }

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "letter.h"
 #include "verbs.h"
 
 enum { NAME_MAX_BYTES = 128, HELD_MAX = 8192 };
@@ -68,54 +69,30 @@ static void entry_hold(const char *name, int descriptor) {
   entry->descriptor = descriptor;
 }
 
-static int letter_send(struct request *request, char action, const char *name, int descriptor) {
+static int mail(struct request *request, char action, const char *name, int descriptor) {
   struct letter letter = {.action = action};
   size_t length = strlen(name);
   if (!length || length >= sizeof letter.name) return errno = ENAMETOOLONG, -1;
   if (action == 'h' && table.count >= HELD_MAX) return errno = ENOSPC, -1;
   memcpy(letter.name, name, length);
-  union {
-    char bytes[CMSG_SPACE(sizeof(int))];
-    struct cmsghdr align;
-  } control = {0};
-  struct iovec part = {&letter, sizeof letter};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-  if (descriptor >= 0) {
-    message.msg_control = &control;
-    message.msg_controllen = sizeof control;
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-  }
-  return sendmsg(request->mailbox, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
+  return letter_send(request->mailbox, &letter, sizeof letter, descriptor);
 }
 
 int held_hold(struct request *request, const char *name, int descriptor) {
   if (held_find(name) >= 0) return errno = EEXIST, -1;
-  return letter_send(request, 'h', name, descriptor);
+  return mail(request, 'h', name, descriptor);
 }
 
 int held_drop(struct request *request, const char *name) {
   if (held_find(name) < 0) return errno = ENOENT, -1;
-  return letter_send(request, 'd', name, -1);
+  return mail(request, 'd', name, -1);
 }
 
-static bool letter_receive(int mailbox) {
+static bool mail_take(int mailbox) {
   struct letter letter;
   int descriptor = -1;
-  union {
-    char bytes[CMSG_SPACE(sizeof(int))];
-    struct cmsghdr align;
-  } control;
-  struct iovec part = {&letter, sizeof letter};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-                           .msg_controllen = sizeof control};
-  ssize_t got = recvmsg(mailbox, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  ssize_t got = letter_receive(mailbox, &letter, sizeof letter, MSG_DONTWAIT, &descriptor);
   if (got < 0) return errno == EINTR;
-  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  if (header && header->cmsg_type == SCM_RIGHTS) memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
   bool whole = got == sizeof letter && !letter.name[sizeof letter.name - 1];
   if (whole && letter.action == 'd') entry_drop(letter.name);
   if (whole && letter.action == 'h' && descriptor >= 0 && !entry_find(letter.name)) {
@@ -127,5 +104,5 @@ static bool letter_receive(int mailbox) {
 }
 
 void held_drain(int mailbox) {
-  while (letter_receive(mailbox)) continue;
+  while (mail_take(mailbox)) continue;
 }
