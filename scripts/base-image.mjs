@@ -40,7 +40,7 @@ const directories = [
 ]
 
 /** The path of a static busybox that can live in an image; installs Debian's package when it is missing. */
-export function findBusybox() {
+function findBusybox() {
   const places = ["/bin/busybox", "/usr/bin/busybox"]
   const isStatic = (path) => existsSync(path) && !readsLoader(path)
   const found = places.find(isStatic)

@@ -1,23 +1,12 @@
 // Measures alternately (A B A B …) so that a noisy machine hurts every contender alike; reports medians and ratios.
 import { spawn } from "node:child_process"
 
-export interface Series {
-  readonly contender: string
-  /** Milliseconds, in the order measured. */
-  readonly samples: number[]
-}
-
 export const median = (samples: readonly number[]): number => {
   const sorted = [...samples].sort((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1
     ? (sorted[middle] ?? 0)
     : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
-}
-
-export const percentile = (samples: readonly number[], share: number): number => {
-  const sorted = [...samples].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
 }
 
 /** Runs each contender once per round, `rounds` times, after one unmeasured round. Milliseconds. */

@@ -41,7 +41,7 @@ async function end(child: ChildProcess): Promise<void> {
   await Promise.race([ended, sleep(15_000)])
 }
 
-export const importBase = (client: readonly string[]): Promise<void> =>
+const importBase = (client: readonly string[]): Promise<void> =>
   command([...client, "import", baseImage, "busybox:latest"])
 
 /** A private Sloop engine. `more` are additional daemon flags. */

@@ -49,7 +49,7 @@ export function sealHeader(header: Buffer): Buffer {
 }
 
 /** Keys and values are latin1: each character is one byte. */
-export function paxRecords(records: Readonly<Record<string, string>>): Buffer {
+function paxRecords(records: Readonly<Record<string, string>>): Buffer {
   const lines = Object.entries(records).map(([key, value]) => {
     const body = ` ${key}=${value}\n`
     let length = body.length + 1

@@ -3,7 +3,7 @@ import { failure } from "../base/errors.ts"
 
 /** Minor versions of API 1.x. */
 export const NEWEST = 51
-export const OLDEST = 24
+const OLDEST = 24
 export const API_VERSION = `1.${NEWEST}`
 export const MIN_API_VERSION = `1.${OLDEST}`
 

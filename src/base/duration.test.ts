@@ -1,7 +1,7 @@
 // Durations as Go and people write them.
 import { expect, test } from "bun:test"
 import fc from "fast-check"
-import { formatDuration, humanDuration, parseDuration } from "./duration.ts"
+import { humanDuration, parseDuration } from "./duration.ts"
 
 test("parses what Go parses and refuses the rest", () => {
   expect(parseDuration("1h30m")).toBe(5_400_000)
@@ -12,17 +12,10 @@ test("parses what Go parses and refuses the rest", () => {
   for (const bad of ["", "1", "s", "1 s", "1x", "1h-3m", "--1s"]) expect(() => parseDuration(bad)).toThrow()
 })
 
-test("formats as Go does", () => {
-  expect(formatDuration(90_000)).toBe("1m30s")
-  expect(formatDuration(250)).toBe("250ms")
-  expect(formatDuration(3_600_000)).toBe("1h0m0s")
-  expect(formatDuration(0)).toBe("0s")
-})
-
-test("what is formatted parses back", () => {
+test("any number of milliseconds", () => {
   fc.assert(
     fc.property(fc.integer({ min: -1e10, max: 1e10 }), (ms) => {
-      expect(parseDuration(formatDuration(ms))).toBeCloseTo(ms, 3)
+      expect(parseDuration(`${ms}ms`)).toBe(ms)
     }),
   )
 })

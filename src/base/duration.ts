@@ -24,20 +24,6 @@ export const parseDuration = (text: string): number => {
   return match[1] === "-" ? -total : total
 }
 
-/** Milliseconds as Go prints a duration: "1m30s", "250ms", "1.5s", "0s". */
-export const formatDuration = (milliseconds: number): string => {
-  const sign = milliseconds < 0 ? "-" : ""
-  const nanoseconds = Math.round(Math.abs(milliseconds) * 1e6)
-  if (nanoseconds === 0) return "0s"
-  if (nanoseconds < 1000) return `${sign}${nanoseconds}ns`
-  if (nanoseconds < 1e6) return `${sign}${nanoseconds / 1e3}µs`
-  if (nanoseconds < 1e9) return `${sign}${nanoseconds / 1e6}ms`
-  const hours = Math.floor(nanoseconds / 3.6e12)
-  const minutes = Math.floor((nanoseconds % 3.6e12) / 6e10)
-  const seconds = (nanoseconds % 6e10) / 1e9
-  return `${sign}${hours > 0 ? `${hours}h` : ""}${hours > 0 || minutes > 0 ? `${minutes}m` : ""}${seconds}s`
-}
-
 /** Milliseconds in words, as `docker ps` shows an age: "Less than a second", "About a minute", "3 hours", "2 days". */
 export const humanDuration = (milliseconds: number): string => {
   const seconds = Math.trunc(milliseconds / 1000)

@@ -21,9 +21,6 @@ export const newId = (): string => {
 /** The twelve digits that people see. */
 export const shortId = (id: string): string => id.replace(/^sha256:/, "").slice(0, 12)
 
-/** Whether the text is a whole id. */
-export const isId = (text: string): boolean => /^[0-9a-f]{64}$/.test(text)
-
 /** Grammar of container and volume names: two or more of letters, digits, "_", "." and "-", not starting with a sign. */
 export const namePattern = "[a-zA-Z0-9][a-zA-Z0-9_.-]"
 

@@ -6,7 +6,7 @@ import type { Context } from "./verb.ts"
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** Where `sloop daemon` listens by itself; SLOOP_RUN_ROOT moves it. */
-export const defaultSocket = (env: Environment): string => `${env.SLOOP_RUN_ROOT || "/run/sloop"}/sloop.sock`
+const defaultSocket = (env: Environment): string => `${env.SLOOP_RUN_ROOT || "/run/sloop"}/sloop.sock`
 
 /** DOCKER_HOST is honoured after SLOOP_HOST, so that a shell set up for docker can reach its engine through sloop too. */
 export const defaultHost = (env: Environment): string =>

@@ -17,7 +17,7 @@ export function requestHead(method: string, path: string, headers: Readonly<Reco
 }
 
 /** Parses an answer's head without its empty line. Throws Failure "unavailable" when it is not HTTP. */
-export function parseHead(text: string): Head {
+function parseHead(text: string): Head {
   const [first = "", ...lines] = text.split("\r\n")
   const status = /^HTTP\/1\.[01] (\d{3})/.exec(first)?.[1]
   if (!status)

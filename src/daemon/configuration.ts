@@ -5,7 +5,7 @@ import * as v from "valibot"
 import { errorMessage, failure } from "../base/errors.ts"
 
 export const DEFAULT_DATA_ROOT = "/var/lib/sloop"
-export const DEFAULT_RUN_ROOT = "/run/sloop"
+const DEFAULT_RUN_ROOT = "/run/sloop"
 const DEFAULT_FILE = "/etc/sloop/daemon.json"
 
 const text = v.pipe(v.string(), v.nonEmpty("must not be empty"))

@@ -2,7 +2,7 @@
 import type { ContainerConfig } from "../state/state.ts"
 import { overrideEnv } from "./merge.ts"
 
-export const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /** PATH, HOSTNAME and TERM as defaults, then links, then what was configured. */
 export const environmentOf = (config: ContainerConfig, linked: readonly string[] = []): string[] =>

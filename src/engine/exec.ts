@@ -68,12 +68,7 @@ export class ExecTable {
 const commandLine = (record: ExecRecord): string => record.command.join(" ")
 
 /** Prepares an exec. Throws conflict when the container does not run, invalid without a command. */
-export const createExec = (
-  context: Context,
-  execs: ExecTable,
-  reference: string,
-  config: ExecConfig,
-): string => {
+const createExec = (context: Context, execs: ExecTable, reference: string, config: ExecConfig): string => {
   const container = context.catalogue.get(reference)
   permit("exec", container)
   if (config.command.length === 0 || config.command[0] === "")
@@ -155,7 +150,7 @@ const streamOf = async (context: Context, exec: Exec, process: MonitoredProcess)
 }
 
 /** Starts an exec; gives its streams unless detached. Throws conflict when it was started before. */
-export const startExec = async (
+const startExec = async (
   context: Context,
   execs: ExecTable,
   id: string,

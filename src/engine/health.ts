@@ -33,7 +33,7 @@ export const healthSettings = (check: Healthcheck): Settings => ({
 })
 
 /** The command of a probe; undefined when there is none to run. */
-export const healthCommand = (config: ContainerRecord["config"]): readonly string[] | undefined => {
+const healthCommand = (config: ContainerRecord["config"]): readonly string[] | undefined => {
   const [kind, ...words] = config.healthcheck?.test ?? []
   if (kind === "CMD" && words.length > 0) return words
   if (kind === "CMD-SHELL" && words.length > 0) return [...(config.shell ?? ["/bin/sh", "-c"]), ...words]

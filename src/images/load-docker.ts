@@ -26,7 +26,7 @@ const strings = (value: unknown, what: string): string[] => {
 }
 
 /** A name under which an image is stored: with a tag, without a digest. */
-export const storableName = (text: string): Reference => {
+const storableName = (text: string): Reference => {
   const { digest, ...name } = parseReference(text)
   return digest === undefined ? withDefaultTag(name) : { ...name, digest }
 }

@@ -29,7 +29,7 @@ export interface ConfigDocument {
 }
 
 /** More layers than an overlay can stack are refused. */
-export const mostLayers = 480
+const mostLayers = 480
 
 const text = (document: JsonObject, key: string, what: string): string => {
   const value = document[key] ?? ""

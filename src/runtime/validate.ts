@@ -219,7 +219,7 @@ function checkCpu(resources: Resources, features: KernelFeatures): void {
 }
 
 /** "0-2,5" as numbers; undefined when it is not such a list. */
-export function parseNumberList(text: string): Set<number> | undefined {
+function parseNumberList(text: string): Set<number> | undefined {
   const numbers = new Set<number>()
   for (const part of text.trim().split(",")) {
     const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part)

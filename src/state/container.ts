@@ -102,12 +102,6 @@ export interface RestartPolicy {
   readonly maximumRetries: number
 }
 
-/** "private"/"host"/"none"/"shareable", or another container's id (already resolved from its name). */
-export type NamespaceMode = { readonly kind: string } & (
-  | { readonly container?: undefined }
-  | { readonly container: string }
-)
-
 /** One network a container is on: as asked for. */
 export interface NetworkRequest {
   readonly network: string

@@ -17,7 +17,7 @@ import {
   words,
 } from "./lenient.ts"
 
-export const healthcheckSchema = v.object({
+const healthcheckSchema = v.object({
   Test: maybeTexts,
   Interval: whole,
   Timeout: whole,
@@ -28,7 +28,7 @@ export const healthcheckSchema = v.object({
 
 const throttle = listOf(v.object({ Path: text, Rate: whole }))
 
-export const resourcesEntries = {
+const resourcesEntries = {
   Memory: maybeWhole,
   MemoryReservation: maybeWhole,
   MemorySwap: maybeWhole,
@@ -59,9 +59,9 @@ export const resourcesEntries = {
   CgroupParent: maybeText,
 }
 
-export const restartPolicySchema = v.object({ Name: text, MaximumRetryCount: whole })
+const restartPolicySchema = v.object({ Name: text, MaximumRetryCount: whole })
 
-export const mountSchema = v.object({
+const mountSchema = v.object({
   Type: text,
   Source: text,
   Target: text,
@@ -89,7 +89,7 @@ export const mountSchema = v.object({
 })
 export type WireMount = v.InferOutput<typeof mountSchema>
 
-export const hostConfigSchema = v.object({
+const hostConfigSchema = v.object({
   ...resourcesEntries,
   Binds: texts,
   ContainerIDFile: text,
@@ -134,7 +134,7 @@ export const hostConfigSchema = v.object({
 })
 export type WireHostConfig = v.InferOutput<typeof hostConfigSchema>
 
-export const endpointSettingsSchema = v.object({
+const endpointSettingsSchema = v.object({
   IPAMConfig: maybe(v.object({ IPv4Address: text, IPv6Address: text, LinkLocalIPs: texts })),
   Links: texts,
   Aliases: texts,
@@ -142,7 +142,6 @@ export const endpointSettingsSchema = v.object({
   DriverOpts: textMap,
   NetworkID: text,
 })
-export type WireEndpointSettings = v.InferOutput<typeof endpointSettingsSchema>
 
 export const containerConfigEntries = {
   Hostname: text,
@@ -185,4 +184,3 @@ export const updateRequestSchema = v.object({
   ...resourcesEntries,
   RestartPolicy: maybe(restartPolicySchema),
 })
-export type UpdateRequest = v.InferOutput<typeof updateRequestSchema>

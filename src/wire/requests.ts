@@ -16,7 +16,6 @@ export const execCreateSchema = v.object({
   Cmd: words,
   ConsoleSize: maybe(v.tuple([whole, whole])),
 })
-export type ExecCreateRequest = v.InferOutput<typeof execCreateSchema>
 
 export const execStartSchema = v.object({
   Detach: flag,

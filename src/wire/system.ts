@@ -68,7 +68,3 @@ export interface EventView {
   scope: string
   time: number
 }
-
-export interface ErrorView {
-  message: string
-}

@@ -2,6 +2,7 @@
 import { failure } from "../../base/errors.ts"
 import type { Engine } from "../../engine/engine.ts"
 import type { Image, ImageProgress } from "../../images/images.ts"
+import type { ImageDeleteEntry } from "../../wire/wire.ts"
 import type { Call } from "../call.ts"
 import { globToRegExp } from "../glob.ts"
 import { type Filters, flagFilter, labelsMatch } from "../query.ts"
@@ -204,7 +205,7 @@ export function targetReference(repository: string, tag: string): string | undef
   return tag.includes(":") ? `${repository}@${tag}` : `${repository}:${tag}`
 }
 
-const deleteEntry = ({ untagged, deleted }: { untagged?: string; deleted?: string }) =>
+const deleteEntry = ({ untagged, deleted }: { untagged?: string; deleted?: string }): ImageDeleteEntry =>
   untagged === undefined ? { Deleted: deleted } : { Untagged: untagged }
 
 async function imageFilter(engine: Used, filters: Filters): Promise<(image: Image) => boolean> {

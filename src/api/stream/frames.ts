@@ -2,7 +2,7 @@
 import type { LogEntry } from "../../logs/logs.ts"
 
 export const RAW_STREAM = "application/vnd.docker.raw-stream"
-export const MULTIPLEXED_STREAM = "application/vnd.docker.multiplexed-stream"
+const MULTIPLEXED_STREAM = "application/vnd.docker.multiplexed-stream"
 
 /** What a stream of this kind is called; clients before 1.42 know only one name. */
 export const streamType = (tty: boolean, minor: number): string =>

@@ -44,7 +44,7 @@ function commandText({ path, args }: ContainerRecord): string {
 }
 
 /** "Up 5 minutes (healthy)", "Exited (0) 2 hours ago", as `docker ps` prints it. */
-export function statusText(record: ContainerRecord, now: number): string {
+function statusText(record: ContainerRecord, now: number): string {
   const up = humanDuration(now - record.startedAt)
   const since = humanDuration(now - record.finishedAt)
   switch (record.status) {

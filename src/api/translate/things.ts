@@ -86,7 +86,7 @@ const TYPE_BITS: ReadonlyMap<number, number> = new Map([
 ])
 
 /** st_mode as Go's os.FileMode. */
-export function goFileMode(mode: number): number {
+function goFileMode(mode: number): number {
   let bits = (mode & 0o777) + (TYPE_BITS.get(mode & 0o170000) ?? 0)
   if (mode & 0o4000) bits += 2 ** 23
   if (mode & 0o2000) bits += 2 ** 22

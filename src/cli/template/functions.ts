@@ -48,7 +48,7 @@ function size(value: unknown): number {
 }
 
 /** JSON as Go's encoder writes it: no spaces, no HTML escapes (docker turns them off). */
-export const goJson = (value: unknown): string => JSON.stringify(value ?? null)
+const goJson = (value: unknown): string => JSON.stringify(value ?? null)
 
 function printf(format: string, ...values: unknown[]): string {
   const queue = [...values]

@@ -24,7 +24,7 @@ export const readAttributes = (bytes: Buffer): Attributes => {
 }
 
 /** Attributes in order, for lists whose entries share a type. */
-export const listAttributes = (bytes: Buffer): [type: number, value: Buffer][] => {
+const listAttributes = (bytes: Buffer): [type: number, value: Buffer][] => {
   const found: [number, Buffer][] = []
   for (let at = 0; at + 4 <= bytes.length; ) {
     const length = bytes.readUInt16LE(at)

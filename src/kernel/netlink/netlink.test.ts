@@ -27,7 +27,6 @@ import {
   readReplies,
   readRoutes,
   setHairpin,
-  setNeighbour,
   setUp,
   withoutIpv6,
 } from "./netlink.ts"
@@ -105,14 +104,6 @@ test("address, route and neighbour messages", () => {
       "02 00 00 00 fe 03 00 01 00000000",
       "0800 0500 ac110001",
       "0800 0400 02000000",
-    ),
-  )
-  expect(hex(setNeighbour(3, "172.17.0.2", "02:42:ac:11:00:02"))).toBe(
-    golden(
-      "30000000 1c00 0505 01000000 00000000",
-      "02 00 0000 03000000 8000 00 00",
-      "0800 0100 ac110002",
-      "0a00 0200 0242ac110002 0000",
     ),
   )
 })

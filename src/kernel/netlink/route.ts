@@ -1,16 +1,14 @@
-// rtnetlink addresses, routes and neighbours: encoders and decoders.
-import { FAMILY_IPV4, familyOf, ipBytes, ipText, macBytes } from "./address.ts"
+// rtnetlink addresses and routes: encoders and decoders.
+import { FAMILY_IPV4, familyOf, ipBytes, ipText } from "./address.ts"
 import { readAttributes, readReplies } from "./decode.ts"
 import type { Message } from "./message.ts"
-import { ACK, bytes, CREATE, DUMP, EXCLUSIVE, REPLACE, u32 } from "./message.ts"
+import { ACK, bytes, CREATE, DUMP, EXCLUSIVE, u32 } from "./message.ts"
 
 const NEW_ADDRESS = 20
 const DELETE_ADDRESS = 21
 const GET_ADDRESS = 22
 const NEW_ROUTE = 24
-const DELETE_ROUTE = 25
 const GET_ROUTE = 26
-const NEW_NEIGHBOUR = 28
 
 const IFA_ADDRESS = 1
 const IFA_LOCAL = 2
@@ -19,14 +17,11 @@ const RTA_DESTINATION = 1
 const RTA_OUTPUT = 4
 const RTA_GATEWAY = 5
 const RTA_TABLE = 15
-const NDA_DESTINATION = 1
-const NDA_HARDWARE = 2
 
 const TABLE_MAIN = 254
 const PROTOCOL_BOOT = 3
 const SCOPE_LINK = 253
 const TYPE_UNICAST = 1
-const PERMANENT = 0x80
 
 /** An address on a link. */
 export interface LinkAddress {
@@ -86,7 +81,8 @@ export interface Route {
   readonly link: number
 }
 
-const routeMessage = (type: number, flags: number, route: Route): Message => {
+/** Adds a route. Fails with EEXIST. */
+export const addRoute = (route: Route): Message => {
   const family = familyOf(route.destination ?? route.gateway ?? "0.0.0.0")
   const scope = route.gateway === undefined ? SCOPE_LINK : 0
   const struct = Uint8Array.of(
@@ -104,8 +100,8 @@ const routeMessage = (type: number, flags: number, route: Route): Message => {
     0,
   )
   return {
-    type,
-    flags,
+    type: NEW_ROUTE,
+    flags: ACK | CREATE | EXCLUSIVE,
     struct,
     attributes: [
       ...(route.destination === undefined ? [] : [bytes(RTA_DESTINATION, ipBytes(route.destination))]),
@@ -114,10 +110,6 @@ const routeMessage = (type: number, flags: number, route: Route): Message => {
     ],
   }
 }
-
-/** Adds a route. Fails with EEXIST. */
-export const addRoute = (route: Route): Message => routeMessage(NEW_ROUTE, ACK | CREATE | EXCLUSIVE, route)
-export const deleteRoute = (route: Route): Message => routeMessage(DELETE_ROUTE, ACK, route)
 
 /** Asks for every route of a family, of all tables. */
 export const listRoutes = (family: number): Message => ({
@@ -145,17 +137,3 @@ export const readRoutes = (replies: Buffer): Route[] =>
         },
       ]
     })
-
-/** Makes a permanent neighbour entry, so that nobody need ask for the hardware address. Replaces an older one. */
-export const setNeighbour = (link: number, address: string, macAddress: string): Message => {
-  const struct = Buffer.alloc(12)
-  struct[0] = familyOf(address)
-  struct.writeInt32LE(link, 4)
-  struct.writeUInt16LE(PERMANENT, 8)
-  return {
-    type: NEW_NEIGHBOUR,
-    flags: ACK | CREATE | REPLACE,
-    struct,
-    attributes: [bytes(NDA_DESTINATION, ipBytes(address)), bytes(NDA_HARDWARE, macBytes(macAddress))],
-  }
-}

@@ -54,7 +54,7 @@ interface HostNetwork {
 const DEFAULT_MTU = 1500
 
 /** Links, IPv4 addresses and routes of the host. */
-export const readHostNetwork = async (kernel: Kernel): Promise<HostNetwork> => {
+const readHostNetwork = async (kernel: Kernel): Promise<HostNetwork> => {
   const [links, addresses, routes] = await Promise.all([
     routeRequest(kernel, [listLinks()]),
     routeRequest(kernel, [listAddresses(FAMILY_IPV4)]),

@@ -239,7 +239,7 @@ export const ruleset = (table: string, bridges: readonly GuardedBridge[]): Rules
 })
 
 /** The map and element that publish a port. */
-export const publicationElement = (publication: Publication): { set: string; element: Element } => {
+const publicationElement = (publication: Publication): { set: string; element: Element } => {
   const everywhere = publication.hostAddress === "" || publication.hostAddress === "0.0.0.0"
   const port = Buffer.alloc(2)
   port.writeUInt16BE(publication.hostPort)

@@ -12,7 +12,7 @@ const isEvery = (address: string): boolean => address === "" || address === "0.0
 const shown = (address: string): string => (address === "" ? "0.0.0.0" : address)
 
 /** "80/tcp" (or "80") of an image's exposed ports. Undefined for what is no port. */
-export const parseExposed = (
+const parseExposed = (
   text: string,
 ): { protocol: "tcp" | "udp" | "sctp"; port: number; last: number } | undefined => {
   const match = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/i.exec(text)

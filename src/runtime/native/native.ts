@@ -26,7 +26,7 @@ export interface RuntimeOptions {
 }
 
 /** Name of the exit record in a container's directory. */
-export const exitRecordName = "exit"
+const exitRecordName = "exit"
 const socketName = "monitor.sock"
 
 /** A runtime that launches through the kernel's launcher. */

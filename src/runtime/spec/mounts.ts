@@ -127,7 +127,7 @@ const hierarchyOptions = (controller: string): string[] =>
   controller.startsWith("name=") ? ["none", controller] : [controller]
 
 /** The last part of a hierarchy's mount point: "cpu,cpuacct", "memory", "systemd". */
-export const hierarchyName = (mount: string): string => mount.slice(mount.lastIndexOf("/") + 1)
+const hierarchyName = (mount: string): string => mount.slice(mount.lastIndexOf("/") + 1)
 
 /** Links such as cpu → cpu,cpuacct for hierarchies that hold several controllers. Pairs of text and path. */
 export function cgroupLinks(layout: CgroupLayout): (readonly [text: string, path: string])[] {

@@ -32,7 +32,7 @@ export interface ListedContainer {
 const address = (port: Port) => (port.IP?.includes(":") ? `[${port.IP}]` : port.IP)
 
 /** "0.0.0.0:8080->80/tcp, 443/tcp"; runs of ports on the same address become ranges. */
-export function showPorts(ports: readonly Port[]): string {
+function showPorts(ports: readonly Port[]): string {
   const sorted = [...ports].sort(
     (a, b) => a.PrivatePort - b.PrivatePort || (a.PublicPort ?? 0) - (b.PublicPort ?? 0),
   )
