@@ -20,9 +20,20 @@ test("any number of milliseconds", () => {
   )
 })
 
-test("ages in words", () => {
-  expect(humanDuration(500)).toBe("Less than a second")
-  expect(humanDuration(61_000)).toBe("About a minute")
-  expect(humanDuration(3 * 3_600_000)).toBe("3 hours")
-  expect(humanDuration(72 * 3_600_000)).toBe("3 days")
+test("ages in words, rounded as docker's", () => {
+  const hour = 3600
+  for (const [seconds, words] of [
+    [0.5, "Less than a second"],
+    [1, "1 second"],
+    [59, "59 seconds"],
+    [60, "About a minute"],
+    [46 * 60, "46 minutes"],
+    [hour, "About an hour"],
+    [47 * hour, "47 hours"],
+    [48 * hour, "2 days"],
+    [15 * 24 * hour, "2 weeks"],
+    [70 * 24 * hour, "2 months"],
+    [800 * 24 * hour, "2 years"],
+  ] as const)
+    expect(humanDuration(seconds * 1000)).toBe(words)
 })

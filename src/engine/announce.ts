@@ -1,4 +1,4 @@
-// What the engine tells of a container: the one shape of its events.
+// What the engine tells of a container: the shapes of its events.
 import type { ContainerRecord } from "../state/state.ts"
 import type { Context } from "./context.ts"
 
@@ -23,3 +23,18 @@ export const announceBriefly = (
   action: string,
   more: More = {},
 ): void => tell(context, record.id, action, { image: record.config.image, name: record.name, ...more })
+
+/** Tells of each network that the container joins or leaves. */
+export function announceEndpoints(
+  context: Context,
+  record: ContainerRecord,
+  action: "connect" | "disconnect",
+): void {
+  for (const { network, networkName } of record.endpoints)
+    context.events.publish({
+      type: "network",
+      action,
+      id: network,
+      attributes: { container: record.id, name: networkName, type: "bridge" },
+    })
+}

@@ -1,5 +1,5 @@
 // Start: mount points, tmpfs requests and the managed files become mounts for the launch plan, parents first.
-import type { BindMount, FilesystemMount, Mount } from "../kernel/mount.ts"
+import { type BindMount, type FilesystemMount, type Mount, mountFlagWords } from "../kernel/mount.ts"
 import type { ContainerRecord, MountPoint, MountRequest } from "../state/state.ts"
 import type { Context } from "./context.ts"
 import { checkBindSource } from "./mount-points.ts"
@@ -9,18 +9,6 @@ const depth = (mount: Mount): number => cleanPath(mount.target).split("/").lengt
 
 /** Flags that are not the file system's own options. "exec" and the like take a default away. */
 const opposites: Readonly<Record<string, string>> = { exec: "noexec", suid: "nosuid", dev: "nodev", rw: "ro" }
-const plainFlags = new Set([
-  "ro",
-  "noexec",
-  "nosuid",
-  "nodev",
-  "sync",
-  "dirsync",
-  "noatime",
-  "nodiratime",
-  "relatime",
-  "strictatime",
-])
 
 const tmpfsMount = (mount: MountRequest): FilesystemMount => {
   const flags = new Set(["noexec", "nosuid", "nodev"])
@@ -28,7 +16,7 @@ const tmpfsMount = (mount: MountRequest): FilesystemMount => {
   for (const option of mount.tmpfsOptions ?? []) {
     const opposite = opposites[option]
     if (opposite !== undefined) flags.delete(opposite)
-    else if (plainFlags.has(option)) flags.add(option)
+    else if (mountFlagWords.has(option)) flags.add(option)
     else if (option !== "" && !/^r?(private|shared|slave)$/.test(option)) options.push(option)
   }
   if (mount.readOnly) flags.add("ro")

@@ -1,15 +1,7 @@
 // The managed files of containers that are on no network of ours: "none" and "host".
 import { readFileSync } from "node:fs"
+import { localHosts } from "../network/network.ts"
 import type { ContainerConfig } from "../state/state.ts"
-
-const localLines = [
-  "127.0.0.1\tlocalhost",
-  "::1\tlocalhost ip6-localhost ip6-loopback",
-  "fe00::\tip6-localnet",
-  "ff00::\tip6-mcastprefix",
-  "ff02::1\tip6-allnodes",
-  "ff02::2\tip6-allrouters",
-]
 
 const hostText = (path: string): string => {
   try {
@@ -45,6 +37,6 @@ export const plainTexts = (
   config: ContainerConfig,
 ): { hosts: string; resolvConf: string } => {
   const extra = config.extraHosts.map(extraLine)
-  const base = mode === "host" ? hostText("/etc/hosts").replace(/\n*$/, "") : localLines.join("\n")
+  const base = mode === "host" ? hostText("/etc/hosts").replace(/\n*$/, "") : localHosts.join("\n")
   return { hosts: `${[base, ...extra].join("\n")}\n`, resolvConf: resolvConf(config) }
 }

@@ -7,7 +7,7 @@ import { UndoStack } from "../base/undo-stack.ts"
 import { LauncherFailure } from "../kernel/kernel.ts"
 import type { Task } from "../runtime/runtime.ts"
 import type { ContainerRecord } from "../state/state.ts"
-import { announce } from "./announce.ts"
+import { announce, announceEndpoints } from "./announce.ts"
 import { connectContainer, joinedNamespaces } from "./connect.ts"
 import type { Context } from "./context.ts"
 import { parseDetachKeys } from "./detach-keys.ts"
@@ -211,14 +211,7 @@ const publishStart = (context: Context, record: ContainerRecord): void => {
       attributes: mountAttributes(point, record.id),
     })
   }
-  for (const endpoint of record.endpoints) {
-    context.events.publish({
-      type: "network",
-      action: "connect",
-      id: endpoint.network,
-      attributes: { container: record.id, name: endpoint.networkName, type: "bridge" },
-    })
-  }
+  announceEndpoints(context, record, "connect")
   announce(context, record, "start")
 }
 

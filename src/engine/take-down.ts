@@ -1,6 +1,7 @@
 // After a run: network and cgroups are given back.
 import { crashPoint } from "../base/crash-point.ts"
 import type { ContainerRecord } from "../state/state.ts"
+import { announceEndpoints } from "./announce.ts"
 import type { Context } from "./context.ts"
 import { runDirectory } from "./places.ts"
 
@@ -24,14 +25,7 @@ export const takeDown = async (context: Context, record: ContainerRecord): Promi
     })
   }
   if (lease === undefined) return
-  for (const endpoint of record.endpoints) {
-    context.events.publish({
-      type: "network",
-      action: "disconnect",
-      id: endpoint.network,
-      attributes: { container: record.id, name: endpoint.networkName, type: "bridge" },
-    })
-  }
+  announceEndpoints(context, record, "disconnect")
   const now = context.catalogue.find(record.id)
   if (now?.networkLease === lease && now.pid === 0) {
     context.catalogue.change(record.id, { networkLease: undefined, endpoints: [] }, { durable: false })

@@ -1,35 +1,17 @@
 // Contract. Local images: names, configs, import, load, save, history, removal.
 import type { RootMount } from "../kernel/mount.ts"
+import type { ConfigDocument } from "../oci/config.ts"
 import type { ExecutionConfig } from "../oci/execution-config.ts"
 import type { ImageRecord } from "../state/state.ts"
 
 export type { ExecutionConfig as ImageConfig } from "../oci/execution-config.ts"
 
-export interface HistoryEntry {
-  readonly created: number
-  readonly createdBy: string
-  readonly comment: string
-  readonly author: string
-  readonly emptyLayer: boolean
-}
-
 /** An image with everything that inspect shows. */
-export interface Image extends ImageRecord {
+export interface Image extends ImageRecord, ConfigDocument {
   /** "name:tag" in familiar form, sorted. */
   readonly tags: readonly string[]
   /** "name@sha256:…" in familiar form. */
   readonly digests: readonly string[]
-  readonly architecture: string
-  readonly variant: string
-  readonly os: string
-  readonly author: string
-  readonly comment: string
-  readonly created: number
-  readonly config: ExecutionConfig
-  readonly diffIds: readonly string[]
-  readonly history: readonly HistoryEntry[]
-  /** The stored config document itself. */
-  readonly document: Readonly<Record<string, unknown>>
 }
 
 export interface RemovedImage {

@@ -50,3 +50,17 @@ export const rootOperation = (root: RootMount): Operation =>
   root.type === "directory"
     ? ["root-path", root.path]
     : ["root-overlay", root.upper ?? "", root.work ?? "", root.options.join(","), ...root.lower]
+
+/** Words of mount(8)'s options that are flags; the rest are the file system's own options. */
+export const mountFlagWords: ReadonlySet<string> = new Set([
+  "ro",
+  "nosuid",
+  "nodev",
+  "noexec",
+  "sync",
+  "dirsync",
+  "noatime",
+  "nodiratime",
+  "relatime",
+  "strictatime",
+])

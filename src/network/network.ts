@@ -8,6 +8,7 @@ import type {
   PublishedPort,
 } from "../state/state.ts"
 
+export { localHosts } from "./files/hosts.ts"
 export { bridgeNameOf, type NetworksOptions, openNetworks } from "./networks.ts"
 
 /** What went over one endpoint, from the container's point of view; `name` is its interface there. */

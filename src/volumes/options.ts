@@ -1,24 +1,10 @@
 // The local driver's options: type, o and device, as for mount(8).
 import { failure } from "../base/errors.ts"
-import type { BindMount, FilesystemMount } from "../kernel/mount.ts"
+import { type BindMount, type FilesystemMount, mountFlagWords } from "../kernel/mount.ts"
 
 type Options = Readonly<Record<string, string>>
 
 const known = new Set(["type", "o", "device", "size"])
-
-/** Words of `o` that are mount flags; the rest are the file system's own options. */
-const flagWords = new Set([
-  "ro",
-  "nosuid",
-  "nodev",
-  "noexec",
-  "sync",
-  "dirsync",
-  "noatime",
-  "nodiratime",
-  "relatime",
-  "strictatime",
-])
 
 const words = (options: Options): string[] => (options.o ?? "").split(",").filter((word) => word !== "")
 
@@ -48,7 +34,7 @@ export const validateOptions = (name: string, options: Options): void => {
 /** The mount that the options ask for; undefined for a plain directory. */
 export const deviceMount = (options: Options, target: string): BindMount | FilesystemMount | undefined => {
   if (options.device === undefined) return undefined
-  const flags = words(options).filter((word) => flagWords.has(word))
+  const flags = words(options).filter((word) => mountFlagWords.has(word))
   if (isBind(options)) {
     return {
       type: "bind",
@@ -64,6 +50,8 @@ export const deviceMount = (options: Options, target: string): BindMount | Files
     source: options.device,
     target,
     flags,
-    options: words(options).filter((word) => !flagWords.has(word) && word !== "rw" && word !== "defaults"),
+    options: words(options).filter(
+      (word) => !mountFlagWords.has(word) && word !== "rw" && word !== "defaults",
+    ),
   }
 }

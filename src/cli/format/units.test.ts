@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { binarySize, ellipsis, goTimeOf, humanDuration, humanSize, shortId } from "./units.ts"
+import { binarySize, ellipsis, goTimeOf, humanSize, shortId } from "./units.ts"
 
 test("sizes", () => {
   expect([0, 999, 1000, 1_983_000, 12_345_678_900].map((bytes) => humanSize(bytes))).toEqual([
@@ -11,24 +11,6 @@ test("sizes", () => {
   ])
   expect(humanSize(1_983_000, 3)).toBe("1.98MB")
   expect(binarySize(188 * 1024)).toBe("188KiB")
-})
-
-test("durations round as docker's", () => {
-  const hour = 3600
-  for (const [seconds, words] of [
-    [0.5, "Less than a second"],
-    [1, "1 second"],
-    [59, "59 seconds"],
-    [60, "About a minute"],
-    [46 * 60, "46 minutes"],
-    [hour, "About an hour"],
-    [47 * hour, "47 hours"],
-    [48 * hour, "2 days"],
-    [15 * 24 * hour, "2 weeks"],
-    [70 * 24 * hour, "2 months"],
-    [800 * 24 * hour, "2 years"],
-  ] as const)
-    expect(humanDuration(seconds)).toBe(words)
 })
 
 test("ids, cuts and times", () => {

@@ -1,4 +1,5 @@
 // Sizes and times as docker shows them.
+import { humanDuration } from "../../base/duration.ts"
 
 /** 1.5 kB, 12.3 MB: powers of 1000, four significant digits at most, no space. */
 export function humanSize(bytes: number, digits = 4): string {
@@ -20,26 +21,8 @@ function scaled(value: number, base: number, names: readonly string[], digits: n
   return `${Number(size.toPrecision(digits))}${names[index]}`
 }
 
-/** "About a minute", "3 hours", "2 weeks"; `seconds` may be fractional. */
-export function humanDuration(seconds: number): string {
-  const whole = Math.floor(seconds)
-  if (whole < 1) return "Less than a second"
-  if (whole === 1) return "1 second"
-  if (whole < 60) return `${whole} seconds`
-  const minutes = Math.floor(whole / 60)
-  if (minutes === 1) return "About a minute"
-  if (minutes < 60) return `${minutes} minutes`
-  const hours = Math.round(whole / 3600)
-  if (hours === 1) return "About an hour"
-  if (hours < 48) return `${hours} hours`
-  if (hours < 24 * 7 * 2) return `${Math.floor(hours / 24)} days`
-  if (hours < 24 * 30 * 2) return `${Math.floor(hours / 24 / 7)} weeks`
-  if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`
-  return `${Math.floor(hours / 24 / 365)} years`
-}
-
 /** How long ago a unix time (seconds) was. */
-export const ago = (seconds: number): string => `${humanDuration(Date.now() / 1000 - seconds)} ago`
+export const ago = (seconds: number): string => `${humanDuration(Date.now() - seconds * 1000)} ago`
 
 const two = (number: number) => String(number).padStart(2, "0")
 

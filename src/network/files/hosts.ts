@@ -2,7 +2,8 @@
 import { isIP } from "node:net"
 import { failure } from "../../base/errors.ts"
 
-const LOCAL = [
+/** The lines that every container has. */
+export const localHosts: readonly string[] = [
   "127.0.0.1\tlocalhost",
   "::1\tlocalhost ip6-localhost ip6-loopback",
   "fe00::\tip6-localnet",
@@ -41,7 +42,7 @@ export const hostsText = (request: HostsRequest): string => {
     ? `${request.hostname}.${request.domainname} ${request.hostname}`
     : request.hostname
   const lines = [
-    ...LOCAL,
+    ...localHosts,
     ...request.extraHosts.map((text) => extraLine(text, request.hostGateway)),
     ...request.links.map(({ ipv4, alias, name }) =>
       alias === name ? `${ipv4}\t${alias}` : `${ipv4}\t${alias} ${name}`,
