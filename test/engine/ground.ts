@@ -143,6 +143,15 @@ export const gatherStreams = async (stream: Duplex): Promise<{ stdout: string; s
   return texts
 }
 
+/** All that a container has logged, without the streams' names. */
+export const logText = async ({ engine }: Ground, id: string): Promise<string> => {
+  let text = ""
+  for await (const entry of engine.containers.logs(id, { stdout: true, stderr: true, follow: false })) {
+    text += Buffer.from(entry.line).toString()
+  }
+  return text
+}
+
 /** Attach, start and wait, as `docker run` does. */
 export const run = async (
   engine: Engine,

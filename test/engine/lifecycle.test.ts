@@ -1,21 +1,9 @@
 // Containers on the real kernel: create, start, attach, wait, logs, stop, kill, exec, remove.
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import type { ExecConfig } from "../../src/engine/engine.ts"
-import { busybox, type Ground, gatherStreams, openGround, run, until } from "./ground.ts"
+import { busybox, type Ground, gatherStreams, logText, openGround, run, until } from "./ground.ts"
 
 let ground: Ground
-
-const logText = async (id: string): Promise<string> => {
-  let text = ""
-  for await (const entry of ground.engine.containers.logs(id, {
-    stdout: true,
-    stderr: true,
-    follow: false,
-  })) {
-    text += Buffer.from(entry.line).toString()
-  }
-  return text
-}
 
 const exec = (command: readonly string[], more: Partial<ExecConfig> = {}): ExecConfig => ({
   command,
@@ -110,11 +98,11 @@ test("stop sends the stop signal, then kills; logs remain", async () => {
   const { id } = await containers.create({ config: busybox(["sh", "-c", script]) })
   await containers.start(id)
   await expect(containers.start(id)).rejects.toThrow("is already running")
-  await until(async () => (await logText(id)).includes("up"))
+  await until(async () => (await logText(ground, id)).includes("up"))
   await containers.stop(id)
   expect(containers.get(id)).toMatchObject({ status: "exited", exitCode: 7, stoppedByUser: true })
   await expect(containers.stop(id)).rejects.toThrow("is not running")
-  expect(await logText(id)).toBe("up\nbye\n")
+  expect(await logText(ground, id)).toBe("up\nbye\n")
   await containers.restart(id, { timeout: 0 })
   expect(containers.get(id).status).toBe("running")
   await containers.stop(id, { timeout: 0 })
@@ -212,7 +200,7 @@ test("a restart policy starts a failing container again, so many times", async (
   })
   await containers.start(id)
   await until(() => containers.get(id).status === "exited" && containers.get(id).restartCount === 2, 5000)
-  expect(await logText(id)).toBe("again\nagain\nagain\n")
+  expect(await logText(ground, id)).toBe("again\nagain\nagain\n")
   await containers.remove(id, { force: false, volumes: false })
 })
 
@@ -323,9 +311,9 @@ test("a signal that stops nothing, and one that the process handles", async () =
     }),
   })
   await containers.start(id)
-  await until(async () => (await logText(id)).includes("up"))
+  await until(async () => (await logText(ground, id)).includes("up"))
   await containers.kill(id, "USR1")
-  await until(async () => (await logText(id)).includes("got"))
+  await until(async () => (await logText(ground, id)).includes("got"))
   expect(containers.get(id)).toMatchObject({ status: "running", stoppedByUser: false })
   await containers.kill(id)
   expect(containers.get(id)).toMatchObject({ status: "exited", exitCode: 137, stoppedByUser: true })

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { busybox, type Ground, gatherStreams, openGround, until } from "./ground.ts"
+import { busybox, type Ground, gatherStreams, logText, openGround, until } from "./ground.ts"
 
 let ground: Ground
 beforeEach(async () => {
@@ -11,18 +11,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await ground.close()
 }, 60_000)
-
-const logText = async (id: string): Promise<string> => {
-  let text = ""
-  for await (const entry of ground.engine.containers.logs(id, {
-    stdout: true,
-    stderr: true,
-    follow: false,
-  })) {
-    text += Buffer.from(entry.line).toString()
-  }
-  return text
-}
 
 /** The monitor of a container: the parent of its init. */
 const monitorOf = (pid: number): number =>
@@ -35,7 +23,7 @@ test("a running container is found again: attach, log, exec, exit code", async (
   })
   await ground.engine.containers.start(id)
   const { pid, endpoints } = ground.engine.containers.get(id)
-  const before = (await logText(id)).length
+  const before = (await logText(ground, id)).length
   ground = await ground.reopen()
   const { containers, networks } = ground.engine
   expect(containers.get(id)).toMatchObject({ status: "running", pid, endpoints })
@@ -48,7 +36,7 @@ test("a running container is found again: attach, log, exec, exit code", async (
     stream: true,
   })
   const output = gatherStreams(stream)
-  await until(async () => (await logText(id)).length > before + 10)
+  await until(async () => (await logText(ground, id)).length > before + 10)
   const { ended } = containers.wait(id, "not-running")
   await containers.stop(id)
   expect((await ended).exitCode).toBe(9)
