@@ -1,33 +1,20 @@
 // docker cp and export against a container that moves things while they are copied.
 import { afterAll, expect, test } from "bun:test"
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs"
+import { existsSync, lstatSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { tarOf } from "../../launcher/test/tar.ts"
 import { compile } from "../fixtures/c-program.ts"
 import { startEngine } from "../fixtures/engine.ts"
 import { rawRequest } from "../fixtures/raw-request.ts"
+import { layBait } from "./bait.ts"
 import { imageOf } from "./evil-image.ts"
 
 const engine = await startEngine()
 afterAll(() => engine.close(), 60_000)
 const { docker, ok, work } = engine
 const programs = compile(join(work, "programs"), join(import.meta.dir, "exchange.c"))
-const bait = join(work, "bait")
-mkdirSync(bait)
-writeFileSync(join(bait, "secret"), "the host's secret")
-const untouched = () => {
-  expect(readdirSync(bait)).toEqual(["secret"])
-  expect(readFileSync(join(bait, "secret"), "utf8")).toBe("the host's secret")
-}
+const { bait, untouched } = layBait(work, "secret", "the host's secret")
 
 test("a directory that is exchanged for a link while cp runs leads nowhere (CVE-2018-15664)", async () => {
   const prepare = `mkdir -p /x/a && echo inside > /x/a/secret && ln -s ${bait} /x/b && exec /t/exchange /x/a /x/b`

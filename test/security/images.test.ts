@@ -1,25 +1,18 @@
 // Images made by an enemy: entries that lead out of the layer, and metadata that would command the engine.
 import { afterAll, expect, test } from "bun:test"
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { type TarEntry, tarOf } from "../../launcher/test/tar.ts"
 import { busyboxRootfsTar, dockerArchive } from "../fixtures/busybox-image.ts"
 import { startEngine } from "../fixtures/engine.ts"
+import { layBait } from "./bait.ts"
 import { imageOf } from "./evil-image.ts"
 
 const engine = await startEngine()
 afterAll(() => engine.close(), 60_000)
 const { docker, ok, work } = engine
-const bait = join(work, "bait")
-mkdirSync(bait)
-writeFileSync(join(bait, "kept"), "kept", { mode: 0o600 })
-const untouched = () => {
-  expect(readdirSync(bait)).toEqual(["kept"])
-  expect(readFileSync(join(bait, "kept"), "utf8")).toBe("kept")
-  expect(statSync(join(bait, "kept")).mode & 0o7777).toBe(0o600)
-  expect(statSync(join(bait, "kept")).nlink).toBe(1)
-}
+const { bait, untouched } = layBait(work, "kept", "kept")
 const file = (name: string, text = "evil", mode = 0o4777): TarEntry => ({
   name,
   mode,

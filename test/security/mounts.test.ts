@@ -1,22 +1,17 @@
 // Images and neighbours that lead mounts astray: links, exchanged directories, false /proc and /dev.
 import { afterAll, expect, test } from "bun:test"
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { compile } from "../fixtures/c-program.ts"
 import { startEngine } from "../fixtures/engine.ts"
+import { layBait } from "./bait.ts"
 import { imageOf } from "./evil-image.ts"
 
 const engine = await startEngine()
 afterAll(() => engine.close(), 60_000)
 const { docker, ok, work } = engine
 const programs = compile(join(work, "programs"), join(import.meta.dir, "exchange.c"))
-const bait = join(work, "bait")
-mkdirSync(bait)
-writeFileSync(join(bait, "kept"), "kept")
-const untouched = () => {
-  expect(readdirSync(bait)).toEqual(["kept"])
-  expect(readFileSync(join(bait, "kept"), "utf8")).toBe("kept")
-}
+const { bait, untouched } = layBait(work, "kept", "kept")
 
 test("an image whose /dev, /proc, /sys or /etc is a link to the host's path touches nothing there (CVE-2026-41579)", async () => {
   for (const name of ["dev", "proc", "sys", "etc"]) {
