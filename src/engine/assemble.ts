@@ -2,6 +2,7 @@
 
 import { hostname, release } from "node:os"
 import { join } from "node:path"
+import { currentBoot } from "../base/boot.ts"
 import { errorMessage, failure } from "../base/errors.ts"
 import { newId } from "../base/ids.ts"
 import { KeyedMutex } from "../base/keyed-mutex.ts"
@@ -116,6 +117,7 @@ export const createEngine = (options: EngineOptions): Engine => {
     ...rooms,
     dataRoot,
     runRoot,
+    boot: currentBoot(),
     config,
     mutex: new KeyedMutex(),
     catalogue: createCatalogue(rooms.state),

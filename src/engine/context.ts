@@ -42,6 +42,8 @@ export interface EngineConfiguration {
 export interface Context extends EngineRooms {
   readonly dataRoot: string
   readonly runRoot: string
+  /** Name of the machine's present boot. */
+  readonly boot: string
   readonly config: EngineConfiguration
   readonly mutex: KeyedMutex
   readonly catalogue: Catalogue

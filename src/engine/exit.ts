@@ -92,6 +92,7 @@ export const handleExit = (context: Context, live: Live, task: Task | undefined,
     error: exit.reason,
     finishedAt: exit.finishedAt || unixMilliseconds(),
     publishedPorts: [],
+    starting: undefined,
     restartCount: delay === undefined ? record.restartCount : record.restartCount + 1,
     ...(record.health !== undefined && { health: { ...record.health, status: "unhealthy" as const } }),
   }

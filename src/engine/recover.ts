@@ -36,6 +36,7 @@ const wasUnderWay = (context: Context, record: ContainerRecord): boolean =>
   record.status === "running" ||
   record.status === "paused" ||
   record.networkLease !== undefined ||
+  record.starting !== undefined ||
   existsSync(runDirectory(context, record.id))
 
 const findAgain = async (context: Context, record: ContainerRecord): Promise<Found> => ({
@@ -63,6 +64,7 @@ const adopt = (context: Context, record: ContainerRecord, task: Task): void => {
         exitCode: 0,
         error: "",
         stoppedByUser: false,
+        starting: undefined,
       }) ?? record
     announce(context, current, "start")
   }
@@ -76,18 +78,22 @@ const bury = async (context: Context, record: ContainerRecord, exit: ExitRecord)
   const ran = record.status === "running" || record.status === "paused"
   // Without a stated reason it is what a monitor recorded: the run began and ended behind the engine's back.
   const ranUnseen = record.status === "created" && exit.reason === ""
-  if (ran || ranUnseen) {
+  // Of a start that power loss cut short only the intent is on the disk: it may have been answered.
+  const cutShort = record.starting !== undefined && record.starting.boot !== context.boot
+  if (ran || ranUnseen || cutShort) {
     log.info("a container ended meanwhile", {
       container: describeContainer(record),
       code: exit.code,
       reason: exit.reason,
     })
-    if (ranUnseen) context.catalogue.change(record.id, { startedAt: exit.finishedAt }, { durable: false })
+    const startedAt = cutShort ? record.starting?.at : ranUnseen ? exit.finishedAt : undefined
+    if (startedAt !== undefined) context.catalogue.change(record.id, { startedAt }, { durable: false })
     const live = context.live.of(record.id)
     handleExit(context, live, undefined, exit)
     await live.teardown
     return
   }
+  context.catalogue.change(record.id, { starting: undefined }, { durable: false })
   await takeDown(context, record)
 }
 

@@ -72,6 +72,7 @@ const launch = async (
       networkLease: attachment?.lease,
       endpoints: attachment?.endpoints ?? [],
       publishedPorts: attachment?.ports ?? [],
+      starting: { at: unixMilliseconds(), boot: context.boot },
     },
     { durable: false },
   )
@@ -95,6 +96,8 @@ const launch = async (
     runDirectory: run,
     log: { ...parseLog(config.logDriver, config.logOptions), path: logPath(context, id) },
     durableExit: !config.autoRemove,
+    // The intent reaches the disk while the launcher works, so that nobody waits for both one after the other.
+    sent: config.autoRemove ? undefined : () => context.state.flush(),
   })
   crashPoint("start:launched")
   for (const attach of pending) live.pending.delete(attach)
@@ -150,6 +153,7 @@ const recordFailure = (
     networkLease: undefined,
     endpoints: [],
     publishedPorts: [],
+    starting: undefined,
   })
   // Who asked for the start hears it from the start; a wait for its end would tell the same error twice.
   if (restarting) resolveEnded(live, exitCode, message)
@@ -172,7 +176,7 @@ export const launchContainer = async (
   try {
     crashPoint("start:begun")
     task = await launchTwice(context, live, record, undo)
-    started = context.catalogue.change(live.id, {
+    const running: Partial<ContainerRecord> = {
       status: "running",
       pid: task.pid,
       startedAt: unixMilliseconds(),
@@ -182,7 +186,10 @@ export const launchContainer = async (
       stoppedByUser: false,
       restartCount: restarting?.count ?? 0,
       health: undefined,
-    })
+      starting: undefined,
+    }
+    // The intent is on the disk; power loss ends the process all the same.
+    started = context.catalogue.change(live.id, running, { durable: false })
   } catch (error) {
     await undo.unwind()
     recordFailure(context, live, record, error, restarting !== undefined)

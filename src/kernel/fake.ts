@@ -109,8 +109,9 @@ export function fakeKernel(script: FakeScript = {}): FakeKernel {
       record(plan)
       yield* script.receive?.(plan) ?? []
     },
-    launch: async (id, operations, socket) => {
+    launch: async (id, operations, socket, options) => {
       const pid = begin([["launch", id], ...operations])
+      options?.sent?.()
       const execs: FakeProcess[] = []
       const init = fakeProcess(id, pid, operations, () => monitors.delete(socket))
       const monitor: FakeMonitor = {

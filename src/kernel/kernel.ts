@@ -75,7 +75,16 @@ export interface Kernel {
    * Launches a container's init; resolves once it has passed execve. `socket` is the plan's monitor-socket,
    * `exitRecord` the plan's exit-record: read when the monitor vanished without telling.
    */
-  launch(id: string, operations: Plan, socket: string, exitRecord?: string): Promise<Monitor>
+  launch(
+    id: string,
+    operations: Plan,
+    socket: string,
+    options?: {
+      readonly exitRecord?: string
+      /** Called when the plan is on its way: what follows overlaps with the launch. */
+      readonly sent?: () => void
+    },
+  ): Promise<Monitor>
   /** Finds a running monitor again; undefined when none listens there. */
   rejoin(socket: string, exitRecord?: string): Promise<Monitor | undefined>
   /** Lets go of connections. Launcher and monitors live on. */

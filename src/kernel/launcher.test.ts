@@ -249,9 +249,9 @@ test("without a monitor the exit record tells, and without that the end is a kil
   })
   const record = join(root, "exit")
   writeFileSync(record, "exited\x005\x000\x001\x001700000000000000000\x00why\0")
-  const first = await kernel.launch("box", [], monitorSocket, record)
+  const first = await kernel.launch("box", [], monitorSocket, { exitRecord: record })
   expect(await first.exited).toMatchObject({ code: 5, oom: true, reason: "why" })
-  const second = await kernel.launch("box", [], monitorSocket, join(root, "none"))
+  const second = await kernel.launch("box", [], monitorSocket, { exitRecord: join(root, "none") })
   expect(await second.exited).toMatchObject({ code: 137, reason: "the container's monitor was killed" })
 })
 

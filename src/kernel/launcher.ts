@@ -119,10 +119,16 @@ class RealKernel implements LauncherKernel {
     }
   }
 
-  launch(id: string, operations: Plan, socket: string, exitRecord?: string): Promise<Monitor> {
+  launch(
+    id: string,
+    operations: Plan,
+    socket: string,
+    { exitRecord, sent }: { exitRecord?: string; sent?: () => void } = {},
+  ): Promise<Monitor> {
     const request = encodePlan([["launch", id], ...operations])
     return this.#heard(async () => {
       const connection = await this.#connect(request)
+      sent?.()
       return launched(connection, socket, new Lease(this.#leases), exitRecord)
     })
   }

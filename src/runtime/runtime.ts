@@ -33,6 +33,8 @@ export interface LaunchRequest {
     readonly maxFiles: number
   }
   readonly durableExit: boolean
+  /** Called when the launch is on its way; work done in it overlaps with the launch. */
+  readonly sent?: () => void
 }
 
 export interface ExecRequest {

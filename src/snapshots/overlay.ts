@@ -10,6 +10,7 @@
 // A directory counts only once its record is written; recover() removes all others.
 import { chmodSync, chownSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
+import { currentBoot } from "../base/boot.ts"
 import { crashPoint } from "../base/crash-point.ts"
 import { failure } from "../base/errors.ts"
 import { KeyedMutex } from "../base/keyed-mutex.ts"
@@ -18,7 +19,7 @@ import type { OverlayMount } from "../kernel/mount.ts"
 import type { SnapshotRecord, State } from "../state/state.ts"
 import { openFurnishing } from "./furnishing.ts"
 import { openReaper } from "./reaper.ts"
-import { currentBoot, openSettling } from "./settling.ts"
+import { openSettling } from "./settling.ts"
 import type { Snapshotter } from "./snapshotter.ts"
 import { openSpares } from "./spares.ts"
 

@@ -1,6 +1,5 @@
 // Which layers may not have reached the disk yet: unpacked files are not synced one by one, the system writes them back
 // within half a minute. After power loss in that time such layers are dropped; images unpacks them again from their blobs.
-import { readFileSync } from "node:fs"
 import type { State } from "../state/state.ts"
 
 export interface Settling {
@@ -13,9 +12,6 @@ export interface Settling {
 /** More than the kernel lets dirty pages wait (30 s) and the journal (5 s). */
 const settledAfter = 90_000
 const prefix = "unsettled-layer:"
-
-/** Changes with every boot of the machine. */
-export const currentBoot = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
 
 export const openSettling = (state: State, boot: string): Settling => {
   const settleLater = (chainId: string): void => {

@@ -262,6 +262,11 @@ export interface ContainerRecord {
   readonly health?: HealthState
   readonly endpoints: readonly EndpointRecord[]
   readonly publishedPorts: readonly PublishedPort[]
+  /**
+   * A start is under way: since when, in which boot. It is synced before the start is answered, so that power loss
+   * does not forget that the container was started; the record of success needs no sync of its own.
+   */
+  readonly starting?: { readonly at: number; readonly boot: string }
   /** Opaque to all but the network room: what leave() needs after a daemon restart. */
   readonly networkLease?: string
 }

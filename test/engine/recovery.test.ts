@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { currentBoot } from "../../src/base/boot.ts"
 import { busybox, type Ground, gatherStreams, logText, openGround, until } from "./ground.ts"
 
 let ground: Ground
@@ -134,4 +135,21 @@ test("clients that vanish in mid-attach leave nothing behind", async () => {
   })
   await until(() => seen.includes("still here"))
   stream.destroy()
+})
+
+test("a start whose success power loss forgot is a run that ended", async () => {
+  const { id } = await ground.engine.containers.create({ config: busybox(["sleep", "60"]) })
+  const { id: here } = await ground.engine.containers.create({ config: busybox(["sleep", "60"]) })
+  const at = Date.now() - 5000
+  // What the disk holds of it: the intent, of an earlier boot; and, beside it, one of this boot that got nowhere.
+  for (const [key, boot] of [[id, "earlier"] as const, [here, currentBoot()] as const]) {
+    const record = ground.engine.containers.get(key)
+    ground.state.containers.put(key, { ...record, starting: { at, boot } })
+  }
+  ground = await ground.reopen()
+  const { containers } = ground.engine
+  expect(containers.get(id)).toMatchObject({ status: "exited", startedAt: at, exitCode: 137 })
+  expect(containers.get(id).error).not.toBe("")
+  expect(containers.get(here)).toMatchObject({ status: "created", startedAt: 0 })
+  for (const key of [id, here]) expect(containers.get(key).starting).toBeUndefined()
 })

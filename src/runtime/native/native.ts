@@ -76,7 +76,7 @@ export function createRuntime({ kernel, cgroupParent = "sloop", seccompProfile }
     try {
       return taskOf(
         id,
-        await kernel.launch(id, operations, monitorSocket, exitRecord),
+        await kernel.launch(id, operations, monitorSocket, { exitRecord, sent: request.sent }),
         { layout, features },
         planExec,
       )
