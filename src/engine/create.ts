@@ -98,6 +98,8 @@ export const createContainer = async (
     throw failure("invalid", "no command specified")
   validateConfig(config)
   const warnings = await context.runtime.validate(config)
+  if (config.networkMode === "host" && config.ports.length > 0)
+    warnings.push("Published ports are discarded when using host network mode")
 
   const undo = new UndoStack()
   try {

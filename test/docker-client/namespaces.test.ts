@@ -81,6 +81,9 @@ proof(["run --network"], "--network none, host and container:ID", async () => {
   await ok("rm", "-f", "closed")
   expect(await inside("net", "--network", "host")).toBe(namespace("net"))
   expect(await run("--network", "host", "busybox", "hostname")).toBe(hostname())
+  expect(
+    (await docker("run", "--rm", "--network", "host", "-p", "8080:80", "busybox", "true")).stderr,
+  ).toContain("Published ports are discarded when using host network mode")
   expect(await run("--network", "host", "busybox", "cat", "/etc/resolv.conf")).toBe(
     readFileSync("/etc/resolv.conf", "utf8").replace(/\n$/, ""),
   )
