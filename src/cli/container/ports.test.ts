@@ -26,6 +26,7 @@ test("the same port twice has two bindings", () => {
 
 for (const [value, message] of [
   ["99999", "invalid containerPort: 99999"],
+  ["99999:80", "invalid hostPort: 99999"],
   ["a:b", "invalid containerPort: b"],
   ["80/foo", "invalid proto: foo"],
   ["8000-8002:80-81", "invalid ranges specified for container and host Ports: 80-81 and 8000-8002"],

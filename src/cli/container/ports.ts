@@ -6,11 +6,11 @@ interface Binding {
   HostPort: string
 }
 
-function range(text: string, value: string): [number, number] {
+function range(text: string, end: "container" | "host"): [number, number] {
   const match = /^(\d+)(?:-(\d+))?$/.exec(text)
   const [first, last] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])]
   if (!match || first > 65535 || last > 65535 || last < first)
-    throw failure("invalid", `invalid containerPort: ${value === text ? text : `${text} in "${value}"`}`)
+    throw failure("invalid", `invalid ${end}Port: ${text}`)
   return [first, last]
 }
 
@@ -48,8 +48,8 @@ export function readPublished(values: readonly string[]): {
   const bindings: Record<string, Binding[]> = {}
   for (const value of values) {
     const { address, host, container, protocol } = split(value)
-    const [first, last] = range(container, value)
-    const [hostFirst, hostLast] = host ? range(host, value) : [0, 0]
+    const [first, last] = range(container, "container")
+    const [hostFirst, hostLast] = host ? range(host, "host") : [0, 0]
     const several = last > first
     if (host && several && hostLast - hostFirst !== last - first)
       throw failure(
@@ -71,7 +71,7 @@ export function readExposed(values: readonly string[]): Record<string, object> {
   const exposed: Record<string, object> = {}
   for (const value of values) {
     const [ports = "", protocol = "tcp"] = value.split("/")
-    const [first, last] = range(ports, value)
+    const [first, last] = range(ports, "container")
     for (let port = first; port <= last; port++) exposed[`${port}/${protocol}`] = {}
   }
   return exposed
