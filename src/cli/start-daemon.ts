@@ -5,6 +5,8 @@ import { connect } from "node:net"
 import { dirname, join } from "node:path"
 import { failure } from "../base/errors.ts"
 
+/** Exit code of a daemon whose data root another one holds (daemon/daemon.ts). */
+const HELD_BY_ANOTHER = 75
 const patience = 15_000 // milliseconds; a daemon with many containers to find again needs some of it
 
 /** In development the runtime runs main.ts; the compiled executable, whose sources lie in /$bunfs, is the program itself. */
@@ -57,8 +59,9 @@ async function untilListening(socket: string, daemon: ChildProcess, log: string)
   const until = Date.now() + patience
   while (Date.now() < until) {
     if (await answers(socket)) return
-    // Another daemon may have won a race to start; then this one ends and the socket answers.
-    if (daemon.exitCode !== null && !(await answers(socket))) break
+    // Another daemon may have won a race to start: this one says so by its exit code, and the other will answer.
+    const lost = daemon.exitCode === HELD_BY_ANOTHER
+    if (daemon.exitCode !== null && !lost && !(await answers(socket))) break
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
   if (await answers(socket)) return

@@ -2,7 +2,7 @@
 import { rmSync, writeFileSync } from "node:fs"
 import type { Server } from "node:http"
 import { createApiServer } from "../api/api.ts"
-import { errorMessage } from "../base/errors.ts"
+import { errorKind, errorMessage } from "../base/errors.ts"
 import { createLog, setLogLevel } from "../base/log.ts"
 import { VERSION } from "../base/version.ts"
 import { type Composed, compose } from "./compose.ts"
@@ -18,7 +18,7 @@ const log = createLog("daemon")
 /** Most milliseconds that requests under way get to finish after a signal. */
 const GRACE = 2000
 
-/** Runs until a signal ends it. What stops it from starting is one sentence on stderr and exit code 1. */
+/** Runs until a signal ends it. What stops it from starting is one sentence on stderr and an exit code. */
 export async function runDaemon(argv: readonly string[]): Promise<void> {
   // Bun takes options and another main program from these; nothing that we start may see them.
   delete process.env.BUN_OPTIONS
@@ -32,7 +32,8 @@ export async function runDaemon(argv: readonly string[]): Promise<void> {
     await run(configure(argv))
   } catch (error) {
     process.stderr.write(`sloop daemon: ${errorMessage(error)}\n`)
-    process.exit(1)
+    // 75 (try again): another daemon holds the data root; a command line that lost the race to start waits for it.
+    process.exit(errorKind(error) === "conflict" ? 75 : 1)
   }
 }
 

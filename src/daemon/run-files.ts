@@ -1,7 +1,16 @@
 // The files of a run (sockets, hosts, …) belong in memory. Where the run root lies on a disk, RUN_ROOT/c leads to /dev/shm:
 // on a disk their making and removal would take a good part of a start.
 import { createHash } from "node:crypto"
-import { lstatSync, mkdirSync, readlinkSync, rmdirSync, statfsSync, symlinkSync, unlinkSync } from "node:fs"
+import {
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
+  symlinkSync,
+  unlinkSync,
+} from "node:fs"
 import { join } from "node:path"
 
 const memory = "/dev/shm"
@@ -51,14 +60,14 @@ export function keepRunFilesInMemory(runRoot: string): void {
   }
 }
 
-/** Takes the link and its empty target away again; while a container runs neither goes. */
+/** Takes the link and its target away again, with what a removal without descriptors left. Only when no container runs. */
 export function releaseRunFiles(runRoot: string): void {
   const { link, target } = places(runRoot)
   if (targetOf(link) !== target) return
   try {
-    rmdirSync(target)
+    rmSync(target, { recursive: true, force: true })
     unlinkSync(link)
   } catch {
-    // Something is in it.
+    // The next daemon of this run root takes it over.
   }
 }

@@ -1,4 +1,5 @@
 // Processes as a monitor serves them: a launched init, an exec, a monitor found again.
+import { closeSync, openSync } from "node:fs"
 import type { Duplex } from "node:stream"
 import { errorKind, failure } from "../base/errors.ts"
 import { type Connection, connect, isUnheard } from "./connection.ts"
@@ -49,11 +50,23 @@ export class Lease {
 const execOperation = (address: Address): Plan =>
   address.exec === undefined ? [] : [["exec", address.exec] as const]
 
+/** Without a free descriptor a socket cannot be made, and the runtime tells it as if nobody listened. */
+const hasDescriptors = (): boolean => {
+  try {
+    closeSync(openSync("/dev/null", "r"))
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** A monitor that cannot be heard has ended, and its process before it. */
-const endedOr = (error: unknown): unknown =>
-  isUnheard(error) || errorKind(error) === "unavailable"
+const endedOr = (error: unknown): unknown => {
+  if (!isUnheard(error) && errorKind(error) !== "unavailable") return error
+  return hasDescriptors()
     ? failure("conflict", "The container's process has ended", { cause: error })
-    : error
+    : failure("exhausted", "The container cannot be reached: too many open files", { cause: error })
+}
 
 /** Sends a request to the monitor; resolves with the connection once it has said `ok`. */
 async function request(address: Address, ...operations: Operation[]): Promise<Connection> {

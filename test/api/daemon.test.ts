@@ -89,7 +89,7 @@ test("a second daemon on the same data root is refused in one sentence and chang
     "--run-root",
     join(engine.root, "other"),
   ])
-  expect(second.code).toBe(1)
+  expect(second.code).toBe(75)
   expect(second.stderr).toBe(
     `sloop daemon: another Sloop daemon (process ${engine.pid()}) uses the data root ${join(engine.root, "data")}: stop it, or give this one another --data-root\n`,
   )

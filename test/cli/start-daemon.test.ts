@@ -31,6 +31,8 @@ test("a command at the default socket starts the daemon with the roots of the en
     const none = async () => (await daemons(env.SLOOP_RUN_ROOT)).length === 0
     await eventually("the daemon has ended", none)
   } finally {
+    // What a failed expectation left running must not hide the failure.
+    for (const pid of await daemons(env.SLOOP_RUN_ROOT)) process.kill(pid, "SIGTERM")
     await eventually(
       "everything of it has ended",
       async () => (await execute(["pgrep", "-f", root])).stdout === "",

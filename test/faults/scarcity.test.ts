@@ -160,9 +160,12 @@ test("out of descriptors: refused or late, never dead; afterwards all is well", 
     ),
   )
   expect(limited("4096").status).toBe(0)
-  for (const { code, stderr } of results)
+  // What fails after the hijack is told on the stream itself, which the client shows on its standard output.
+  for (const { code, stdout, stderr } of results)
     if (code !== 0)
-      expect(stderr).toMatch(/too many open files|EMFILE|killed by the test|Cannot connect|EOF|closed|reset/i)
+      expect(stdout + stderr).toMatch(
+        /too many open files|EMFILE|killed by the test|Cannot connect|EOF|closed|reset|received 409/i,
+      )
   await eventually(
     "it answers",
     async () => (await engine.dockerWith({ timeout: 3000 }, "version")).code === 0,
@@ -218,6 +221,27 @@ test("out of memory in the cgroup: killed, told so, and told in events", async (
   await eventually("it goes on", async () => (await ok("logs", child)).includes("survived"))
   expect(await ok("inspect", "-f", "{{.State.Status}}", child)).toBe("running")
   await ok("rm", "-f", child)
+}, 60_000)
+
+test("an exec that is killed for want of memory is told while its container goes on, and once", async () => {
+  const id = await ok("run", "-d", "--memory", "30m", "--memory-swap", "30m", "busybox", "sleep", "1000")
+  const oomEvents = async () => {
+    const until = String(Math.floor(Date.now() / 1000) + 1)
+    const words = ["events", "--since", "1m", "--until", until, "--filter", `container=${id}`]
+    return (await ok(...words, "--filter", "event=oom", "--format", "{{.Action}}")).split("\n")
+  }
+  const state = () => ok("inspect", "-f", "{{.State.OOMKilled}} {{.State.Status}}", id)
+  expect(await state()).toBe("false running")
+  expect((await docker("exec", id, "tail", "/dev/zero")).code).toBe(137)
+  expect(await state()).toBe("true running")
+  expect(await oomEvents()).toEqual(["oom"])
+  expect((await docker("exec", id, "true")).code).toBe(0)
+  await ok("stop", "-t", "0", id)
+  expect(await state()).toBe("true exited")
+  expect(await oomEvents()).toEqual(["oom"])
+  await ok("start", id)
+  expect(await state()).toBe("false running")
+  await ok("rm", "-f", id)
 }, 60_000)
 
 test("out of pids: the container's own trouble, and it can still be stopped", async () => {
