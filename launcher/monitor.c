@@ -69,6 +69,7 @@ static int prepare(struct monitor *monitor, struct stdio_ends *ends, struct fail
   if (oom) monitor->oom_file = oom->args[0], monitor->oom_key = oom->args[1];
   if (kill_at) monitor->kill_cgroup = kill_at->args[0];
   if (monitor->oom_file && !oom_read(monitor->oom_file, monitor->oom_key, &monitor->oom_start)) monitor->oom_start = 0;
+  monitor->oom_seen = monitor->oom_start;
   if (read_record(monitor, plan, failure) || log_open(&monitor->log, plan, failure)) return -1;
   if (ports_reserve(monitor, failure) || expect_attaches(monitor->tasks, plan, failure)) return -1;
   monitor->listening = listen_at(socket_at->args[0], failure);

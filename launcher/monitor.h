@@ -106,7 +106,7 @@ struct monitor {
   int *ports;
   uint32_t port_count;
   const char *oom_file, *oom_key;
-  uint64_t oom_start;
+  uint64_t oom_start, oom_seen;  // the counter at the container's start, and when a task last ended
   const char *kill_cgroup;
   int namespaces[4];
   bool cleaning, cleaned;

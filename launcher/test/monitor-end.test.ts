@@ -52,6 +52,33 @@ test.skipIf(!hybrid)(
   },
 )
 
+test.skipIf(!hybrid)("an exec tells of an out-of-memory kill that is new, the init of any", async () => {
+  const directory = join(parent(memory), "oom-exec")
+  const extra: Operation[] = [
+    ["cgroup", directory],
+    ["cgroup-write", join(directory, "memory.limit_in_bytes"), String(6 << 20), "must"],
+    ["oom-counter", join(directory, "memory.oom_control"), "oom_kill"],
+  ]
+  const container = await shell(launcher, "read go; exit 2", { extra, stdin: "open" })
+  await container.started()
+  const inside = { extra: [["cgroup", directory] satisfies Operation] }
+  const ends: string[][] = []
+  for (const script of ["true", "x=aaaaaaaa; while :; do x=$x$x; done", "true"]) {
+    const process = await exec(container, `exec-${ends.length}`, script, inside)
+    expect((await process.report()).kind).toBe("started")
+    ends.push([...(await process.report()).fields.slice(0, 3)])
+  }
+  expect(ends).toEqual([
+    ["0", "0", "0"],
+    ["137", "9", "1"],
+    ["0", "0", "0"],
+  ])
+  const client = await container.attach("stdin")
+  client.socket.end()
+  expect((await container.ended()).fields.slice(0, 3)).toEqual(["2", "0", "1"])
+  await container.plan.reports()
+})
+
 test.skipIf(!hybrid)(
   "what the init leaves in its cgroup is killed with it, nested and frozen or not",
   async () => {

@@ -10,6 +10,7 @@ import type { Context } from "./context.ts"
 import { DetachScanner, parseDetachKeys } from "./detach-keys.ts"
 import type { Attached, ExecConfig, ExecRecord, Execs } from "./engine.ts"
 import { execEnvironment } from "./environment.ts"
+import { noteOom } from "./exit.ts"
 import { LateStream } from "./late-stream.ts"
 import { startFailureCode } from "./start.ts"
 import { permit } from "./transitions.ts"
@@ -25,6 +26,9 @@ interface Exec {
   /** When it may be forgotten; 0 while it runs. */
   idleSince: number
 }
+
+/** Docker's code for an exec that did not start: 126 unless the program is missing. */
+const execFailureCode = (message: string): number => (startFailureCode(message) === 127 ? 127 : 126)
 
 export class ExecTable {
   readonly #execs = new Map<string, Exec>()
@@ -129,6 +133,7 @@ const follow = (context: Context, exec: Exec, process: MonitoredProcess): void =
     exec.process = undefined
     const container = context.catalogue.find(exec.record.containerId)
     if (container === undefined) return
+    if (exit.oom) noteOom(context, container.id)
     announce(context, container, "exec_die", { execID: exec.record.id, exitCode: String(exit.code) })
   })
 }
@@ -175,7 +180,7 @@ const startExec = async (
     return { tty, stream: await streamOf(context, exec, process) }
   } catch (error) {
     if (exec.process === undefined) {
-      exec.record = { ...exec.record, running: false, exitCode: startFailureCode(errorMessage(error)) }
+      exec.record = { ...exec.record, running: false, exitCode: execFailureCode(errorMessage(error)) }
       exec.idleSince = Date.now()
     }
     throw error

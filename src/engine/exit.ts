@@ -13,6 +13,7 @@ import type { Context } from "./context.ts"
 import type { Live } from "./live.ts"
 import { removeRecord } from "./remove.ts"
 import { restartDelay } from "./restart-policy.ts"
+import { signalKill } from "./signals.ts"
 import { takeDown } from "./take-down.ts"
 
 const log = createLog("engine")
@@ -39,10 +40,24 @@ export const resolveEnded = (live: Live, exitCode: number, error: string): void 
   }
 }
 
-const publishEnd = (context: Context, record: ContainerRecord): void => {
-  if (record.oomKilled) {
-    announce(context, record, "oom")
+/** Notes and tells that the kernel killed a process of a container that goes on, for want of memory. */
+export const noteOom = (context: Context, containerId: string): void => {
+  const { status } = context.catalogue.find(containerId) ?? {}
+  if (status !== "running" && status !== "paused") return
+  try {
+    const record = context.catalogue.change(containerId, { oomKilled: true }, { durable: false })
+    if (record !== undefined) announce(context, record, "oom")
+  } catch (error) {
+    // The end of the container tells it again.
+    log.error("a kill for want of memory could not be stored", {
+      id: containerId,
+      error: errorMessage(error),
+    })
   }
+}
+
+const publishEnd = (context: Context, record: ContainerRecord, tellOom: boolean): void => {
+  if (tellOom) announce(context, record, "oom")
   const seconds = Math.max(0, Math.floor((record.finishedAt - record.startedAt) / 1000))
   announce(context, record, "die", { exitCode: String(record.exitCode), execDuration: String(seconds) })
 }
@@ -74,6 +89,8 @@ export const handleExit = (context: Context, live: Live, task: Task | undefined,
   const cleared = letGo(task)
   if (record === undefined) return
   crashPoint("exit:known")
+  // The end tells of every kill of the run; one that an exec told of already is told once.
+  const tellOom = exit.oom && (!record.oomKilled || (exit.signal === signalKill && !record.stoppedByUser))
   const delay = context.closing
     ? undefined
     : restartDelay(record.config.restart, {
@@ -98,7 +115,7 @@ export const handleExit = (context: Context, live: Live, task: Task | undefined,
   }
   if (ended.config.autoRemove && !live.keepOnExit && !live.removing) {
     resolveEnded(live, exit.code, exit.reason)
-    publishEnd(context, ended)
+    publishEnd(context, ended, tellOom)
     live.teardown = cleared
     try {
       removeRecord(context, live, ended, { volumes: true })
@@ -114,7 +131,7 @@ export const handleExit = (context: Context, live: Live, task: Task | undefined,
   recordEnd(context, ended)
   crashPoint("exit:recorded")
   resolveEnded(live, exit.code, exit.reason)
-  publishEnd(context, ended)
+  publishEnd(context, ended, tellOom)
   live.teardown = context.background.run(`taking down ${describeContainer(ended)}`, async () => {
     await cleared
     await takeDown(context, ended)

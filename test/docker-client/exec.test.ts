@@ -75,7 +75,9 @@ proof(["exec --user", "exec --workdir", "exec --env", "exec --env-file"], "exec 
     await ok("exec", "-e", "MORE=2", "--env-file", file, "box", "sh", "-c", "echo $BASE $MORE $FROM"),
   ).toBe("1 2 file")
   // As Docker does, the reason comes on the stream that the client already reads.
-  expect((await docker("exec", "-u", "nosuch", "box", "id")).stdout).toContain("unable to find user nosuch")
+  const unknown = await docker("exec", "-u", "nosuch", "box", "id")
+  expect(unknown.code).toBe(126)
+  expect(unknown.stdout).toStartWith("unable to find user nosuch: no matching entries in passwd file")
 })
 
 proof(["exec --privileged"], "exec --privileged", async () => {

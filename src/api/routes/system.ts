@@ -1,7 +1,7 @@
 // The engine itself: ping, version, info, disk use, credentials.
 import { cpus, release, totalmem } from "node:os"
 import { failure } from "../../base/errors.ts"
-import { VERSION } from "../../base/version.ts"
+import { VERSION, VERSION_DATE } from "../../base/version.ts"
 import type { Engine } from "../../engine/engine.ts"
 import type { Image } from "../../images/images.ts"
 import type { ContainerRecord } from "../../state/state.ts"
@@ -17,7 +17,6 @@ import { volumeView } from "../translate/things.ts"
 import { rfc3339Nano } from "../translate/times.ts"
 
 const ARCHITECTURE = process.arch === "x64" ? "amd64" : process.arch
-const BUILD_TIME = "1970-01-01T00:00:00.000000000+00:00"
 
 type Used = Pick<Engine, "containers" | "images" | "volumes" | "volumeUsers" | "describe">
 
@@ -126,7 +125,7 @@ export function systemRoutes(engine: Used): Route[] {
           Details: {
             ApiVersion: API_VERSION,
             Arch: ARCHITECTURE,
-            BuildTime: BUILD_TIME,
+            BuildTime: VERSION_DATE,
             Experimental: "false",
             GitCommit: "",
             GoVersion: "",
@@ -144,7 +143,7 @@ export function systemRoutes(engine: Used): Route[] {
       Os: "linux",
       Arch: ARCHITECTURE,
       KernelVersion: kernelVersion || release(),
-      BuildTime: BUILD_TIME,
+      BuildTime: VERSION_DATE,
     }
     call.json(view)
   }

@@ -14,6 +14,8 @@ export const execFailure = (error: unknown): unknown => worded(error, execPrefix
 
 function worded(error: unknown, prefix: string): unknown {
   if (!(error instanceof LauncherFailure)) return error
+  // Docker looks users and groups up before it asks its runtime.
+  if (error.step === "user" && error.explanation !== "") return failed("invalid", error.explanation, error)
   const told = explain(error)
   return told === undefined ? error : failed(told.kind, `${prefix}: ${told.text}: unknown`, error)
 }
@@ -22,7 +24,7 @@ const failed = (kind: ErrorKind, message: string, cause: unknown): Failure =>
   failure(kind, message, { cause })
 
 function explain(error: LauncherFailure): { kind: ErrorKind; text: string } | undefined {
-  const { step, path, explanation } = error
+  const { step, path } = error
   switch (step) {
     case "exec":
       return { kind: "invalid", text: execText(error) }
@@ -32,8 +34,7 @@ function explain(error: LauncherFailure): { kind: ErrorKind; text: string } | un
         text: `chdir to cwd (${quoted(path)}) set in config.json failed: ${reason(error)}`,
       }
     case "user":
-    case "group-add":
-      return { kind: "invalid", text: explanation || reason(error) }
+      return { kind: "invalid", text: reason(error) }
     case "bind":
     case "mount":
       return { kind: mountKind(error), text: `error mounting ${quoted(path)}: ${reason(error)}` }
