@@ -1,6 +1,6 @@
 // The engines under comparison, each private to this run: Sloop, dockerd with containerd, podman's own client.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { command } from "./measure.ts"
@@ -135,9 +135,19 @@ export async function startDocker(): Promise<(Peer & { socket: string }) | undef
       await end(dockerd)
       await end(containerd)
       restoreFirewall()
+      unmountBeneath(directory)
       rmSync(directory, { recursive: true, force: true })
     },
   }
+}
+
+/** dockerd may leave namespaces and layers mounted when it ends. */
+function unmountBeneath(directory: string): void {
+  const mounted = readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "")
+    .filter((path) => path.startsWith(`${directory}/`))
+  for (const path of mounted.reverse()) spawnSync("umount", ["--lazy", path])
 }
 
 /** dockerd leaves its bridge and rules behind, with a FORWARD policy that drops everybody's packets. */
