@@ -164,7 +164,7 @@ test("out of descriptors: refused or late, never dead; afterwards all is well", 
   for (const { code, stdout, stderr } of results)
     if (code !== 0)
       expect(stdout + stderr).toMatch(
-        /too many open files|EMFILE|killed by the test|Cannot connect|EOF|closed|reset|received 409/i,
+        /too many open files|EMFILE|killed by the test|Cannot connect|EOF|closed|reset|unable to upgrade to tcp/i,
       )
   await eventually(
     "it answers",
