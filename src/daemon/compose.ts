@@ -16,6 +16,7 @@ import { openOverlaySnapshotter } from "../snapshots/snapshotter.ts"
 import { openState } from "../state/state.ts"
 import { openVolumes } from "../volumes/volumes.ts"
 import { favorCgroupMoves } from "./cgroup-moves.ts"
+import { removeCgroupParents } from "./cgroup-parents.ts"
 import { type Configuration, DEFAULT_DATA_ROOT } from "./configuration.ts"
 import { extractLauncher } from "./embedded-launcher.ts"
 import { keepRunFilesInMemory, releaseRunFiles } from "./run-files.ts"
@@ -71,9 +72,10 @@ async function composeOver(
     poolSize: configuration["network-pool-size"],
     warn: (message) => log.warn(message),
   })
+  const cgroupParent = configuration["cgroup-parent"] ?? (instance === "" ? "sloop" : `sloop-${instance}`)
   const runtime = createRuntime({
     kernel,
-    cgroupParent: configuration["cgroup-parent"] ?? (instance === "" ? "sloop" : `sloop-${instance}`),
+    cgroupParent,
     seccompProfile: readProfile(configuration["seccomp-profile"]),
   })
   const engine = createEngine({
@@ -106,6 +108,7 @@ async function composeOver(
         .some(({ status }) => status === "running" || status === "paused")
       await networks.close({ remove: !running })
       await snapshots.settle()
+      if (!running) removeCgroupParents(await kernel.features(), cgroupParent)
       if (!running) await kernel.stopLauncher()
       await kernel.close()
       state.close()
