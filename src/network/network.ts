@@ -24,6 +24,11 @@ export interface Attachment {
   readonly ports: readonly PublishedPort[]
   /** Reserved by the monitor through `reserve-port` operations. */
   readonly reservations: readonly { protocol: string; address: string; port: number }[]
+  /**
+   * Path of the socket to which the container's monitor relays names asked at 127.0.0.11 (launch operation and monitor
+   * request `name-relay`); absent on the default bridge alone.
+   */
+  readonly nameRelay?: string
   /** Text of the three managed files; undefined = leave what the image has (host mode: the host's own). */
   readonly hosts?: string
   readonly resolvConf?: string
@@ -50,7 +55,63 @@ export interface JoinRequest {
   readonly links: readonly { readonly name: string; readonly alias: string; readonly ipv4: string }[]
 }
 
+/** A network as asked for. */
+export interface NetworkCreate {
+  readonly name: string
+  /** "bridge", "macvlan", "ipvlan", "host", "null"; "" = bridge. */
+  readonly driver: string
+  readonly internal: boolean
+  readonly attachable: boolean
+  readonly ipv4: boolean
+  readonly ipv6: boolean
+  readonly options: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+  readonly ipam: {
+    readonly driver: string
+    readonly options: Readonly<Record<string, string>>
+    /** Subnets asked for; what is missing in one is chosen. */
+    readonly pools: readonly {
+      readonly subnet?: string
+      readonly range?: string
+      readonly gateway?: string
+      readonly auxiliary?: Readonly<Record<string, string>>
+    }[]
+  }
+}
+
+/** A container that runs already, as connect() and disconnect() need it. */
+export interface LivingContainer {
+  readonly id: string
+  readonly name: string
+  /** Host pid of its init: the way into its network namespace. */
+  readonly pid: number
+  /** As join() or the last connect() gave it; undefined when it was started on no network (mode "none"). */
+  readonly lease?: string
+}
+
+/** What changed for a living container: to be stored, and written into its managed files where the user has not. */
+export type Changed = Pick<Attachment, "endpoints" | "ports" | "hosts" | "resolvConf" | "lease" | "nameRelay">
+
 export interface Networks {
+  /**
+   * Makes a network: record, and for a bridge its link and rules. Conflict: "network with name x already exists";
+   * a subnet that overlaps another's is refused with the reason. A warning is a sentence for the client, or "".
+   */
+  create(request: NetworkCreate): Promise<{ network: NetworkRecord; warning: string }>
+  /** Removes one that no container is on. Forbidden: 'error while removing network: network x has active endpoints (name:"c" id:"…")'. */
+  remove(reference: string): Promise<NetworkRecord>
+  /** Puts a running container on one more network, or on its first. Failure changes nothing. */
+  connect(container: LivingContainer, request: JoinRequest, network: NetworkRequest): Promise<Changed>
+  /** Takes a running container off a network; what it published there is published through another, or taken back. */
+  disconnect(container: LivingContainer, request: JoinRequest, reference: string): Promise<Changed>
+  /** Publishes further ports of a running container, or takes some back; all or none. */
+  changePorts(
+    container: LivingContainer,
+    request: JoinRequest,
+    change: { readonly add: readonly PortRequest[]; readonly remove: readonly PublishedPort[] },
+  ): Promise<Changed>
+  /** Container names changed: what others resolve from now on. */
+  rename(lease: string, name: string): Promise<Changed>
   /** Makes bridge and tables if they are missing, learns what is used already, starts the pool. */
   open(leases: readonly { containerId: string; lease: string }[]): Promise<void>
   /** Prepares namespace, address, ports. Failure leaves nothing behind. Port conflicts: "Bind for 0.0.0.0:80 failed: port is already allocated". */

@@ -299,6 +299,24 @@ class BridgedNetworks implements Networks {
     }
   }
 
+  async create(): Promise<never> {
+    throw failure("not-implemented", "creating networks: this engine has the networks bridge, host and none")
+  }
+  async remove(): Promise<never> {
+    throw failure("not-implemented", "removing networks: this engine has the networks bridge, host and none")
+  }
+  async connect(): Promise<never> {
+    throw failure("not-implemented", "connecting a running container to a network")
+  }
+  async disconnect(): Promise<never> {
+    throw failure("not-implemented", "disconnecting a running container from a network")
+  }
+  async changePorts(): Promise<never> {
+    throw failure("not-implemented", "publishing ports of a running container")
+  }
+  async rename(): Promise<never> {
+    throw failure("not-implemented", "renaming a container on a network")
+  }
   get(reference: string): NetworkRecord {
     const found = this.find(reference)
     if (!found) throw failure("not-found", `network ${reference} not found`)

@@ -109,8 +109,11 @@ export interface NetworkRequest {
   readonly links: readonly string[]
   readonly ipv4?: string
   readonly ipv6?: string
+  readonly linkLocal?: readonly string[]
   readonly macAddress?: string
   readonly driverOptions?: Readonly<Record<string, string>>
+  /** The endpoint with the highest one gives the default gateway (0). */
+  readonly gatewayPriority?: number
 }
 
 /** What was asked for, image defaults merged in. Changed only by update and rename. */
@@ -224,6 +227,10 @@ export interface EndpointRecord {
   readonly gateway6?: string
   readonly macAddress: string
   readonly aliases: readonly string[]
+  /** Every name by which others on the network find it: the container's name, aliases, short id, hostname. */
+  readonly dnsNames?: readonly string[]
+  /** The interface's name inside: "eth0", "eth1" …; absent in records of before = "eth0". */
+  readonly interfaceName?: string
 }
 
 export interface PublishedPort {

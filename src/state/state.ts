@@ -37,9 +37,15 @@ export interface NetworkRecord {
   readonly createdAt: number
   readonly internal: boolean
   readonly attachable: boolean
+  /** Absent in records of before = true. */
+  readonly ipv4?: boolean
   readonly ipv6: boolean
+  /** "default" (also when absent) or "null"; options as given. */
+  readonly ipamDriver?: string
+  readonly ipamOptions?: Readonly<Record<string, string>>
   readonly options: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
+  /** IPv4 and IPv6 ones, in the order asked for. CIDR; gateway and range are of the subnet's family. */
   readonly subnets: readonly {
     readonly subnet: string
     readonly gateway: string

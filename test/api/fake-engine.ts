@@ -328,6 +328,24 @@ export function createFakeEngine(): FakeEngine {
     },
     networks: {
       open: async () => {},
+      create: async () => {
+        throw notHere("networks")
+      },
+      remove: async () => {
+        throw notHere("networks")
+      },
+      connect: async () => {
+        throw notHere("networks")
+      },
+      disconnect: async () => {
+        throw notHere("networks")
+      },
+      changePorts: async () => {
+        throw notHere("networks")
+      },
+      rename: async () => {
+        throw notHere("networks")
+      },
       join: async () => {
         throw notHere("networks")
       },
