@@ -14,22 +14,6 @@
 
 enum { CLEAN_TOTAL_MS = 5000, CLEAN_PAUSE_MS = 5, CGROUP_DEPTH_MAX = 16, CGROUP_PATH_MAX = 4096 };
 
-bool oom_read(const char *file, const char *key, uint64_t *value) {
-  char text[2048];
-  size_t key_length = strlen(key);
-  OWN_FD fd = open(file, O_RDONLY | O_CLOEXEC);
-  ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-  if (got < 0) return false;
-  text[got] = 0;
-  for (char *line = text, *end; line; line = end ? end + 1 : NULL) {
-    end = strchr(line, '\n');
-    if (end) *end = 0;
-    if (strncmp(line, key, key_length) || line[key_length] != ' ') continue;
-    return parse_u64(line + key_length + 1, 10, UINT64_MAX, value);
-  }
-  return false;
-}
-
 static bool write_file(const char *directory, const char *name, const char *text) {
   char path[CGROUP_PATH_MAX];
   if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path) return false;

@@ -50,14 +50,6 @@ static void note_ending(struct ending *ending, int waited, const siginfo_t *died
   ending->code = waited ? 255 : ending->signal ? 128 + ending->signal : died->si_status;
 }
 
-// The init tells of every kill of its run, so that its record has those that nobody heard of; an exec of new ones.
-static void note_oom(struct monitor *monitor, struct ending *ending, bool is_init) {
-  uint64_t kills;
-  if (!monitor->oom_file || !oom_read(monitor->oom_file, monitor->oom_key, &kills)) return;
-  ending->oom = kills > (is_init ? monitor->oom_start : monitor->oom_seen);
-  monitor->oom_seen = kills;
-}
-
 static void record_init(struct monitor *monitor, struct ending *ending) {
   char payload[256];
   if (monitor->kill_cgroup) cgroup_kill_rest(monitor->kill_cgroup);
@@ -75,7 +67,7 @@ void task_reap(struct monitor *monitor, struct task *task) {
   note_ending(&task->ending, waited, &died);
   close(task->process.pidfd);
   task->process.pidfd = -1;
-  note_oom(monitor, &task->ending, task == monitor->tasks);
+  task->ending.oom = oom_at_end(monitor, task == monitor->tasks);
   if (task == monitor->tasks) record_init(monitor, &task->ending);
   task->phase = PHASE_ENDED;
   task->drain_deadline = 0;

@@ -7,7 +7,7 @@
 #include "monitor.h"
 
 enum { QUIET_MS = 1000 };
-enum entry_kind { ENTRY_OUTPUT, ENTRY_INPUT, ENTRY_CONNECTION, ENTRY_LISTENING, ENTRY_PROCESS };
+enum entry_kind { ENTRY_OUTPUT, ENTRY_INPUT, ENTRY_CONNECTION, ENTRY_LISTENING, ENTRY_PROCESS, ENTRY_OOM };
 
 struct poll_entry {
   enum entry_kind kind;
@@ -54,6 +54,8 @@ static uint32_t collect(struct monitor *monitor, int64_t now) {
         (struct poll_entry){ENTRY_CONNECTION, NULL, {.connection = connection}});
   if (now >= monitor->accept_after)
     add(monitor, &count, monitor->listening, POLLIN, (struct poll_entry){ENTRY_LISTENING, NULL, {NULL}});
+  if (!monitor->oom.rest_until)
+    add(monitor, &count, monitor->oom.event, monitor->oom.polled, (struct poll_entry){ENTRY_OOM, NULL, {NULL}});
   for (struct task *task = monitor->tasks; task; task = task->next)
     add(monitor, &count, task->process.pidfd, POLLIN, (struct poll_entry){ENTRY_PROCESS, task, {NULL}});
   return count;
@@ -76,6 +78,8 @@ static int next_timeout(const struct monitor *monitor, int64_t now) {
   }
   for (const struct connection *connection = monitor->connections; connection; connection = connection->next)
     if (connection->role == ROLE_LINGER) soonest(&deadline, connection->linger_deadline);
+  if (monitor->oom.event >= 0 && monitor->oom.rest_until) soonest(&deadline, monitor->oom.rest_until);
+  if (monitor->oom.look_at) soonest(&deadline, monitor->oom.look_at);
   if (monitor->warm) soonest(&deadline, monitor->last_read + QUIET_MS);
   if (monitor->accept_after > now) soonest(&deadline, monitor->accept_after);
   if (monitor->cleaning && !monitor->cleaned) soonest(&deadline, monitor->clean_next ? monitor->clean_next : now);
@@ -101,6 +105,9 @@ static void dispatch(struct monitor *monitor, struct poll_entry *entry, short ev
     case ENTRY_LISTENING:
       if (monitor->listening >= 0) connection_accept(monitor);
       return;
+    case ENTRY_OOM:
+      oom_ready(monitor, now_ms());
+      return;
     case ENTRY_PROCESS:
       if (entry->task->process.pidfd >= 0) task_reap(monitor, entry->task);
       return;
@@ -118,6 +125,7 @@ static void keep_time(struct monitor *monitor) {
   }
   for (struct connection *connection = monitor->connections; connection; connection = connection->next)
     if (connection->role == ROLE_LINGER && now >= connection->linger_deadline) connection_drop(monitor, connection);
+  oom_step(monitor, now);
   if (monitor->warm && now >= monitor->last_read + QUIET_MS) buffers_release(monitor);
   clean_step(monitor);
 }

@@ -60,17 +60,13 @@ static int read_record(struct monitor *monitor, const struct plan *plan, struct 
 
 static int prepare(struct monitor *monitor, struct stdio_ends *ends, struct failure *failure) {
   const struct plan *plan = monitor->request->plan;
-  const struct operation *socket_at = plan_find(plan, "monitor-socket", 0), *oom = plan_find(plan, "oom-counter", 0);
+  const struct operation *socket_at = plan_find(plan, "monitor-socket", 0);
   const struct operation *kill_at = plan_find(plan, "kill-on-end", 0);
   if (!socket_at || socket_at->count != 1)
     return fail(failure, "monitor-socket", NULL, EINVAL, "launch wants a monitor-socket");
-  if (oom && oom->count != 2) return fail(failure, "oom-counter", NULL, EINVAL, "oom-counter wants a file and a key");
   if (kill_at && kill_at->count != 1) return fail(failure, "kill-on-end", NULL, EINVAL, "kill-on-end wants a directory");
-  if (oom) monitor->oom_file = oom->args[0], monitor->oom_key = oom->args[1];
   if (kill_at) monitor->kill_cgroup = kill_at->args[0];
-  if (monitor->oom_file && !oom_read(monitor->oom_file, monitor->oom_key, &monitor->oom_start)) monitor->oom_start = 0;
-  monitor->oom_seen = monitor->oom_start;
-  if (read_record(monitor, plan, failure) || log_open(&monitor->log, plan, failure)) return -1;
+  if (oom_prepare(&monitor->oom, plan, failure) || read_record(monitor, plan, failure) || log_open(&monitor->log, plan, failure)) return -1;
   if (ports_reserve(monitor, failure) || expect_attaches(monitor->tasks, plan, failure)) return -1;
   monitor->listening = listen_at(socket_at->args[0], failure);
   if (monitor->listening < 0) return -1;
@@ -184,6 +180,7 @@ int monitor_main(struct request *request, struct failure *failure) {
   streams_ready(init, &ends);
   begin(monitor);
   leave_launcher(monitor);
+  oom_watch(monitor);
   monitor_loop(monitor);
   release(monitor);
   request->connection = -1;

@@ -72,6 +72,16 @@ struct task {
   struct ending ending;
 };
 
+// Kills for want of memory.
+struct oom {
+  const char *file, *key;
+  int counter, event;           // the open file, and what is polled (v2: the same); -1: not watched
+  short polled;                 // events
+  uint64_t start, seen, told;   // the counter at the container's start, when a task last ended, as told
+  int64_t rest_until, look_at;  // not polled until then; looked at then; 0: no
+  int look_pause;
+};
+
 enum role { ROLE_REQUEST, ROLE_WATCH, ROLE_ATTACH, ROLE_LINGER };
 
 struct connection {
@@ -105,8 +115,7 @@ struct monitor {
   int64_t last_read, accept_after;
   int *ports;
   uint32_t port_count;
-  const char *oom_file, *oom_key;
-  uint64_t oom_start, oom_seen;  // the counter at the container's start, and when a task last ended
+  struct oom oom;
   const char *kill_cgroup;
   int namespaces[4];
   bool cleaning, cleaned;
@@ -171,11 +180,19 @@ struct task *task_find(struct monitor *monitor, const char *id);
 void finished_execs_trim(struct monitor *monitor);
 size_t exited_encode(char *buffer, size_t size, const struct ending *ending);
 
+// oom.c
+int oom_prepare(struct oom *oom, const struct plan *plan, struct failure *failure);
+void oom_watch(struct monitor *monitor);
+void oom_ready(struct monitor *monitor, int64_t now);
+void oom_step(struct monitor *monitor, int64_t now);
+void oom_tell(struct monitor *monitor, struct connection *watcher);
+// Whether there were kills: since the start for the init, since a task last ended for an exec.
+bool oom_at_end(struct monitor *monitor, bool is_init);
+
 // exit-record.c
 int exit_record_write(const char *path, bool sync, const char *payload, size_t length);
 
 // cleaning.c: what is left of a container after its end was told.
-bool oom_read(const char *file, const char *key, uint64_t *value);
 void cgroup_kill_rest(const char *directory);
 void clean_begin(struct monitor *monitor);
 void clean_step(struct monitor *monitor);

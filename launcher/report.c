@@ -1,4 +1,4 @@
-// Answers: ok, started, exited, failed (PROTOCOL.md).
+// Answers: ok, started, oom, exited, failed (PROTOCOL.md).
 #include "report.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// Answers: ok, started, exited, failed (PROTOCOL.md). One failed step, the path it concerned and why.
+// Answers: ok, started, oom, exited, failed (PROTOCOL.md). One failed step, the path it concerned and why.
 #ifndef SLOOP_REPORT_H
 #define SLOOP_REPORT_H
 #include <stdarg.h>

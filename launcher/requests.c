@@ -85,7 +85,8 @@ static int perform_watch(struct monitor *monitor, struct connection *connection,
   if (connection->fd < 0) return 0;
   connection->role = ROLE_WATCH;
   connection->task = task;
-  if (task->phase != PHASE_TOLD) return 0;
+  if (task == monitor->tasks) oom_tell(monitor, connection);
+  if (connection->fd < 0 || task->phase != PHASE_TOLD) return 0;
   connection_send(monitor, connection, payload, exited_encode(payload, sizeof payload, &task->ending));
   task->delivered = true;
   // The init's watchers wait for the cleaning, which the closed connection tells.

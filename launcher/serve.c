@@ -14,21 +14,18 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 
 #include "calls.h"
+#include "claim.h"
 #include "hold.h"
 #include "own.h"
 #include "process.h"
 #include "seat.h"
 
+// How often a launcher looks whether clients can still reach it.
+enum { LOOK_MS = 5000 };
 enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
-
-static int complain(const char *step, const char *path) {
-  fprintf(stderr, "launcher: %s %s: %s\n", step, path, strerror(errno));
-  return -1;
-}
 
 int serve_from_sealed_copy(char **argv) {
   OWN_FD self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -43,23 +40,6 @@ int serve_from_sealed_copy(char **argv) {
   if (fchmod(copy, 0555) || fcntl(copy, F_ADD_SEALS, SEALS)) return complain("seal", "the launcher's copy");
   syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
   return complain("execute", "the launcher's sealed copy");
-}
-
-// A socket that somebody still serves is not taken over; a stale one is removed.
-static int socket_listen(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof address.sun_path) return errno = ENAMETOOLONG, complain("listen on", path);
-  strcpy(address.sun_path, path);
-  OWN_FD probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (!connect(probe, (struct sockaddr *)&address, sizeof address))
-    return errno = EADDRINUSE, complain("listen on", path);
-  OWN_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  mode_t mask = umask(0177);
-  unlink(path);
-  int bound = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address, sizeof address);
-  umask(mask);
-  if (bound || listen(fd, 1024)) return complain("listen on", path);
-  return give_fd(&fd);
 }
 
 static bool peer_trusted(int connection) {
@@ -109,7 +89,7 @@ int serve(const char *socket_path, const char *data_root, connection_function *c
   struct request request = {.host_mounts = -1, .host_network = -1, .mailbox = -1};
   int mailbox[2];
   settle_in();
-  OWN_FD listener = socket_listen(socket_path);
+  OWN_FD listener = claim_socket(socket_path);
   if (listener < 0) return -1;
   request.host_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
   request.host_network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -117,9 +97,14 @@ int serve(const char *socket_path, const char *data_root, connection_function *c
   if (seat_take(socket_path, data_root)) return complain("make", "the launcher's mount namespace");
   if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, mailbox)) return complain("make", "the mailbox");
   request.mailbox = mailbox[1];
+  struct claim claim;
+  claim_note(&claim, socket_path);
   struct pollfd waited[] = {{.fd = listener, .events = POLLIN}, {.fd = mailbox[0], .events = POLLIN}};
   for (;;) {
-    if (poll(waited, 2, -1) < 0 && errno != EINTR) return complain("poll", socket_path);
+    int ready = poll(waited, 2, LOOK_MS);
+    if (ready < 0 && errno != EINTR) return complain("poll", socket_path);
+    // Whoever needs a launcher starts another one: this one would stay for ever, unseen.
+    if (ready == 0 && claim_lost(&claim)) return errno = ENOENT, complain("serve", socket_path);
     // A letter was sent before its sender's client was answered: drained first, the next request sees its effect.
     held_drain(mailbox[0]);
     if (waited[0].revents & POLLIN) serve_one(&request, listener, mailbox[0], connection);

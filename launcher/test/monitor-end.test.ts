@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { decodeReport, type Operation, startLauncher, type TestLauncher } from "./client.ts"
+import { connect, decodeReport, type Operation, startLauncher, type TestLauncher } from "./client.ts"
 import { exec, monitorOf, shell, until } from "./monitored.ts"
 
 const memory = "/sys/fs/cgroup/memory"
@@ -39,8 +39,10 @@ test.skipIf(!hybrid)(
     ]
     const container = await shell(launcher, "x=aaaaaaaa; while :; do x=$x$x; done", { extra })
     await container.started()
-    const ended = await container.ended()
+    const told: number[] = []
+    const ended = await container.ended((kills) => told.push(kills))
     expect(ended.fields.slice(0, 3)).toEqual(["137", "9", "1"])
+    expect(told).toEqual([1])
     expect(decodeReport(readFileSync(join(container.directory, "exit")))).toEqual(ended)
     expect(await container.plan.frame()).toBeUndefined()
     expect(existsSync(directory)).toBe(false)
@@ -51,6 +53,36 @@ test.skipIf(!hybrid)(
     await fine.plan.reports()
   },
 )
+
+test.skipIf(!hybrid)("a child's out-of-memory kill is told while the container runs on", async () => {
+  const directory = join(parent(memory), "oom-child")
+  const extra: Operation[] = [
+    ["cgroup", directory],
+    ["cgroup-write", join(directory, "memory.limit_in_bytes"), String(6 << 20), "must"],
+    ["oom-counter", join(directory, "memory.oom_control"), "oom_kill"],
+  ]
+  const hungry = "sh -c 'x=aaaaaaaa; while :; do x=$x$x; done'"
+  const container = await shell(launcher, `${hungry}; read go; ${hungry}; read go`, { extra, stdin: "open" })
+  await container.started()
+  const early = await connect(container.socket)
+  early.send([["watch"]])
+  expect((await early.report()).kind).toBe("started")
+  expect(await container.plan.report()).toMatchObject({ kind: "oom", fields: ["1"] })
+  expect(await early.report()).toMatchObject({ kind: "oom", fields: ["1"] })
+  const late = await connect(container.socket)
+  late.send([["watch"]])
+  expect((await late.report()).kind).toBe("started")
+  expect(await late.report()).toMatchObject({ kind: "oom", fields: ["1"] })
+  const client = await container.attach("stdin")
+  client.socket.write("again\n")
+  for (const watcher of [container.plan, early, late])
+    expect(await watcher.report()).toMatchObject({ kind: "oom", fields: ["2"] })
+  client.socket.end()
+  expect((await container.ended()).fields.slice(0, 3)).toEqual(["1", "0", "1"])
+  expect((await early.reports()).map(({ kind }) => kind)).toEqual(["exited"])
+  await container.plan.reports()
+  expect(existsSync(directory)).toBe(false)
+})
 
 test.skipIf(!hybrid)("an exec tells of an out-of-memory kill that is new, the init of any", async () => {
   const directory = join(parent(memory), "oom-exec")

@@ -101,8 +101,10 @@ export class Monitored {
     return Number(report.fields[0])
   }
 
-  async ended(): Promise<Report> {
-    const report = await this.plan.report()
+  /** The `exited` report; the numbers of kills that `oom` reports tell before it are given to onKills. */
+  async ended(onKills: (kills: number) => void = () => {}): Promise<Report> {
+    let report = await this.plan.report()
+    for (; report.kind === "oom"; report = await this.plan.report()) onKills(Number(report.fields[0]))
     if (report.kind !== "exited") throw new Error(`not exited: ${report.kind} ${report.fields.join(" ")}`)
     return report
   }
