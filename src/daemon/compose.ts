@@ -43,8 +43,8 @@ export async function compose(configuration: Configuration): Promise<Composed> {
     return await composeOver(kernel, configuration)
   } catch (error) {
     // Containers do not need the launcher; nothing of ours may outlive a start that failed.
-    await kernel.stopLauncher()
     await kernel.close()
+    await kernel.stopLauncher()
     throw error
   }
 }
@@ -108,9 +108,11 @@ async function composeOver(
         .some(({ status }) => status === "running" || status === "paused")
       await networks.close({ remove: !running })
       await snapshots.settle()
+      await volumes.settle()
       if (!running) removeCgroupParents(await kernel.features(), cgroupParent)
-      if (!running) await kernel.stopLauncher()
+      // Closed first: a late request would start another launcher, which nobody would end.
       await kernel.close()
+      if (!running) await kernel.stopLauncher()
       state.close()
       if (!running) releaseRunFiles(runRoot)
     },

@@ -8,11 +8,17 @@ import { findMonitor, Lease, launched } from "./process.ts"
 import { answerOf, failureOf } from "./reports.ts"
 import { identify, isSameBinary, type LauncherPlace, launcherSocket, start, terminate } from "./start.ts"
 
+/** Most milliseconds that the end of a launcher waits for requests under way. */
+const patience = 5000
+
 /** The kernel as its owner sees it. */
 export interface LauncherKernel extends Kernel {
   /** The launcher's pid, started if none answers. */
   launcherPid(): Promise<number>
-  /** Ends the launcher; held network namespaces go with it, monitors and containers live on. */
+  /**
+   * Ends the launcher; held network namespaces go with it, monitors and containers live on. It is the last that is asked of
+   * this kernel: requests under way are waited for, those that still come fail as cancelled, and none starts a launcher.
+   */
   stopLauncher(): Promise<void>
 }
 
@@ -23,6 +29,9 @@ class RealKernel implements LauncherKernel {
   readonly #connections = new Set<Connection>()
   #starting: Promise<number> | undefined
   #features: Promise<KernelFeatures> | undefined
+  /** Requests that were begun and have no end yet. */
+  #underWay = 0
+  #idle: (() => void) | undefined
   #closed = false
 
   constructor(place: LauncherPlace) {
@@ -43,8 +52,28 @@ class RealKernel implements LauncherKernel {
   }
 
   async stopLauncher(): Promise<void> {
+    this.#closed = true
+    await this.#starting?.catch(() => {})
+    await this.#finished()
     const found = await identify(this.#socket)
     if (found !== undefined) await terminate(found.pid, this.#socket)
+  }
+
+  /** Resolves when nothing is under way; what takes longer than its patience is cut off. */
+  async #finished(): Promise<void> {
+    if (this.#underWay === 0) return
+    const late = setTimeout(() => {
+      for (const connection of this.#connections) connection.destroy()
+    }, patience)
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve
+    })
+    clearTimeout(late)
+  }
+
+  #end(): void {
+    this.#underWay--
+    if (this.#underWay === 0) this.#idle?.()
   }
 
   features(): Promise<KernelFeatures> {
@@ -143,15 +172,17 @@ class RealKernel implements LauncherKernel {
     for (const connection of this.#connections) connection.destroy()
     this.#leases.clear()
     this.#connections.clear()
+    await this.#starting?.catch(() => undefined)
   }
 
   /** Connects; a launcher that is gone is started anew, once. */
   async #connect(request: Buffer): Promise<Connection> {
-    if (this.#closed) throw failure("cancelled", "The connection to the launcher was closed")
+    if (this.#closed) throw closedMeanwhile()
     try {
       return await connect(this.#socket, request)
     } catch (error) {
       if (!isUnheard(error)) throw unreachable(this.#socket, error)
+      if (this.#closed) throw closedMeanwhile(error)
       await this.#start()
       return connect(this.#socket, request)
     }
@@ -170,20 +201,30 @@ class RealKernel implements LauncherKernel {
 
   async #open(plan: Plan, signal?: AbortSignal): Promise<{ connection: Connection; done: () => void }> {
     if (signal?.aborted) throw cancelledOr(signal.reason, signal)
-    const connection = await this.#connect(encodePlan(plan))
+    this.#underWay++
+    let connection: Connection
+    try {
+      connection = await this.#connect(encodePlan(plan))
+    } catch (error) {
+      this.#end()
+      throw error
+    }
     this.#connections.add(connection)
     const abort = () => connection.destroy()
     signal?.addEventListener("abort", abort, { once: true })
     if (signal?.aborted) abort()
     const done = () => {
       signal?.removeEventListener("abort", abort)
-      this.#connections.delete(connection)
+      if (!this.#connections.delete(connection)) return
       connection.destroy()
+      this.#end()
     }
     return { connection, done }
   }
 
   #start(): Promise<number> {
+    // Whoever closes counts on it that no launcher is started after.
+    if (this.#closed) return Promise.reject(closed())
     this.#starting ??= start(this.#place).finally(() => {
       this.#starting = undefined
     })
@@ -207,8 +248,13 @@ function finalAnswer(fields: readonly string[]): Answer {
   throw failure("internal", `The launcher answered "${fields[0] ?? ""}" where an end is due`)
 }
 
+const closed = () => failure("cancelled", "The connection to the launcher was closed")
+
 const cancelledOr = (error: unknown, signal: AbortSignal | undefined): unknown =>
   signal?.aborted === true ? failure("cancelled", "The request was cancelled", { cause: error }) : error
+
+const closedMeanwhile = (cause?: unknown) =>
+  failure("cancelled", "The connection to the launcher was closed", { cause })
 
 const unreachable = (socket: string, error: unknown) =>
   failure("unavailable", `The launcher at ${socket} cannot be reached: ${errorMessage(error)}`, {

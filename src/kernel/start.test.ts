@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { testLauncher } from "../../test/fixtures/launcher-kernel.ts"
 import { type LauncherKernel, openKernel } from "./kernel.ts"
+import { identify, launcherSocket } from "./start.ts"
 
 const cleanups: (() => void | Promise<void>)[] = []
 afterEach(async () => {
@@ -77,4 +78,20 @@ test("a launcher that is stopped leaves nothing that answers", async () => {
   await kernel.stopLauncher()
   await kernel.stopLauncher()
   expect(existsSync(`/proc/${pid}/exe`)).toBe(false)
+})
+
+test("requests that are under way when the kernel is closed and the launcher stopped start no other one", async () => {
+  for (let round = 0; round < 10; round++) {
+    const where = place()
+    const kernel = await open(where)
+    process.kill(await kernel.launcherPid(), "SIGKILL")
+    const requests = Array.from({ length: 4 }, () => kernel.perform([["version"]]).catch(() => undefined))
+    await Bun.sleep(round)
+    await kernel.close()
+    requests.push(kernel.perform([["version"]]).catch(() => undefined))
+    await kernel.stopLauncher()
+    await Promise.all(requests)
+    await Bun.sleep(20)
+    expect(await identify(launcherSocket(where))).toBeUndefined()
+  }
 })
