@@ -43,8 +43,8 @@ export async function compose(configuration: Configuration): Promise<Composed> {
     return await composeOver(kernel, configuration)
   } catch (error) {
     // Containers do not need the launcher; nothing of ours may outlive a start that failed.
-    await kernel.close()
     await kernel.stopLauncher()
+    await kernel.close()
     throw error
   }
 }
@@ -110,9 +110,8 @@ async function composeOver(
       await snapshots.settle()
       await volumes.settle()
       if (!running) removeCgroupParents(await kernel.features(), cgroupParent)
-      // Closed first: a late request would start another launcher, which nobody would end.
-      await kernel.close()
       if (!running) await kernel.stopLauncher()
+      await kernel.close()
       state.close()
       if (!running) releaseRunFiles(runRoot)
     },

@@ -59,16 +59,16 @@ class RealKernel implements LauncherKernel {
     if (found !== undefined) await terminate(found.pid, this.#socket)
   }
 
-  /** Resolves when nothing is under way; what takes longer than its patience is cut off. */
+  /** Resolves when nothing is under way, or after its patience. */
   async #finished(): Promise<void> {
     if (this.#underWay === 0) return
-    const late = setTimeout(() => {
-      for (const connection of this.#connections) connection.destroy()
-    }, patience)
     await new Promise<void>((resolve) => {
-      this.#idle = resolve
+      const late = setTimeout(resolve, patience)
+      this.#idle = () => {
+        clearTimeout(late)
+        resolve()
+      }
     })
-    clearTimeout(late)
   }
 
   #end(): void {
@@ -171,18 +171,16 @@ class RealKernel implements LauncherKernel {
     for (const lease of [...this.#leases]) lease.release()
     for (const connection of this.#connections) connection.destroy()
     this.#leases.clear()
-    this.#connections.clear()
     await this.#starting?.catch(() => undefined)
   }
 
   /** Connects; a launcher that is gone is started anew, once. */
   async #connect(request: Buffer): Promise<Connection> {
-    if (this.#closed) throw closedMeanwhile()
+    if (this.#closed) throw closed()
     try {
       return await connect(this.#socket, request)
     } catch (error) {
       if (!isUnheard(error)) throw unreachable(this.#socket, error)
-      if (this.#closed) throw closedMeanwhile(error)
       await this.#start()
       return connect(this.#socket, request)
     }
@@ -252,9 +250,6 @@ const closed = () => failure("cancelled", "The connection to the launcher was cl
 
 const cancelledOr = (error: unknown, signal: AbortSignal | undefined): unknown =>
   signal?.aborted === true ? failure("cancelled", "The request was cancelled", { cause: error }) : error
-
-const closedMeanwhile = (cause?: unknown) =>
-  failure("cancelled", "The connection to the launcher was closed", { cause })
 
 const unreachable = (socket: string, error: unknown) =>
   failure("unavailable", `The launcher at ${socket} cannot be reached: ${errorMessage(error)}`, {

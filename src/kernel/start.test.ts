@@ -1,9 +1,20 @@
 // The real launcher: started, kept, replaced, started anew when it died.
 import { afterEach, expect, test } from "bun:test"
-import { appendFileSync, copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { spawn } from "node:child_process"
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { testLauncher } from "../../test/fixtures/launcher-kernel.ts"
+import { errorKind } from "../base/errors.ts"
 import { type LauncherKernel, openKernel } from "./kernel.ts"
 import { identify, launcherSocket } from "./start.ts"
 
@@ -95,3 +106,68 @@ test("requests that are under way when the kernel is closed and the launcher sto
     expect(await identify(launcherSocket(where))).toBeUndefined()
   }
 })
+
+/** Launchers of a run root that live, by their command line; for a moment also their children for single requests. */
+const launchersOf = (where: ReturnType<typeof place>): number[] =>
+  readdirSync("/proc").flatMap((name) => {
+    try {
+      const words = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0")
+      return words[1] === "serve" && words[2] === launcherSocket(where) ? [Number(name)] : []
+    } catch {
+      return []
+    }
+  })
+
+/** Resolves when the launcher that was spawned has ended; its exit code. */
+const spawnLauncher = (where: ReturnType<typeof place>): Promise<number | null> => {
+  const words = ["serve", launcherSocket(where), where.dataRoot]
+  const child = spawn(where.launcherBinary, words, { stdio: "ignore" })
+  cleanups.push(() => {
+    child.kill("SIGKILL")
+  })
+  return new Promise((resolve) => child.once("exit", resolve))
+}
+
+const eventually = async (holds: () => boolean | Promise<boolean>, milliseconds = 10_000): Promise<void> => {
+  for (const end = Date.now() + milliseconds; !(await holds()); await Bun.sleep(5))
+    if (Date.now() > end) throw new Error("it never came to hold")
+}
+
+test("of launchers that start at once one serves, and the others end", async () => {
+  for (let round = 0; round < 15; round++) {
+    const where = place()
+    const ended: (number | null)[] = []
+    for (let count = 0; count < 6; count++) void spawnLauncher(where).then((code) => ended.push(code))
+    await eventually(() => ended.length === 5)
+    await Bun.sleep(10)
+    expect(ended).toEqual([1, 1, 1, 1, 1])
+    const found = await identify(launcherSocket(where))
+    await eventually(() => launchersOf(where).join() === `${found?.pid}`)
+  }
+}, 60_000)
+
+test("requests that follow each other while the launcher is stopped start no other one", async () => {
+  const where = place()
+  const kernel = await open(where)
+  const chain = (async () => {
+    for (let count = 0; count < 2000; count++) await kernel.perform([["version"]])
+  })().catch((error: unknown) => errorKind(error))
+  await Bun.sleep(20)
+  await kernel.stopLauncher()
+  expect(await chain).toBe("cancelled")
+  await Bun.sleep(50)
+  expect(launchersOf(where)).toEqual([])
+})
+
+test("a launcher whose socket was removed makes way, and ends by itself when nobody comes", async () => {
+  const where = place()
+  const socket = launcherSocket(where)
+  const lost = await (await open(where)).launcherPid()
+  rmSync(socket)
+  const kernel = await open(where)
+  expect(await kernel.launcherPid()).not.toBe(lost)
+  const pid = await kernel.launcherPid()
+  await eventually(() => launchersOf(where).join() === `${pid}`)
+  rmSync(socket)
+  await eventually(() => launchersOf(where).length === 0)
+}, 30_000)

@@ -112,9 +112,11 @@ export async function start(place: LauncherPlace): Promise<number> {
   }
   const deadline = Date.now() + startTimeout
   for (let wait = 1; ; wait = Math.min(wait * 2, 50)) {
+    // Of launchers that start at once one serves and the others end: ours may have ended while we asked.
+    const over = ended !== undefined || Date.now() > deadline
     const found = await identify(socket)
     if (found !== undefined) return found.pid
-    if (ended !== undefined || Date.now() > deadline)
+    if (over)
       throw failure(
         "unavailable",
         `The launcher ${place.launcherBinary} did not start: ${ended ?? "it does not answer"}${lastWords(logPath)}`,

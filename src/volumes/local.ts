@@ -193,6 +193,9 @@ export const openVolumes = ({ root, kernel, state, events }: VolumesOptions): Vo
         ...(subpath !== undefined && subpath !== "" && { subpath }),
       }
     },
+    async settle() {
+      await reaping
+    },
     async recover() {
       mkdirSync(root, { recursive: true, mode: 0o710 })
       for (const entry of readdirSync(root)) {

@@ -29,6 +29,8 @@ export interface Volumes {
   /** The mount of a volume at a target: a bind, or the file system that its options ask for. */
   mount(name: string, target: string, options: { readOnly: boolean; subpath?: string }): Promise<Mount>
   recover(): Promise<void>
+  /** Waits until the bytes of removed volumes are gone, or could not be removed (then the next start tries again). */
+  settle(): Promise<void>
 }
 
 export { openVolumes } from "./local.ts"

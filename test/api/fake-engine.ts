@@ -325,6 +325,7 @@ export function createFakeEngine(): FakeEngine {
         throw notHere("mounts")
       },
       recover: async () => {},
+      settle: async () => {},
     },
     networks: {
       open: async () => {},
