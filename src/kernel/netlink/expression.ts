@@ -42,6 +42,21 @@ export type Expression =
       readonly to?: Register
       readonly inverted?: boolean
     }
+  | {
+      /** Puts bytes into a register. */
+      readonly kind: "immediate"
+      readonly to: Register
+      readonly value: Uint8Array
+      readonly shown?: string
+    }
+  | {
+      /** Writes a register's bytes into the transport header; the Internet checksum at `checksum` follows. */
+      readonly kind: "rewrite"
+      readonly offset: number
+      readonly length: number
+      readonly from: Register
+      readonly checksum: number
+    }
   | { readonly kind: "dnat"; readonly family: number; readonly address: Register; readonly port: Register }
   | { readonly kind: "masquerade" }
   | { readonly kind: "verdict"; readonly verdict: Verdict }
@@ -55,6 +70,7 @@ const FIB_SOURCE = 1
 const FIB_DESTINATION = 2
 const FIB_RESULT_TYPE = 3
 const LIST_ELEMENT = 1
+const INTERNET_CHECKSUM = 1
 /** Number of the first 32-bit register in messages; 0 is the verdict. */
 const FIRST_REGISTER = 8
 
@@ -113,6 +129,18 @@ const encodeBody = (expression: Expression): [name: string, ...Attribute[]] => {
         ...(expression.to === undefined ? [] : [register(3, expression.to)]),
         ...(expression.inverted ? [be32(5, 1)] : []),
       ]
+    case "immediate":
+      return ["immediate", register(1, expression.to), dataValue(2, expression.value)]
+    case "rewrite":
+      return [
+        "payload",
+        be32(2, PAYLOAD_BASES.transport),
+        be32(3, expression.offset),
+        be32(4, expression.length),
+        register(5, expression.from),
+        be32(6, INTERNET_CHECKSUM),
+        be32(7, expression.checksum),
+      ]
     case "dnat":
       return [
         "nat",
@@ -155,6 +183,10 @@ export const describeExpression = (expression: Expression): string => {
       return expression.to === undefined
         ? `r${expression.from} ${expression.inverted ? "not in" : "in"} @${expression.set}`
         : `r${expression.to} = @${expression.set}[r${expression.from}]`
+    case "immediate":
+      return `r${expression.to} = ${expression.shown ?? `0x${Buffer.from(expression.value).toString("hex")}`}`
+    case "rewrite":
+      return `transport header bytes ${expression.offset}..${expression.offset + expression.length - 1} = r${expression.from}`
     case "dnat":
       return `dnat to r${expression.address} port r${expression.port}`
     case "masquerade":
