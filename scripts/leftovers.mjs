@@ -1,9 +1,10 @@
 // What of ours is on this machine: mounts, links, tables, cgroups, processes. Tests compare before and after.
 //   node scripts/leftovers.mjs
 import { spawnSync } from "node:child_process"
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { describeProcess } from "./processes.mjs"
 
 const lines = (path) => (existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean) : [])
 
@@ -23,19 +24,44 @@ const tables = () =>
     .split("\n")
     .filter((line) => /sloop/.test(line))
 
-function cgroups() {
+const isDirectory = (entry) => entry.isDirectory()
+
+/** Directories that engines made for all their containers, in every hierarchy. */
+export function cgroupParents() {
   const found = []
   const walk = (directory, depth) => {
-    for (const entry of readdirSync(directory, { withFileTypes: true })) {
-      if (!entry.isDirectory()) continue
-      if (/sloop/.test(entry.name)) {
-        for (const inner of readdirSync(join(directory, entry.name), { withFileTypes: true }))
-          if (inner.isDirectory()) found.push(`cgroup ${join(directory, entry.name, inner.name)}`)
-      } else if (depth > 0) walk(join(directory, entry.name), depth - 1)
+    for (const { name } of readdirSync(directory, { withFileTypes: true }).filter(isDirectory)) {
+      if (/sloop/.test(name)) found.push(join(directory, name))
+      else if (depth > 0) walk(join(directory, name), depth - 1)
     }
   }
   if (existsSync("/sys/fs/cgroup")) walk("/sys/fs/cgroup", 2)
   return found
+}
+
+const cgroups = () =>
+  cgroupParents().flatMap((parent) =>
+    readdirSync(parent, { withFileTypes: true })
+      .filter(isDirectory)
+      .map(({ name }) => `cgroup ${join(parent, name)}`),
+  )
+
+/**
+ * Removes the empty ones of those that were not there before: an engine that was ended by force and never started again
+ * cannot do it. How many those were.
+ */
+export function removeCgroupParents(before) {
+  let removed = 0
+  for (const path of cgroupParents()) {
+    if (before.includes(path)) continue
+    try {
+      rmdirSync(path)
+      removed++
+    } catch {
+      // Somebody is in it: then what is in it is told of.
+    }
+  }
+  return removed
 }
 
 function processes() {
@@ -56,4 +82,11 @@ function processes() {
 /** One line for each thing of ours that exists now. */
 export const leftovers = () => [...mounts(), ...links(), ...tables(), ...cgroups(), ...processes()]
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) for (const thing of leftovers()) console.log(thing)
+/** One of those lines with what explains it, where there is more to say. */
+export const explained = (thing) => {
+  const pid = /^process (\d+) /.exec(thing)?.[1]
+  return pid === undefined ? thing : `${thing}\n${describeProcess(pid)}`
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  for (const thing of leftovers()) console.log(explained(thing))

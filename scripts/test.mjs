@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { build } from "./build.mjs"
 import { buildLauncher } from "./launcher.mjs"
-import { leftovers } from "./leftovers.mjs"
+import { cgroupParents, explained, leftovers, removeCgroupParents } from "./leftovers.mjs"
 import {
   bun,
   ensureCommands,
@@ -139,12 +139,15 @@ prepare()
 mkdirSync(join(projectRoot, ".cache"), { recursive: true })
 spawnSync(node, [join(projectRoot, "scripts", "base-image.mjs"), join(projectRoot, ".cache", "busybox.tar")])
 const before = leftovers()
+const parentsBefore = cgroupParents()
 const results = []
 for (const suite of chosen) results.push(await runSuite(suite))
 const left = leftovers().filter((thing) => !before.includes(thing))
+const parents = removeCgroupParents(parentsBefore)
 results.push({ name: "leftovers", total: 1, failed: left.length > 0 ? 1 : 0, skipped: 0, seconds: 0 })
 show(results)
-for (const thing of left) console.log(`left behind: ${thing}`)
+for (const thing of left) console.log(`left behind: ${explained(thing)}`)
+if (parents > 0) console.log(`${parents} empty cgroups of engines that were ended by force are removed`)
 const sum = (key) => results.reduce((total, result) => total + result[key], 0)
 console.log(
   `\n${sum("total") - sum("failed") - sum("skipped")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped`,
