@@ -114,6 +114,8 @@ export interface NetworkRequest {
   readonly driverOptions?: Readonly<Record<string, string>>
   /** The endpoint with the highest one gives the default gateway (0). */
   readonly gatewayPriority?: number
+  /** Id of the network when the container was on it last; absent before. */
+  readonly networkId?: string
 }
 
 /** What was asked for, image defaults merged in. Changed only by update and rename. */
@@ -176,7 +178,10 @@ export interface ContainerConfig {
   readonly links: readonly string[]
   /** "default", "bridge", "none", "host", "container:ID", or a network's name. */
   readonly networkMode: string
+  /** Those it is on, or will be when it starts; empty in records of before = the one that networkMode names. */
   readonly networks: readonly NetworkRequest[]
+  /** It was taken off its last network: an empty list means none. */
+  readonly offNetworks?: boolean
   /** "", "host", "container:ID" */
   readonly pidMode: string
   /** "", "private", "shareable", "host", "none", "container:ID" */
@@ -276,4 +281,6 @@ export interface ContainerRecord {
   readonly starting?: { readonly at: number; readonly boot: string }
   /** Opaque to all but the network room: what leave() needs after a daemon restart. */
   readonly networkLease?: string
+  /** Its networks have changed and its managed files do not say so yet. */
+  readonly filesStale?: boolean
 }

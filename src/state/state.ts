@@ -51,6 +51,8 @@ export interface NetworkRecord {
     readonly gateway: string
     readonly range?: string
     readonly auxiliary?: Readonly<Record<string, string>>
+    /** Chosen by the engine, not given by the user: no container may ask for an address in it. */
+    readonly chosen?: boolean
   }[]
 }
 
