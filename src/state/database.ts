@@ -9,6 +9,9 @@ import type {
   ContainerRecord,
   ImageRecord,
   NetworkRecord,
+  RegistryBlobRecord,
+  RegistryManifestRecord,
+  RegistryTagRecord,
   RemovalRecord,
   SnapshotRecord,
   State,
@@ -165,6 +168,9 @@ export const openState = (path: string): State => {
     volumes: table<VolumeRecord>("volumes"),
     networks: table<NetworkRecord>("networks"),
     snapshots: table<SnapshotRecord>("snapshots"),
+    registryBlobs: table<RegistryBlobRecord>("registry_blobs"),
+    registryManifests: table<RegistryManifestRecord>("registry_manifests"),
+    registryTags: table<RegistryTagRecord>("registry_tags"),
     settings: table<string>("settings"),
   }
 

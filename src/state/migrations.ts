@@ -16,4 +16,10 @@ export const migrations: readonly Migration[] = [
     name: "removals that are under way",
     sql: "CREATE TABLE removals (key TEXT PRIMARY KEY NOT NULL, document TEXT NOT NULL) STRICT;",
   },
+  {
+    name: "the built-in registry",
+    sql: ["registry_blobs", "registry_manifests", "registry_tags"]
+      .map((table) => `CREATE TABLE ${table} (key TEXT PRIMARY KEY NOT NULL, document TEXT NOT NULL) STRICT;`)
+      .join("\n"),
+  },
 ]

@@ -121,6 +121,13 @@ test("migration 2 adds the removals and keeps what was stored before", () => {
   expect(database.prepare("SELECT document FROM settings").get()?.document).toBe("1")
 })
 
+test("migration 3 adds the built-in registry's tables", () => {
+  const database = new DatabaseSync(":memory:")
+  migrate(database, migrations.slice(0, 3))
+  for (const table of ["registry_blobs", "registry_manifests", "registry_tags"])
+    expect(database.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.n).toBe(0)
+})
+
 test("a migration that fails changes nothing, and a newer schema is refused", () => {
   const database = new DatabaseSync(":memory:")
   const broken = [...migrations, { name: "bad", sql: "CREATE TABLE extra (a); NONSENSE" }]

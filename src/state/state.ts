@@ -68,6 +68,40 @@ export interface SnapshotRecord {
   readonly size: number
 }
 
+/** A blob that a repository of the built-in registry holds. Key: "repository@digest". */
+export interface RegistryBlobRecord {
+  readonly repository: string
+  readonly digest: string
+  /** Bytes. */
+  readonly size: number
+  /** Unix milliseconds of the last upload or mount; young ones are not collected, as their manifest may yet come. */
+  readonly linkedAt: number
+}
+
+/** A manifest that a repository of the built-in registry holds. Key: "repository@digest". */
+export interface RegistryManifestRecord {
+  readonly repository: string
+  readonly digest: string
+  readonly mediaType: string
+  /** Bytes. */
+  readonly size: number
+  /** Digests of config, layers and listed manifests: what must not be collected while this one is there. */
+  readonly references: readonly string[]
+  /** The manifest that this one is about, which need not exist. */
+  readonly subject?: string
+  readonly artifactType?: string
+  readonly annotations?: Readonly<Record<string, string>>
+  readonly pushedAt: number
+}
+
+/** A tag of the built-in registry. Key: "repository:tag". */
+export interface RegistryTagRecord {
+  readonly repository: string
+  readonly tag: string
+  readonly digest: string
+  readonly taggedAt: number
+}
+
 /** A container whose record is gone and whose traces are still being cleared, or that was never wholly made. */
 export interface RemovalRecord {
   readonly container: ContainerRecord
@@ -110,6 +144,9 @@ export interface State {
   readonly volumes: Table<VolumeRecord>
   readonly networks: Table<NetworkRecord>
   readonly snapshots: Table<SnapshotRecord>
+  readonly registryBlobs: Table<RegistryBlobRecord>
+  readonly registryManifests: Table<RegistryManifestRecord>
+  readonly registryTags: Table<RegistryTagRecord>
   /** Small settings and identities ("engine-id", "subnet"). */
   readonly settings: Table<string>
   /** All writes inside are one transaction, durable unless said otherwise here. `work` is synchronous. An error undoes all. */
