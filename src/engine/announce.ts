@@ -24,17 +24,26 @@ export const announceBriefly = (
   more: More = {},
 ): void => tell(context, record.id, action, { image: record.config.image, name: record.name, ...more })
 
-/** Tells of each network that the container joins or leaves. */
-export function announceEndpoints(
+type Joining = "connect" | "disconnect"
+
+/** Tells of a network that the container joins or leaves. */
+export const announceEndpoint = (
   context: Context,
   record: ContainerRecord,
-  action: "connect" | "disconnect",
-): void {
-  for (const { network, networkName } of record.endpoints)
-    context.events.publish({
-      type: "network",
-      action,
-      id: network,
-      attributes: { container: record.id, name: networkName, type: "bridge" },
-    })
+  network: { readonly id: string; readonly name: string; readonly driver: string },
+  action: Joining,
+): void =>
+  context.events.publish({
+    type: "network",
+    action,
+    id: network.id,
+    attributes: { container: record.id, name: network.name, type: network.driver },
+  })
+
+/** Tells of each network that the container joins or leaves. */
+export const announceEndpoints = (context: Context, record: ContainerRecord, action: Joining): void => {
+  for (const { network: id, networkName: name } of record.endpoints) {
+    const driver = context.networks.find(id)?.driver ?? "bridge"
+    announceEndpoint(context, record, { id, name, driver }, action)
+  }
 }

@@ -18,6 +18,8 @@ import type { Containers, Engine, EngineDescription } from "./engine.ts"
 import { createExecs, ExecTable } from "./exec.ts"
 import { listContainers } from "./list.ts"
 import { LiveContainers } from "./live.ts"
+import { changePorts, connectContainerTo, disconnectContainerFrom } from "./networking/living.ts"
+import { createNetwork, pruneNetworks, removeNetwork } from "./networking/networks.ts"
 import { imageUsers, pruneContainers, volumeUsers } from "./prune.ts"
 import { readLogs } from "./read-logs.ts"
 import { Reaper } from "./reap.ts"
@@ -80,6 +82,9 @@ const containersOf = (context: Context): Containers => ({
   archivePut: (reference, path, tar, options) => archivePut(context, reference, path, tar, options),
   export: (reference) => exportContainer(context, reference),
   update: (reference, changes) => updateContainer(context, reference, changes),
+  connect: (reference, request) => connectContainerTo(context, reference, request),
+  disconnect: (reference, network, options) => disconnectContainerFrom(context, reference, network, options),
+  changePorts: (reference, change) => changePorts(context, reference, change),
   remove: (reference, options) => removeVerb(context, reference, options),
   prune: (options) => pruneContainers(context, options),
   commit: (reference, options) => commitContainer(context, reference, options),
@@ -146,6 +151,9 @@ export const createEngine = (options: EngineOptions): Engine => {
     pruneImages: (request) => rooms.images.prune(request, (imageId) => imageUsers(context, imageId)),
     removeVolume: (name, request) => rooms.volumes.remove(name, request, volumeUsers(context, name)),
     pruneVolumes: (request) => rooms.volumes.prune(request, (name) => volumeUsers(context, name).length > 0),
+    createNetwork: (request) => createNetwork(context, request),
+    removeNetwork: (reference) => removeNetwork(context, reference),
+    pruneNetworks: (request) => pruneNetworks(context, request),
     volumeUsers: (name) => volumeUsers(context, name),
     recover: () => recoverEngine(context),
     close: async (request) => {

@@ -1,13 +1,15 @@
-// Start: which namespaces and which network a container gets.
+// Start: which namespaces and which networks a container gets.
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { failure } from "../base/errors.ts"
+import { errorKind, errorMessage, failure } from "../base/errors.ts"
+import { newId } from "../base/ids.ts"
 import type { BindMount } from "../kernel/mount.ts"
 import type { Attachment } from "../network/network.ts"
-import type { ContainerRecord } from "../state/state.ts"
+import type { ContainerRecord, EndpointRecord, NetworkRequest } from "../state/state.ts"
 import type { Context } from "./context.ts"
 import { resolveLinks } from "./links.ts"
 import { sharedManagedFiles, writeManagedFiles } from "./managed-files.ts"
+import { joinRequest, requestedNetworks, settledNetworks } from "./networking/requests.ts"
 import { runDirectory } from "./places.ts"
 import { plainTexts } from "./plain-network.ts"
 
@@ -15,6 +17,9 @@ export interface Connection {
   readonly namespace: string
   /** Absent when another's network, or none to give back, is used. */
   readonly attachment?: Attachment
+  readonly endpoints: readonly EndpointRecord[]
+  /** The networks as they are called now; undefined = nothing to remember of them. */
+  readonly networks?: readonly NetworkRequest[]
   readonly managed: readonly BindMount[]
   readonly linkedEnv: readonly string[]
 }
@@ -54,48 +59,67 @@ export const joinedNamespaces = (
   }
 }
 
-/** Prepares the network and the managed files. What it joined must be left by the caller if the start fails. */
-export const connectContainer = async (context: Context, record: ContainerRecord): Promise<Connection> => {
+/** The words by which clients and exit codes know that a start failed for its networks. */
+export const NETWORKING_FAILED = "failed to set up container networking"
+
+/** A place on "host" or "none": an id and no address. */
+const bareEndpoint = (context: Context, name: "host" | "none"): EndpointRecord[] => {
+  const network = context.networks.find(name)
+  if (network === undefined) return []
+  return [{ network: network.id, networkName: name, endpointId: newId(), macAddress: "", aliases: [] }]
+}
+
+const joinAnother = (context: Context, mode: string): Connection => {
+  const pid = joinedPid(context, mode, "network")
+  const owner = runDirectory(context, mode.slice("container:".length))
+  const files = ["hostname", "hosts", "resolv.conf"].filter((file) => existsSync(join(owner, file)))
+  const managed = sharedManagedFiles(owner, files)
+  return { namespace: `/proc/${pid}/ns/net`, managed, linkedEnv: [], endpoints: [] }
+}
+
+const joinNothing = (context: Context, record: ContainerRecord, name: "host" | "none" | ""): Connection => {
   const { config } = record
-  const directory = runDirectory(context, record.id)
-  const mode = config.networkDisabled ? "none" : config.networkMode
-  if (mode.startsWith("container:")) {
-    const pid = joinedPid(context, mode, "network")
-    const owner = runDirectory(context, mode.slice("container:".length))
-    const files = ["hostname", "hosts", "resolv.conf"].filter((file) => existsSync(join(owner, file)))
-    return { namespace: `/proc/${pid}/ns/net`, managed: sharedManagedFiles(owner, files), linkedEnv: [] }
-  }
-  if (mode === "none" || mode === "host") {
-    const managed = writeManagedFiles(directory, { hostname: config.hostname, ...plainTexts(mode, config) })
-    return { namespace: mode === "host" ? "host" : "new", managed, linkedEnv: [] }
-  }
+  const texts = plainTexts(name === "host" ? "host" : "none", config)
+  const managed = writeManagedFiles(runDirectory(context, record.id), { hostname: config.hostname, ...texts })
+  const endpoints = name === "" ? [] : bareEndpoint(context, name)
+  return { namespace: name === "host" ? "host" : "new", managed, linkedEnv: [], endpoints }
+}
+
+const joinNetworks = async (
+  context: Context,
+  record: ContainerRecord,
+  requests: readonly NetworkRequest[],
+): Promise<Connection> => {
   const links = resolveLinks(context, record)
-  const attachment = await context.networks.join({
-    containerId: record.id,
-    containerName: record.name,
-    hostname: config.hostname,
-    domainname: config.domainname,
-    mode,
-    networks: config.networks,
-    ports: config.ports,
-    exposedPorts: config.exposedPorts,
-    publishAll: config.publishAllPorts,
-    macAddress: config.macAddress,
-    extraHosts: config.extraHosts,
-    dns: config.dns,
-    dnsSearch: config.dnsSearch,
-    dnsOptions: config.dnsOptions,
-    links: links.addresses,
-  })
+  const networks = settledNetworks(context.networks, requests)
+  const attachment = await context.networks.join(joinRequest(record, networks, links.addresses))
   try {
-    const managed = writeManagedFiles(directory, {
-      hostname: config.hostname,
+    const managed = writeManagedFiles(runDirectory(context, record.id), {
+      hostname: record.config.hostname,
       hosts: attachment.hosts,
       resolvConf: attachment.resolvConf,
     })
-    return { namespace: attachment.namespace, attachment, managed, linkedEnv: links.env }
+    const { namespace, endpoints } = attachment
+    return { namespace, attachment, managed, linkedEnv: links.env, endpoints, networks }
   } catch (error) {
     await context.networks.leave(attachment.lease)
     throw error
+  }
+}
+
+/** Prepares the networks and the managed files. What it joined must be left by the caller if the start fails. */
+export const connectContainer = async (context: Context, record: ContainerRecord): Promise<Connection> => {
+  const { config } = record
+  if (!config.networkDisabled && config.networkMode.startsWith("container:"))
+    return joinAnother(context, config.networkMode)
+  const requests = requestedNetworks(config)
+  const [first] = requests
+  if (first === undefined) return joinNothing(context, record, "")
+  if (first.network === "none" || first.network === "host") return joinNothing(context, record, first.network)
+  try {
+    return await joinNetworks(context, record, requests)
+  } catch (error) {
+    const message = `${NETWORKING_FAILED}: ${errorMessage(error)}`
+    throw failure(errorKind(error), message, { cause: error instanceof Error ? error.cause : error })
   }
 }

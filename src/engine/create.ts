@@ -12,6 +12,7 @@ import type { Context } from "./context.ts"
 import type { CreateConfig } from "./engine.ts"
 import { argvOf, mergeConfig } from "./merge.ts"
 import { makeMountPoints } from "./mount-points.ts"
+import { checkNetworks } from "./networking/check.ts"
 import { validateConfig, validateName } from "./validate.ts"
 
 /** "container:web" → "container:ID". Throws invalid. */
@@ -97,6 +98,7 @@ export const createContainer = async (
   if (argvOf(config).length === 0 || argvOf(config)[0] === "")
     throw failure("invalid", "no command specified")
   validateConfig(config)
+  checkNetworks(context.networks, config)
   const warnings = await context.runtime.validate(config)
   if (config.networkMode === "host" && config.ports.length > 0)
     warnings.push("Published ports are discarded when using host network mode")

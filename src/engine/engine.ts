@@ -3,10 +3,18 @@ import type { Duplex } from "node:stream"
 import type { Events } from "../events/events.ts"
 import type { Images } from "../images/images.ts"
 import type { LogEntry } from "../logs/logs.ts"
-import type { EndpointCounters, Networks } from "../network/network.ts"
+import type { EndpointCounters, NetworkCreate, Networks } from "../network/network.ts"
 import type { Reading } from "../runtime/runtime.ts"
-import type { ContainerConfig, ContainerRecord, Resources, RestartPolicy } from "../state/state.ts"
+import type {
+  ContainerConfig,
+  ContainerRecord,
+  NetworkRecord,
+  NetworkRequest,
+  Resources,
+  RestartPolicy,
+} from "../state/state.ts"
 import type { Volumes } from "../volumes/volumes.ts"
+import type { PortChange } from "./networking/living.ts"
 
 /** What a face knows of a new container: everything optional is filled from the image and the defaults. */
 export type CreateConfig = { readonly image: string } & {
@@ -139,6 +147,12 @@ export interface Containers {
   ): Promise<void>
   export(reference: string): AsyncIterable<Uint8Array>
   update(reference: string, changes: { resources: Resources; restart?: RestartPolicy }): Promise<string[]>
+  /** Puts a container on one more network, at once when it runs. Forbidden: "endpoint with name x already exists in network y". */
+  connect(reference: string, request: NetworkRequest): Promise<void>
+  /** Takes a container off a network, at once when it runs. */
+  disconnect(reference: string, network: string, options: { force: boolean }): Promise<void>
+  /** Publishes further ports, or takes some back, at once when it runs; all or none. */
+  changePorts(reference: string, change: PortChange): Promise<ContainerRecord>
   remove(reference: string, options: { force: boolean; volumes: boolean; link?: boolean }): Promise<void>
   prune(options: {
     until?: number
@@ -195,6 +209,12 @@ export interface Engine {
     all: boolean
     labels: readonly string[]
   }): Promise<{ removed: string[]; reclaimed: number }>
+  /** A network, told of. Throws forbidden for pre-defined names, conflict for one that is taken. */
+  createNetwork(request: NetworkCreate): Promise<{ network: NetworkRecord; warning: string }>
+  /** Throws not-found, forbidden (pre-defined, or containers are on it). */
+  removeNetwork(reference: string): Promise<void>
+  /** Removes networks that no running container is on; gives their names. `until`: unix milliseconds. */
+  pruneNetworks(options: { until?: number; labels: readonly string[] }): Promise<string[]>
   /** How many containers use a volume. */
   volumeUsers(name: string): readonly string[]
   /** Finds running containers again, records dead ones, applies restart policies, removes half-made things. */
@@ -206,3 +226,5 @@ export interface Engine {
 export { createEngine, type EngineOptions } from "./assemble.ts"
 export type { EngineConfiguration } from "./context.ts"
 export { containerFilters } from "./list.ts"
+export type { PortChange, PortMatch } from "./networking/living.ts"
+export { isUserDefined, requestedNetworks } from "./networking/requests.ts"

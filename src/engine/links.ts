@@ -2,6 +2,7 @@
 import { failure } from "../base/errors.ts"
 import type { ContainerRecord } from "../state/state.ts"
 import type { Context } from "./context.ts"
+import { isUserDefined, requestedNetworks } from "./networking/requests.ts"
 
 export interface Links {
   readonly addresses: readonly { readonly name: string; readonly alias: string; readonly ipv4: string }[]
@@ -33,21 +34,28 @@ const variables = (
   return env
 }
 
-/** "name:alias" of every link. Throws conflict when a linked container does not run. */
+/**
+ * "name:alias" of every link on the default bridge; on networks of the user's own a link is an alias, which is the
+ * network's matter. Throws conflict when a linked container does not run.
+ */
 export const resolveLinks = (context: Context, record: ContainerRecord): Links => {
-  if (record.config.links.length === 0) return { addresses: [], env: [] }
+  const { config } = record
+  const onBridge = requestedNetworks(config).some(({ network }) => network === "bridge")
+  if (config.links.length === 0 || isUserDefined(config.networkMode) || !onBridge)
+    return { addresses: [], env: [] }
   const addresses: { name: string; alias: string; ipv4: string }[] = []
   const env: string[] = []
   for (const link of record.config.links) {
     const [reference = "", alias = reference] = link.split(":")
     const other = context.catalogue.get(reference)
-    const ipv4 = other.endpoints.find((endpoint) => endpoint.ipv4 !== undefined)?.ipv4
-    if (other.status !== "running" || ipv4 === undefined) {
+    if (other.status !== "running")
       throw failure(
         "conflict",
         `Cannot link to a non running container: /${other.name} AS /${record.name}/${alias}`,
       )
-    }
+    const ipv4 = other.endpoints.find(({ networkName }) => networkName === "bridge")?.ipv4
+    if (ipv4 === undefined)
+      throw failure("conflict", `Cannot link to /${other.name}, as it does not belong to the default network`)
     addresses.push({ name: other.name, alias, ipv4 })
     env.push(...variables(record, other, alias, ipv4))
   }

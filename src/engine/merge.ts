@@ -3,6 +3,7 @@ import type { ImageConfig } from "../images/images.ts"
 import type { ContainerConfig, Healthcheck } from "../state/state.ts"
 import type { EngineConfiguration } from "./context.ts"
 import type { CreateConfig } from "./engine.ts"
+import { networksOf } from "./networking/requests.ts"
 
 const variable = (entry: string): string => entry.split("=", 1)[0] ?? ""
 
@@ -129,7 +130,7 @@ export const mergeConfig = (
     dnsOptions: asked.dnsOptions ?? [],
     links: asked.links ?? [],
     networkMode,
-    networks: asked.networks ?? [],
+    networks: networksOf(networkMode, asked.networks ?? []),
     pidMode: asked.pidMode ?? "",
     ipcMode: asked.ipcMode || "private",
     utsMode: asked.utsMode ?? "",

@@ -4,7 +4,7 @@ import { removeVerb } from "./remove.ts"
 import { isActive } from "./transitions.ts"
 
 /** "key", "key=value", and "!…" for what must not be. */
-const matchesLabels = (labels: Readonly<Record<string, string>>, wanted: readonly string[]): boolean =>
+export const matchesLabels = (labels: Readonly<Record<string, string>>, wanted: readonly string[]): boolean =>
   wanted.every((entry) => {
     const negated = entry.startsWith("!")
     const [key = "", value] = (negated ? entry.slice(1) : entry).split(/=(.*)/s)

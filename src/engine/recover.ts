@@ -14,6 +14,7 @@ import { describeContainer } from "./catalogue.ts"
 import type { Context } from "./context.ts"
 import { handleExit, scheduleRestart, watchExit } from "./exit.ts"
 import { startHealthcheck } from "./health.ts"
+import { refreshFiles } from "./networking/living.ts"
 import { recordDirectory, runDirectory } from "./places.ts"
 import { finishRemoval, removeRecord } from "./remove.ts"
 import { startsWithEngine } from "./restart-policy.ts"
@@ -70,6 +71,10 @@ const adopt = (context: Context, record: ContainerRecord, task: Task): void => {
   }
   watchExit(context, live, task)
   startHealthcheck(context, live, current)
+  if (current.filesStale)
+    context.background.run(`telling ${describeContainer(record)} of its networks`, () =>
+      context.mutex.run(record.id, () => refreshFiles(context, context.catalogue.get(record.id))),
+    )
   log.info("found a running container again", { container: describeContainer(record), pid: task.pid })
 }
 

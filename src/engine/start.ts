@@ -8,7 +8,7 @@ import { LauncherFailure } from "../kernel/kernel.ts"
 import type { Task } from "../runtime/runtime.ts"
 import type { ContainerRecord } from "../state/state.ts"
 import { announce, announceEndpoints } from "./announce.ts"
-import { connectContainer, joinedNamespaces } from "./connect.ts"
+import { connectContainer, joinedNamespaces, NETWORKING_FAILED } from "./connect.ts"
 import type { Context } from "./context.ts"
 import { parseDetachKeys } from "./detach-keys.ts"
 import { environmentOf } from "./environment.ts"
@@ -25,6 +25,7 @@ import { permit } from "./transitions.ts"
 
 /** What `docker run` exits with: the engine's own failures are 125. */
 export const startFailureCode = (message: string): number => {
+  if (message.startsWith(NETWORKING_FAILED)) return 128
   if (/executable file not found|no such file or directory|not found/i.test(message)) return 127
   if (/permission denied|is a directory|exec format error|not a directory/i.test(message)) return 126
   return 128
@@ -69,8 +70,9 @@ const launch = async (
   context.catalogue.change(
     id,
     {
+      ...(connection.networks === undefined ? {} : { config: { ...config, networks: connection.networks } }),
       networkLease: attachment?.lease,
-      endpoints: attachment?.endpoints ?? [],
+      endpoints: connection.endpoints,
       publishedPorts: attachment?.ports ?? [],
       starting: { at: unixMilliseconds(), boot: context.boot },
     },

@@ -24,10 +24,11 @@ export const takeDown = async (context: Context, record: ContainerRecord): Promi
       attributes: { driver: point.driver ?? "local", container: record.id },
     })
   }
-  if (lease === undefined) return
+  if (lease === undefined && record.endpoints.length === 0) return
   announceEndpoints(context, record, "disconnect")
   const now = context.catalogue.find(record.id)
-  if (now?.networkLease === lease && now.pid === 0) {
-    context.catalogue.change(record.id, { networkLease: undefined, endpoints: [] }, { durable: false })
+  if (now !== undefined && now.networkLease === lease && now.pid === 0) {
+    const gone = { networkLease: undefined, endpoints: [], filesStale: undefined }
+    context.catalogue.change(record.id, gone, { durable: false })
   }
 }

@@ -4,6 +4,7 @@ import { failure } from "../base/errors.ts"
 import type { ContainerConfig, ContainerRecord, Resources, RestartPolicy } from "../state/state.ts"
 import { announce } from "./announce.ts"
 import type { Context } from "./context.ts"
+import { renameOnNetworks } from "./networking/living.ts"
 import { validateConfig, validateName } from "./validate.ts"
 
 const merged = (
@@ -53,7 +54,7 @@ export const renameContainer = async (context: Context, reference: string, asked
   const { id } = context.catalogue.get(reference)
   const name = asked.startsWith("/") ? asked.slice(1) : asked
   if (name === "") throw failure("invalid", "Neither old nor new names may be empty")
-  await context.mutex.run(id, () => {
+  await context.mutex.run(id, async () => {
     const record = context.catalogue.get(id)
     if (record.name === name) {
       throw failure("invalid", "Renaming a container with the same name as its current name")
@@ -64,6 +65,13 @@ export const renameContainer = async (context: Context, reference: string, asked
     try {
       changed = context.catalogue.change(id, { name })
     } catch (error) {
+      context.catalogue.unreserve(name, id)
+      throw error
+    }
+    try {
+      if (changed !== undefined) await renameOnNetworks(context, changed)
+    } catch (error) {
+      context.catalogue.change(id, { name: record.name })
       context.catalogue.unreserve(name, id)
       throw error
     }

@@ -116,11 +116,6 @@ const validateNetwork = (config: ContainerConfig): void => {
       "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
     )
   }
-  for (const { network, aliases } of config.networks) {
-    for (const alias of aliases) {
-      if (!/^[\w.-]{1,255}$/.test(alias)) invalid(`invalid alias for network ${network}: ${alias}`)
-    }
-  }
   for (const entry of config.extraHosts) {
     if (!/^[^\s:=]+[:=]\S+$/.test(entry)) invalid(`bad format for add-host: "${entry}"`)
   }

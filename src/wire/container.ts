@@ -19,7 +19,7 @@ export interface MountPointView {
 }
 
 export interface EndpointView {
-  IPAMConfig: { IPv4Address?: string; IPv6Address?: string } | null
+  IPAMConfig: { IPv4Address?: string; IPv6Address?: string; LinkLocalIPs?: string[] } | null
   Links: string[] | null
   Aliases: string[] | null
   MacAddress: string

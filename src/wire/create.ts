@@ -89,13 +89,16 @@ const mountSchema = v.object({
 })
 export type WireMount = v.InferOutput<typeof mountSchema>
 
+const portBindingsSchema = mapOf(listOf(v.object({ HostIp: text, HostPort: text })))
+export type WirePortBindings = v.InferOutput<typeof portBindingsSchema>
+
 const hostConfigSchema = v.object({
   ...resourcesEntries,
   Binds: texts,
   ContainerIDFile: text,
   LogConfig: maybe(v.object({ Type: text, Config: textMap })),
   NetworkMode: text,
-  PortBindings: mapOf(listOf(v.object({ HostIp: text, HostPort: text }))),
+  PortBindings: portBindingsSchema,
   RestartPolicy: maybe(restartPolicySchema),
   AutoRemove: flag,
   VolumeDriver: text,
@@ -134,14 +137,16 @@ const hostConfigSchema = v.object({
 })
 export type WireHostConfig = v.InferOutput<typeof hostConfigSchema>
 
-const endpointSettingsSchema = v.object({
+export const endpointSettingsSchema = v.object({
   IPAMConfig: maybe(v.object({ IPv4Address: text, IPv6Address: text, LinkLocalIPs: texts })),
   Links: texts,
   Aliases: texts,
   MacAddress: text,
   DriverOpts: textMap,
+  GwPriority: whole,
   NetworkID: text,
 })
+export type WireEndpointSettings = v.InferOutput<typeof endpointSettingsSchema>
 
 export const containerConfigEntries = {
   Hostname: text,
@@ -183,4 +188,6 @@ export type WireResources = Pick<WireHostConfig, keyof typeof resourcesEntries>
 export const updateRequestSchema = v.object({
   ...resourcesEntries,
   RestartPolicy: maybe(restartPolicySchema),
+  /** This engine's own: ports to publish, and to take back, in the form of PortBindings. */
+  PublishedPorts: maybe(v.object({ Add: portBindingsSchema, Remove: portBindingsSchema })),
 })

@@ -37,18 +37,21 @@ export interface NetworkView {
   IPAM: {
     Driver: string
     Options: Record<string, string> | null
-    Config: {
-      Subnet?: string
-      IPRange?: string
-      Gateway?: string
-      AuxiliaryAddresses?: Record<string, string>
-    }[]
+    Config:
+      | {
+          Subnet?: string
+          IPRange?: string
+          Gateway?: string
+          AuxiliaryAddresses?: Record<string, string>
+        }[]
+      | null
   }
   Internal: boolean
   Attachable: boolean
   Ingress: boolean
   ConfigFrom: { Network: string }
   ConfigOnly: boolean
+  /** Of a container that runs, by its id. */
   Containers: Record<
     string,
     { Name: string; EndpointID: string; MacAddress: string; IPv4Address: string; IPv6Address: string }

@@ -243,6 +243,9 @@ export function createFakeEngine(): FakeEngine {
       },
       export: () => bytes("root"),
       update: async () => [],
+      connect: async (reference) => void get(reference),
+      disconnect: async (reference) => void get(reference),
+      changePorts: async (reference) => get(reference),
       remove: async (reference) => void containers.delete(get(reference).id),
       prune: async () => ({ removed: [], reclaimed: 0 }),
       commit: async () => IMAGE_ID,
@@ -377,6 +380,17 @@ export function createFakeEngine(): FakeEngine {
     pruneImages: async () => ({ removed: [], reclaimed: 0 }),
     removeVolume: async (name) => void volumes.delete(name),
     pruneVolumes: async () => ({ removed: [], reclaimed: 0 }),
+    async createNetwork({ name }) {
+      if (name === "bridge")
+        throw failure("forbidden", "operation is not permitted on predefined bridge network")
+      return { network: { ...bridge, id: newId(), name }, warning: "" }
+    },
+    async removeNetwork(reference) {
+      if (reference === "bridge")
+        throw failure("forbidden", "bridge is a pre-defined network and cannot be removed")
+      throw failure("not-found", `network ${reference} not found`)
+    },
+    pruneNetworks: async () => [],
     volumeUsers: () => [],
     recover: async () => {},
     close: async () => {},

@@ -15,6 +15,7 @@ import type { Query } from "../query.ts"
 import type { Route } from "../route.ts"
 import { createConfig } from "../translate/create.ts"
 import { containerInspect } from "../translate/inspect.ts"
+import { portMatches, portRequests, publishedPorts } from "../translate/ports.ts"
 import { resources, restartPolicy } from "../translate/resources.ts"
 import { containerSummary } from "../translate/summary.ts"
 import { pruneCriteria } from "./prune.ts"
@@ -28,11 +29,12 @@ export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "
     if (request.Image === "") throw failure("invalid", "no image specified: name one in the Image field")
     const platform = call.query.optional("platform")
     if (platform !== undefined) requirePlatform(platform, request.Image, await images.find(request.Image))
+    const { config, warnings } = createConfig(request, call.minor)
     const created = await containers.create({
       name: name === "/" ? name : name?.replace(/^\//, ""),
-      config: createConfig(request),
+      config,
     })
-    const answer: CreateResponse = { Id: created.id, Warnings: created.warnings }
+    const answer: CreateResponse = { Id: created.id, Warnings: [...created.warnings, ...warnings] }
     call.json(answer, 201)
   }
 
@@ -74,11 +76,18 @@ export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "
 
   async function update(call: Call): Promise<void> {
     const request = await readJson(call.request, updateRequestSchema)
+    const ports = request.PublishedPorts
+    const change = ports && { add: portRequests(ports.Add), remove: portMatches(ports.Remove) }
     const warnings = await containers.update(call.param("id"), {
       resources: resources(request),
       restart: restartPolicy(request.RestartPolicy),
     })
-    call.json({ Warnings: warnings })
+    if (change === undefined) {
+      call.json({ Warnings: warnings })
+      return
+    }
+    const changed = await containers.changePorts(call.param("id"), change)
+    call.json({ Warnings: warnings, PublishedPorts: publishedPorts(changed) })
   }
 
   async function top(call: Call): Promise<void> {

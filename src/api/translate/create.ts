@@ -1,25 +1,32 @@
 // A create request as the engine takes it. Pure; throws invalid in Docker's words.
 import { failure } from "../../base/errors.ts"
 import type { CreateConfig } from "../../engine/engine.ts"
-import type { Healthcheck, NetworkRequest } from "../../state/state.ts"
+import type { Healthcheck } from "../../state/state.ts"
 import type { CreateRequest, WireHostConfig } from "../../wire/wire.ts"
 import { anonymousVolumes, mountRequests } from "./mounts.ts"
+import { endpointRequests } from "./networking.ts"
 import { exposedPorts, portRequests } from "./ports.ts"
 import { present } from "./present.ts"
 import { resources, restartPolicy } from "./resources.ts"
 import { millisecondsOf } from "./times.ts"
 
-/** What the client asked for, in the domain's words; what it left out is absent. */
-export function createConfig(request: CreateRequest): CreateConfig {
+/**
+ * What the client asked for, in the domain's words; what it left out is absent. `minor` is the API's version: older
+ * clients mean some fields differently.
+ */
+export function createConfig(
+  request: CreateRequest,
+  minor: number,
+): { config: CreateConfig; warnings: readonly string[] } {
   const host = request.HostConfig
   const mounts = mountRequests(request)
-  const networks = networkRequests(request)
   const restart = restartPolicy(host?.RestartPolicy)
   requireConsistent(request)
   if (host?.AutoRemove && restart !== undefined && restart.name !== "no") {
     throw failure("invalid", "can't create 'AutoRemove' container with restart policy")
   }
-  return present<CreateConfig>({
+  const { networks, sysctls, warnings } = endpointRequests(request, minor)
+  const config = present<CreateConfig>({
     image: request.Image,
     hostname: request.Hostname || undefined,
     domainname: request.Domainname || undefined,
@@ -44,12 +51,12 @@ export function createConfig(request: CreateRequest): CreateConfig {
     shell: request.Shell,
     onBuild: request.OnBuild,
     networkDisabled: request.NetworkDisabled,
-    macAddress: request.MacAddress || undefined,
     networks: filled(networks),
     restart,
     mounts: filled(mounts),
-    ...(host === undefined ? {} : hostOptions(host)),
+    ...(host === undefined ? {} : { ...hostOptions(host), sysctls: filledMap(sysctls) }),
   } as { [K in keyof CreateConfig]: CreateConfig[K] | undefined })
+  return { config, warnings }
 }
 
 function hostOptions(
@@ -80,7 +87,6 @@ function hostOptions(
     oomScoreAdjust: host.OomScoreAdj === 0 ? undefined : host.OomScoreAdj,
     init: host.Init,
     shmSize: host.ShmSize || undefined,
-    sysctls: filledMap(host.Sysctls),
     extraHosts: filled(host.ExtraHosts.map(requireExtraHost)),
     dns: filled(host.Dns),
     dnsSearch: filled(host.DnsSearch),
@@ -169,20 +175,6 @@ export function healthcheck(wire: CreateRequest["Healthcheck"]): Healthcheck | u
     startInterval: millisecondsOf(wire.StartInterval),
     retries: wire.Retries || undefined,
   })
-}
-
-function networkRequests(request: CreateRequest): NetworkRequest[] {
-  return Object.entries(request.NetworkingConfig?.EndpointsConfig ?? {}).map(([network, settings]) =>
-    present<NetworkRequest>({
-      network,
-      aliases: settings?.Aliases ?? [],
-      links: settings?.Links ?? [],
-      ipv4: settings?.IPAMConfig?.IPv4Address || undefined,
-      ipv6: settings?.IPAMConfig?.IPv6Address || undefined,
-      macAddress: settings?.MacAddress || undefined,
-      driverOptions: settings === undefined ? undefined : filledMap(settings.DriverOpts),
-    }),
-  )
 }
 
 /** Options that exclude each other, as Docker refuses them. */

@@ -1,6 +1,6 @@
 // HostConfig as inspect shows it: what a create request would say to get the same container.
 import type { ContainerConfig, MountRequest, Resources } from "../../state/state.ts"
-import { shownMode } from "./inspect.ts"
+import { shownMode } from "./endpoints.ts"
 import { portBindings } from "./ports.ts"
 
 export function hostConfigView(config: ContainerConfig): Record<string, unknown> {

@@ -1,14 +1,14 @@
 // A container as GET /containers/{id}/json shows it.
 import type { EngineDescription } from "../../engine/engine.ts"
-import type { ContainerRecord, EndpointRecord, HealthState, MountPoint } from "../../state/state.ts"
+import type { ContainerRecord, HealthState, MountPoint } from "../../state/state.ts"
 import type {
   ContainerConfigView,
   ContainerInspect,
-  EndpointView,
   HealthcheckView,
   HealthView,
   MountPointView,
 } from "../../wire/wire.ts"
+import { endpointAddresses, endpointViews, mainMac } from "./endpoints.ts"
 import { hostConfigView } from "./host-config.ts"
 import { publishedPorts } from "./ports.ts"
 import { present } from "./present.ts"
@@ -27,7 +27,6 @@ export function containerInspect(
 ): ContainerInspect {
   const directory = `${engine.dataRoot}/containers/${record.id}`
   const run = `${engine.runRoot}/c/${record.id.slice(0, 16)}`
-  const [first] = record.endpoints
   return {
     Id: record.id,
     Created: rfc3339(record.createdAt),
@@ -67,7 +66,7 @@ export function containerInspect(
     Config: configView(record.config, minor),
     NetworkSettings: {
       Bridge: "",
-      SandboxID: first === undefined ? "" : record.id,
+      SandboxID: record.endpoints.length === 0 ? "" : record.id,
       SandboxKey: record.pid > 0 ? `/proc/${record.pid}/ns/net` : "",
       Ports: publishedPorts(record),
       HairpinMode: false,
@@ -75,8 +74,8 @@ export function containerInspect(
       LinkLocalIPv6PrefixLen: 0,
       SecondaryIPAddresses: null,
       SecondaryIPv6Addresses: null,
-      ...topAddresses(first?.networkName === "bridge" ? first : undefined),
-      Networks: endpointViews(record),
+      ...endpointAddresses(record.endpoints.find(({ networkName }) => networkName === "bridge")),
+      Networks: endpointViews(record, minor),
     },
   }
 }
@@ -88,51 +87,6 @@ export const isRunning = (record: ContainerRecord): boolean =>
 /** Clients look for the name that Docker gives its overlay driver. */
 export const driverName = (engine: EngineDescription): string =>
   engine.snapshotter === "overlay" ? "overlay2" : engine.snapshotter
-
-function topAddresses(endpoint: EndpointRecord | undefined) {
-  return {
-    EndpointID: endpoint?.endpointId ?? "",
-    Gateway: endpoint?.gateway ?? "",
-    GlobalIPv6Address: endpoint?.ipv6 ?? "",
-    GlobalIPv6PrefixLen: endpoint?.ipv6PrefixLength ?? 0,
-    IPAddress: endpoint?.ipv4 ?? "",
-    IPPrefixLen: endpoint?.ipv4PrefixLength ?? 0,
-    IPv6Gateway: endpoint?.gateway6 ?? "",
-    MacAddress: endpoint?.macAddress ?? "",
-  }
-}
-
-/** Networks by name; a container that is not up shows those it will join, without addresses. */
-export function endpointViews(record: ContainerRecord): Record<string, EndpointView> {
-  const views: Record<string, EndpointView> = {}
-  for (const endpoint of record.endpoints) views[endpoint.networkName] = endpointView(endpoint, record)
-  if (record.endpoints.length > 0) return views
-  const { networkMode } = record.config
-  if (networkMode.startsWith("container:")) return views
-  const names = new Set(record.config.networks.map(({ network }) => shownMode(network)))
-  names.add(shownMode(networkMode))
-  for (const name of names) views[name] = endpointView(undefined, record)
-  return views
-}
-
-function endpointView(endpoint: EndpointRecord | undefined, record: ContainerRecord): EndpointView {
-  const name = endpoint?.networkName ?? shownMode(record.config.networkMode)
-  const asked = record.config.networks.find(({ network }) => shownMode(network) === name)
-  const hasAddress = asked?.ipv4 !== undefined || asked?.ipv6 !== undefined
-  return {
-    IPAMConfig: hasAddress ? present({ IPv4Address: asked?.ipv4, IPv6Address: asked?.ipv6 }) : null,
-    Links: asked?.links.length ? [...asked.links] : null,
-    Aliases: asked?.aliases.length ? [...asked.aliases] : null,
-    DriverOpts: asked?.driverOptions ? { ...asked.driverOptions } : null,
-    GwPriority: 0,
-    NetworkID: endpoint?.network ?? "",
-    DNSNames: endpoint?.aliases.length ? [...endpoint.aliases] : null,
-    ...topAddresses(endpoint),
-  }
-}
-
-/** "default" is the bridge. */
-export const shownMode = (mode: string): string => (mode === "default" || mode === "" ? "bridge" : mode)
 
 function healthView(health: HealthState): HealthView {
   return {
@@ -196,7 +150,7 @@ function configView(config: ContainerRecord["config"], minor: number): Container
     WorkingDir: config.workingDirectory,
     Entrypoint: config.entrypoint === undefined ? null : [...config.entrypoint],
     ...(config.networkDisabled ? { NetworkDisabled: true } : {}),
-    ...(config.macAddress !== undefined && minor < 44 ? { MacAddress: config.macAddress } : {}),
+    ...(minor < 44 ? mainMac(config) : {}),
     OnBuild: config.onBuild?.length ? [...config.onBuild] : null,
     Labels: { ...config.labels },
     ...(config.stopSignal === undefined ? {} : { StopSignal: config.stopSignal }),

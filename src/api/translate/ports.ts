@@ -1,8 +1,9 @@
 // Ports between Docker's maps of "80/tcp" and the domain's lists.
 import { isIP } from "node:net"
 import { failure } from "../../base/errors.ts"
+import type { PortMatch } from "../../engine/engine.ts"
 import type { ContainerRecord, PortRequest, PublishedPort } from "../../state/state.ts"
-import type { PortBindingView, PortSummary, WireHostConfig } from "../../wire/wire.ts"
+import type { PortBindingView, PortSummary, WirePortBindings } from "../../wire/wire.ts"
 
 type Protocol = PortRequest["protocol"]
 
@@ -43,7 +44,7 @@ export function exposedPorts(specs: readonly string[]): string[] {
 }
 
 /** Every binding of PortBindings as one request. */
-export function portRequests(bindings: WireHostConfig["PortBindings"]): PortRequest[] {
+export function portRequests(bindings: WirePortBindings): PortRequest[] {
   const requests: PortRequest[] = []
   for (const [spec, hosts] of Object.entries(bindings)) {
     const { protocol, first, last } = parsePort(spec)
@@ -55,6 +56,25 @@ export function portRequests(bindings: WireHostConfig["PortBindings"]): PortRequ
     }
   }
   return requests
+}
+
+/** Bindings to take back: no binding at all means every one of the port. */
+export function portMatches(bindings: WirePortBindings): PortMatch[] {
+  return Object.entries(bindings).flatMap(([spec, hosts]) => {
+    const { protocol, first, last } = parsePort(spec)
+    const matches: PortMatch[] = []
+    for (let containerPort = first; containerPort <= last; containerPort++)
+      for (const { HostIp, HostPort } of hosts && hosts.length > 0 ? hosts : [{ HostIp: "", HostPort: "" }]) {
+        const { hostPort } = hostRange(HostPort)
+        matches.push({
+          protocol,
+          containerPort,
+          ...(HostIp === "" ? {} : { hostAddress: HostIp }),
+          ...(hostPort === undefined ? {} : { hostPort }),
+        })
+      }
+    return matches
+  })
 }
 
 function hostRange(text: string): { hostPort?: number; hostPortEnd?: number } {
@@ -116,6 +136,7 @@ export function portSummaries(record: ContainerRecord): PortSummary[] {
 
 /** Without a network there is nothing that a port would lead to. */
 const hasPorts = ({ status, endpoints }: ContainerRecord): boolean =>
-  (status === "running" || status === "paused") && endpoints.length > 0
+  (status === "running" || status === "paused") &&
+  endpoints.some(({ ipv4, ipv6 }) => ipv4 !== undefined || ipv6 !== undefined)
 
 const keyOf = (port: PublishedPort): string => `${port.containerPort}/${port.protocol}`

@@ -2,7 +2,8 @@
 import { humanDuration } from "../../base/duration.ts"
 import type { ContainerRecord } from "../../state/state.ts"
 import type { ContainerSummary } from "../../wire/wire.ts"
-import { endpointViews, mountPointView, shownMode } from "./inspect.ts"
+import { endpointSummaries, shownMode } from "./endpoints.ts"
+import { mountPointView } from "./inspect.ts"
 import { portSummaries } from "./ports.ts"
 
 export interface SummaryExtras {
@@ -33,7 +34,7 @@ export function containerSummary(
       NetworkMode: shownMode(networkMode),
       ...(Object.keys(annotations).length > 0 ? { Annotations: { ...annotations } } : {}),
     },
-    NetworkSettings: { Networks: endpointViews(record) },
+    NetworkSettings: { Networks: endpointSummaries(record) },
     Mounts: record.mountPoints.map(mountPointView),
   }
 }

@@ -1,9 +1,9 @@
-// Volumes, networks, events and path stats as the API shows them.
+// Volumes, events and path stats as the API shows them.
 import type { PathStat } from "../../engine/engine.ts"
 import type { EngineEvent } from "../../events/events.ts"
-import type { ContainerRecord, NetworkRecord, VolumeRecord } from "../../state/state.ts"
-import type { EventView, NetworkView, PathStatView, VolumeView } from "../../wire/wire.ts"
-import { rfc3339, rfc3339Nano, rfc3339Seconds } from "./times.ts"
+import type { VolumeRecord } from "../../state/state.ts"
+import type { EventView, PathStatView, VolumeView } from "../../wire/wire.ts"
+import { rfc3339Nano, rfc3339Seconds } from "./times.ts"
 
 export function volumeView(volume: VolumeRecord, mountpoint: string): VolumeView {
   return {
@@ -14,49 +14,6 @@ export function volumeView(volume: VolumeRecord, mountpoint: string): VolumeView
     Name: volume.name,
     Options: Object.keys(volume.options).length > 0 ? { ...volume.options } : null,
     Scope: "local",
-  }
-}
-
-/** `members`: containers that may be on it; lists show none, as Docker's do. */
-export function networkView(network: NetworkRecord, members: readonly ContainerRecord[]): NetworkView {
-  const containers: NetworkView["Containers"] = {}
-  for (const member of members) {
-    const endpoint = member.endpoints.find((candidate) => candidate.network === network.id)
-    if (endpoint === undefined) continue
-    containers[member.id] = {
-      Name: member.name,
-      EndpointID: endpoint.endpointId,
-      MacAddress: endpoint.macAddress,
-      IPv4Address: endpoint.ipv4 === undefined ? "" : `${endpoint.ipv4}/${endpoint.ipv4PrefixLength ?? 32}`,
-      IPv6Address: endpoint.ipv6 === undefined ? "" : `${endpoint.ipv6}/${endpoint.ipv6PrefixLength ?? 128}`,
-    }
-  }
-  return {
-    Name: network.name,
-    Id: network.id,
-    Created: rfc3339(network.createdAt),
-    Scope: "local",
-    Driver: network.driver,
-    EnableIPv4: true,
-    EnableIPv6: network.ipv6,
-    IPAM: {
-      Driver: "default",
-      Options: null,
-      Config: network.subnets.map(({ subnet, gateway, range, auxiliary }) => ({
-        Subnet: subnet,
-        ...(range === undefined ? {} : { IPRange: range }),
-        ...(gateway === "" ? {} : { Gateway: gateway }),
-        ...(auxiliary === undefined ? {} : { AuxiliaryAddresses: { ...auxiliary } }),
-      })),
-    },
-    Internal: network.internal,
-    Attachable: network.attachable,
-    Ingress: false,
-    ConfigFrom: { Network: "" },
-    ConfigOnly: false,
-    Containers: containers,
-    Options: { ...network.options },
-    Labels: { ...network.labels },
   }
 }
 

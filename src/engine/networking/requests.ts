@@ -1,0 +1,80 @@
+// Which networks a container asks for, and its request to join them. Pure but for looking networks up.
+import { failure } from "../../base/errors.ts"
+import type { JoinRequest } from "../../network/network.ts"
+import type { ContainerConfig, ContainerRecord, NetworkRecord, NetworkRequest } from "../../state/state.ts"
+
+export interface FindNetwork {
+  find(reference: string): NetworkRecord | undefined
+}
+
+/** "default" and nothing at all mean the default bridge. */
+export const networkName = (mode: string): string => (mode === "" || mode === "default" ? "bridge" : mode)
+
+/** Modes in which a container has a namespace with networks of ours. */
+export const isPrivateMode = (mode: string): boolean => mode !== "host" && !mode.startsWith("container:")
+
+/** Networks that the user made: names, aliases and chosen addresses work on these only. */
+export const isUserDefined = (name: string): boolean =>
+  !["", "default", "bridge", "host", "none"].includes(name) && !name.startsWith("container:")
+
+export const plainRequest = (network: string): NetworkRequest => ({ network, aliases: [], links: [] })
+
+/** The networks of a new container: those asked for, else the one that its mode names; "default" by its name. */
+export const networksOf = (mode: string, asked: readonly NetworkRequest[]): NetworkRequest[] => {
+  if (mode.startsWith("container:")) return []
+  if (asked.length === 0) return [plainRequest(networkName(mode))]
+  return asked.map((request) => ({ ...request, network: networkName(request.network) }))
+}
+
+/** Every network that the container is on or will be on. */
+export const requestedNetworks = (config: ContainerConfig): readonly NetworkRequest[] => {
+  if (config.networkDisabled) return [plainRequest("none")]
+  if (config.networks.length > 0 || config.offNetworks) return config.networks
+  return networksOf(config.networkMode, [])
+}
+
+/** By the id it had when the container was on it, else by name. Throws not-found: "network x not found". */
+export const resolveRequest = (networks: FindNetwork, request: NetworkRequest): NetworkRecord => {
+  const { network, networkId } = request
+  const found = (networkId === undefined ? undefined : networks.find(networkId)) ?? networks.find(network)
+  if (found === undefined) throw failure("not-found", `network ${networkId ?? network} not found`)
+  return found
+}
+
+/** The config with its networks named as they are called now, and remembered by id. Throws not-found. */
+export const settledNetworks = (
+  networks: FindNetwork,
+  requests: readonly NetworkRequest[],
+): NetworkRequest[] =>
+  requests.map((request) => {
+    const { id, name } = resolveRequest(networks, request)
+    return { ...request, network: name, networkId: id }
+  })
+
+/** What the network room is told of a container. `networks` as {@link settledNetworks} gives them. */
+export const joinRequest = (
+  record: ContainerRecord,
+  networks: readonly NetworkRequest[],
+  links: JoinRequest["links"],
+): JoinRequest => {
+  const { config } = record
+  const [first] = networks
+  const named = networks.some(({ network }) => network === networkName(config.networkMode))
+  return {
+    containerId: record.id,
+    containerName: record.name,
+    hostname: config.hostname,
+    domainname: config.domainname,
+    mode: named || first === undefined ? networkName(config.networkMode) : first.network,
+    networks,
+    ports: config.ports,
+    exposedPorts: config.exposedPorts,
+    publishAll: config.publishAllPorts,
+    macAddress: config.macAddress,
+    extraHosts: config.extraHosts,
+    dns: config.dns,
+    dnsSearch: config.dnsSearch,
+    dnsOptions: config.dnsOptions,
+    links,
+  }
+}
