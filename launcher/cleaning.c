@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "monitor.h"
+#include "names.h"
 #include "own.h"
 
 enum { CLEAN_TOTAL_MS = 5000, CLEAN_PAUSE_MS = 5, CGROUP_DEPTH_MAX = 16, CGROUP_PATH_MAX = 4096 };
@@ -95,6 +96,7 @@ void clean_step(struct monitor *monitor) {
   int64_t now = now_ms();
   if (!monitor->cleaning || monitor->cleaned || now < monitor->clean_next) return;
   ports_release(monitor);
+  names_close(monitor);
   for (size_t i = 0; i < sizeof monitor->namespaces / sizeof *monitor->namespaces; i++) {
     if (monitor->namespaces[i] >= 0) close(monitor->namespaces[i]);
     monitor->namespaces[i] = -1;

@@ -5,9 +5,10 @@
 #include <unistd.h>
 
 #include "monitor.h"
+#include "names.h"
 
 enum { QUIET_MS = 1000 };
-enum entry_kind { ENTRY_OUTPUT, ENTRY_INPUT, ENTRY_CONNECTION, ENTRY_LISTENING, ENTRY_PROCESS, ENTRY_OOM };
+enum entry_kind { ENTRY_OUTPUT, ENTRY_INPUT, ENTRY_CONNECTION, ENTRY_LISTENING, ENTRY_PROCESS, ENTRY_OOM, ENTRY_NAMES };
 
 struct poll_entry {
   enum entry_kind kind;
@@ -56,6 +57,8 @@ static uint32_t collect(struct monitor *monitor, int64_t now) {
     add(monitor, &count, monitor->listening, POLLIN, (struct poll_entry){ENTRY_LISTENING, NULL, {NULL}});
   if (!monitor->oom.rest_until)
     add(monitor, &count, monitor->oom.event, monitor->oom.polled, (struct poll_entry){ENTRY_OOM, NULL, {NULL}});
+  if (monitor->names)
+    add(monitor, &count, monitor->names->poll, POLLIN, (struct poll_entry){ENTRY_NAMES, NULL, {NULL}});
   for (struct task *task = monitor->tasks; task; task = task->next)
     add(monitor, &count, task->process.pidfd, POLLIN, (struct poll_entry){ENTRY_PROCESS, task, {NULL}});
   return count;
@@ -80,6 +83,7 @@ static int next_timeout(const struct monitor *monitor, int64_t now) {
     if (connection->role == ROLE_LINGER) soonest(&deadline, connection->linger_deadline);
   if (monitor->oom.event >= 0 && monitor->oom.rest_until) soonest(&deadline, monitor->oom.rest_until);
   if (monitor->oom.look_at) soonest(&deadline, monitor->oom.look_at);
+  if (monitor->names && names_deadline(monitor->names)) soonest(&deadline, names_deadline(monitor->names));
   if (monitor->warm) soonest(&deadline, monitor->last_read + QUIET_MS);
   if (monitor->accept_after > now) soonest(&deadline, monitor->accept_after);
   if (monitor->cleaning && !monitor->cleaned) soonest(&deadline, monitor->clean_next ? monitor->clean_next : now);
@@ -108,6 +112,9 @@ static void dispatch(struct monitor *monitor, struct poll_entry *entry, short ev
     case ENTRY_OOM:
       oom_ready(monitor, now_ms());
       return;
+    case ENTRY_NAMES:
+      if (monitor->names) names_ready(monitor, now_ms());
+      return;
     case ENTRY_PROCESS:
       if (entry->task->process.pidfd >= 0) task_reap(monitor, entry->task);
       return;
@@ -126,6 +133,7 @@ static void keep_time(struct monitor *monitor) {
   for (struct connection *connection = monitor->connections; connection; connection = connection->next)
     if (connection->role == ROLE_LINGER && now >= connection->linger_deadline) connection_drop(monitor, connection);
   oom_step(monitor, now);
+  names_step(monitor, now);
   if (monitor->warm && now >= monitor->last_read + QUIET_MS) buffers_release(monitor);
   clean_step(monitor);
 }

@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "names.h"
 #include "own.h"
 
 enum { LISTEN_BACKLOG = 1024, ATTACHES_MAX = 64 };
@@ -68,6 +69,7 @@ static int prepare(struct monitor *monitor, struct stdio_ends *ends, struct fail
   if (kill_at) monitor->kill_cgroup = kill_at->args[0];
   if (oom_prepare(&monitor->oom, plan, failure) || read_record(monitor, plan, failure) || log_open(&monitor->log, plan, failure)) return -1;
   if (ports_reserve(monitor, failure) || expect_attaches(monitor->tasks, plan, failure)) return -1;
+  if (names_prepare(monitor, failure)) return -1;
   monitor->listening = listen_at(socket_at->args[0], failure);
   if (monitor->listening < 0) return -1;
   monitor->socket_path = socket_at->args[0];
@@ -95,7 +97,9 @@ static int by_number(const void *left, const void *right) { return *(const int *
 // Closes every inherited descriptor: held namespaces of others, the launcher's socket, its mailbox.
 static void close_others(struct monitor *monitor) {
   const struct task *init = monitor->tasks;
-  const int few[] = {monitor->connections ? monitor->connections->fd : -1, monitor->listening, monitor->log.fd,
+  int names[3];
+  names_kept(monitor, names);
+  const int few[] = {names[0], names[1], names[2], monitor->connections ? monitor->connections->fd : -1, monitor->listening, monitor->log.fd,
                      init->process.pidfd, init->outputs[0].fd, init->outputs[1].fd, init->input.fd,
                      monitor->namespaces[0], monitor->namespaces[1], monitor->namespaces[2], monitor->namespaces[3]};
   size_t count = sizeof few / sizeof *few;
@@ -152,6 +156,7 @@ static void release(struct monitor *monitor) {
     close(monitor->listening);
   }
   ports_release(monitor);
+  names_close(monitor);
   log_close(&monitor->log);
   free(monitor->entries);
   free(monitor->polled);

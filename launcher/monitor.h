@@ -100,6 +100,8 @@ struct connection {
   char *payload;
 };
 
+struct names;
+
 struct monitor {
   struct request *request;
   struct task *tasks;  // the first is the init
@@ -113,6 +115,7 @@ struct monitor {
   char *buffer;  // READ_BYTES, mapped
   bool warm;     // the buffers have been used since they were last given back
   int64_t last_read, accept_after;
+  struct names *names;  // NULL: the container does not ask us for names
   int *ports;
   uint32_t port_count;
   struct oom oom;

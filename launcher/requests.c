@@ -1,4 +1,4 @@
-// What a client may ask of a monitor: attach, watch, signal, resize, exec, log-rotate, state.
+// What a client may ask of a monitor: attach, watch, signal, resize, exec, log-rotate, name-relay, state.
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "monitor.h"
+#include "names.h"
 
 // 0 after the answer was sent or the connection became something else; -1 with the failure filled.
 typedef int request_function(struct monitor *monitor, struct connection *connection, const struct plan *plan,
@@ -178,6 +179,17 @@ static int perform_log_rotate(struct monitor *monitor, struct connection *connec
   return 0;
 }
 
+static int perform_name_relay(struct monitor *monitor, struct connection *connection, const struct plan *plan,
+                              struct failure *failure) {
+  enum { NETWORK = 1 };  // see hold_namespaces
+  if (require_running(monitor->tasks, failure)) return -1;
+  if (monitor->namespaces[NETWORK] < 0)
+    return fail(failure, "name-relay", NULL, ENOENT, "the container's network namespace is not known");
+  if (names_open(monitor, monitor->namespaces[NETWORK], &plan->operations[0], failure)) return -1;
+  connection_report(monitor, connection, "ok", NULL);
+  return 0;
+}
+
 static int perform_state(struct monitor *monitor, struct connection *connection, const struct plan *plan,
                          struct failure *failure) {
   char pid[16], execs[16], dropped[24];
@@ -195,6 +207,8 @@ static const struct verb verbs[] = {
     {"resize", 0, perform_resize, {{"size", 2}, {"exec", 1}}},
     {"exec", 1, perform_exec, {{NULL, 0}}},
     {"log-rotate", 0, perform_log_rotate, {{NULL, 0}}},
+    {"name-relay", 2, perform_name_relay, {{NULL, 0}}},
+    {"name-relay", 3, perform_name_relay, {{NULL, 0}}},
     {"state", 0, perform_state, {{NULL, 0}}},
 };
 
