@@ -1,4 +1,4 @@
-// Held network namespaces: the launcher's parent keeps their descriptors by name; every child is born with a copy.
+// Held network namespaces and layers: the parent keeps their descriptors by name; every child is born with a copy.
 #include "hold.h"
 
 #include <errno.h>

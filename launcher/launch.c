@@ -134,17 +134,17 @@ static void ends_close(struct stdio_ends *ends) {
 static int prepare(struct launch *launch, struct failure *failure) {
   const struct plan *plan = launch->request->plan;
   if (namespaces_read(launch->request, &launch->namespaces, failure)) return -1;
+  if (!(launch->namespaces.fresh & CLONE_NEWNS))
+    return fail(failure, "namespace", "mount", EINVAL, "a container needs a mount namespace of its own");
+  if (sources_open(launch->request, &launch->sources, failure)) return -1;
   // A monitor lives as long as its container: it must keep no other namespace alive, nor write to the parent.
   held_close_all();
   own_close(&launch->request->mailbox);
   launch->request->mailbox = -1;
-  if (!(launch->namespaces.fresh & CLONE_NEWNS))
-    return fail(failure, "namespace", "mount", EINVAL, "a container needs a mount namespace of its own");
-  if (sources_open(launch->request, &launch->sources, failure)) return -1;
   // Root in a user namespace may not enter the data root: its overlay is made on this side.
   const struct operation *overlay = plan_find(plan, "root-overlay", 0);
   if (overlay && launch->namespaces.fresh & CLONE_NEWUSER)
-    launch->sources.root = mount_overlay(overlay, failure);
+    launch->sources.root = mount_overlay(overlay, &launch->sources.layers, failure);
   if (overlay && launch->namespaces.fresh & CLONE_NEWUSER && launch->sources.root < 0) return -1;
   if (birth_line(launch->line)) return fail(failure, "spawn", "", errno, "the birth line cannot be made");
   return 0;

@@ -204,10 +204,20 @@ static bool knows_single_layers(void) {
   return major > 6 || (major == 6 && minor >= 7);
 }
 
-int mount_overlay(const struct operation *operation, struct failure *failure) {
+// The n-th lower directory: an image by its mount, any other by its path.
+static int lower_set(int fs, const struct operation *operation, uint32_t n, const struct layers *layers) {
+  int tree = n < layers->count ? layers->trees[n] : -1;
+  if (tree >= 0) return call_fsconfig(fs, FSCONFIG_SET_FD, "lowerdir+", NULL, tree);
+  return layer_set(fs, "lowerdir+", operation->args[n + 3]);
+}
+
+int mount_overlay(const struct operation *operation, const struct layers *layers, struct failure *failure) {
   const char *upper = operation->args[0], *work = operation->args[1];
   if (!*upper != !*work)
     return fail(failure, "root-overlay", upper, EINVAL, "upper and work directory belong together");
+  bool images = layers->count > 0;
+  if (images && (!knows_single_layers() || (!*upper && operation->count == 4)))
+    return fail(failure, "root-overlay", operation->args[3], ENOTSUP, "a layer of this kind cannot be used here");
   if (!*upper && operation->count == 4) return single_lower(operation->args[3], failure);
   if (!knows_single_layers()) return overlay_classic(operation, failure);
   OWN_FD fs = call_fsopen("overlay");
@@ -215,7 +225,7 @@ int mount_overlay(const struct operation *operation, struct failure *failure) {
   OWN_MEMORY char *options = strdup(operation->args[2]);
   if (!options) return fail(failure, "root-overlay", upper, ENOMEM, "out of memory");
   for (uint32_t i = 3; i < operation->count; i++) {
-    if (!layer_set(fs, "lowerdir+", operation->args[i])) continue;
+    if (!lower_set(fs, operation, i - 3, layers)) continue;
     return context_failed(fs, "root-overlay", operation->args[i], "the layer is refused", failure);
   }
   if (*upper && layer_set(fs, "upperdir", upper))

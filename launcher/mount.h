@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "calls.h"
+#include "layers.h"
 #include "plan.h"
 #include "report.h"
 
@@ -24,9 +25,9 @@ int mount_flags_apply(int tree, const struct mount_flags *flags, const char *ste
 // A new file system, detached. path is only for the failure.
 int mount_create(const char *type, const char *source, const char *options, unsigned attributes, const char *step,
                  const char *path, struct failure *failure);
-// The overlay that a root-overlay operation describes, detached. On kernels before 6.7 this process gets a mount
-// namespace of its own by it.
-int mount_overlay(const struct operation *operation, struct failure *failure);
+// The overlay that a root-overlay operation describes, detached; layers are those of its lowers that are images. On
+// kernels before 6.7 this process gets a mount namespace of its own by it.
+int mount_overlay(const struct operation *operation, const struct layers *layers, struct failure *failure);
 // Puts a detached mount onto a target.
 int mount_attach(int tree, int target);
 #endif

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "layers.h"
 #include "netlink.h"
 #include "own.h"
 
@@ -82,6 +83,7 @@ static void listing_add(struct listing *listing, const char *text) {
 }
 
 static void list_name(const char *name, void *context) {
+  if (layers_owns(name)) return;
   listing_add(context, "name");
   listing_add(context, name);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host-mounts.h"
+#include "layers.h"
 #include "own.h"
 #include "tree.h"
 #include "verbs.h"
@@ -34,8 +35,10 @@ int verb_remove_tree(struct request *request, struct failure *failure) {
     const struct operation *operation = &request->plan->operations[i];
     if (strcmp(operation->name, "path") || !operation->count)
       return fail(failure, operation->name, "", EINVAL, "remove-tree has no operation \"%s\"", operation->name);
-    for (uint32_t n = 0; n < operation->count; n++)
+    for (uint32_t n = 0; n < operation->count; n++) {
+      layers_forget(request, operation->args[n]);
       if (remove_path(operation->args[n], failure)) return -1;
+    }
   }
   report(request->connection, "ok", NULL);
   return 0;

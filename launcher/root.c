@@ -50,13 +50,16 @@ static int sources_open_here(const struct plan *plan, struct sources *sources, s
 int sources_open(struct request *request, struct sources *sources, struct failure *failure) {
   uint32_t binds = 0;
   *sources = (struct sources){.root = -1};
+  if (layers_open(request, plan_find(request->plan, "root-overlay", 0), &sources->layers, failure)) return -1;
   for (uint32_t i = 0; i < request->plan->count; i++) binds += !strcmp(request->plan->operations[i].name, "bind");
   if (!binds && !plan_find(request->plan, "root-path", 0)) return 0;
   sources->trees = calloc(binds + 1, sizeof *sources->trees);
-  if (!sources->trees) return fail(failure, "bind", "", ENOMEM, "out of memory");
   OWN_FD home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-  if (home < 0 || setns(request->host_mounts, CLONE_NEWNS))
-    return fail(failure, "bind", "", errno, "the host's mount namespace cannot be entered: %s", strerror(errno));
+  if (!sources->trees || home < 0 || setns(request->host_mounts, CLONE_NEWNS)) {
+    int error = errno;
+    sources_close(sources);
+    return fail(failure, "bind", "", error, "the host's mount namespace cannot be entered: %s", strerror(error));
+  }
   int result = sources_open_here(request->plan, sources, failure);
   // Root and working directory become the namespace's own, which is where they were.
   if (setns(home, CLONE_NEWNS)) _exit(70);
@@ -68,12 +71,13 @@ void sources_close(struct sources *sources) {
   own_close(&sources->root);
   for (uint32_t i = 0; i < sources->count; i++) own_close(&sources->trees[i]);
   free(sources->trees);
+  layers_close(&sources->layers);
   *sources = (struct sources){.root = -1};
 }
 
 int root_mount(struct request *request, struct sources *sources, struct failure *failure) {
   const struct operation *overlay = plan_find(request->plan, "root-overlay", 0);
-  OWN_FD tree = overlay ? mount_overlay(overlay, failure) : give_fd(&sources->root);
+  OWN_FD tree = overlay ? mount_overlay(overlay, &sources->layers, failure) : give_fd(&sources->root);
   const char *name = overlay ? "root-overlay" : "root-path";
   if (tree < 0) return overlay ? -1 : fail(failure, "plan", "", EINVAL, "the plan names no root");
   struct mount_attr private = {.propagation = 1 << 18};
@@ -139,7 +143,7 @@ int root_open(struct request *request, struct failure *failure) {
   if (sources_open(request, &sources, failure)) return -1;
   int root;
   if (bind) root = open_with_binds(request, &sources, failure);
-  else if (overlay) root = mount_overlay(overlay, failure);
+  else if (overlay) root = mount_overlay(overlay, &sources.layers, failure);
   else if (path) root = give_fd(&sources.root);
   else root = fail(failure, "plan", "", EINVAL, "the plan names no root");
   sources_close(&sources);

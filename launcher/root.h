@@ -4,13 +4,15 @@
 #include "mount.h"
 #include "verbs.h"
 
-// Opens the sources of the plan's binds (and root-path) in the host's mount namespace, as detached copies:
+// Opens the sources of the plan's binds (and root-path) in the host's mount namespace, as detached copies, and the
+// layers of its root-overlay that are images:
 // trees[n] is the n-th bind's, the root-path's is returned through *root (-1 if there is none).
 // The caller closes them. -1 with the failure filled.
 struct sources {
   int root;
   int *trees;
   uint32_t count;
+  struct layers layers;
 };
 int sources_open(struct request *request, struct sources *sources, struct failure *failure);
 void sources_close(struct sources *sources);

@@ -84,9 +84,10 @@ int unpack_remember(struct unpack *unpack, const char *clean, const struct stat 
   return 0;
 }
 
-// Deepest last made first; one that has been replaced or moved since is left alone.
+// In the archive's order, so that the last entry of a directory wins; one that has been replaced or moved since is left
+// alone.
 int unpack_directory_times(struct unpack *unpack, struct failure *failure) {
-  for (size_t i = unpack->directory_count; i-- > 0;) {
+  for (size_t i = 0; i < unpack->directory_count; i++) {
     const struct unpacked_directory *directory = &unpack->directories[i];
     char full[2 * PATH_MAX];
     struct stat stat;

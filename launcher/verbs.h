@@ -1,6 +1,8 @@
 // What a verb gets and which verbs there are. A verb runs in its own forked child of the launcher.
 #ifndef SLOOP_VERBS_H
 #define SLOOP_VERBS_H
+#include <stdbool.h>
+
 #include "plan.h"
 #include "report.h"
 
@@ -23,7 +25,7 @@ verb_function verb_netns_create, verb_netns_drop, verb_netns_list;   // netns.c
 verb_function verb_cgroup_favor_moves;                               // cgroup-tune.c
 verb_function verb_netlink, verb_cgroup_kill, verb_probe, verb_version;  // netlink.c cgroup-kill.c probe.c
 
-// Held network namespaces live in the launcher's parent (hold.c). A child inherits their descriptors.
+// Held network namespaces and layers live in the launcher's parent (hold.c). A child inherits their descriptors.
 int held_find(const char *name);                                            // descriptor, or -1
 int held_hold(struct request *request, const char *name, int descriptor);   // asks the parent to keep it
 int held_drop(struct request *request, const char *name);                   // asks the parent to forget it

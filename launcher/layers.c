@@ -1,0 +1,108 @@
+// Layers that are EROFS images: mounted once, without a place in any tree, and held by the launcher's parent.
+#include "layers.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "calls.h"
+#include "own.h"
+
+#define IMAGE "erofs:"
+#define HELD "layer:"
+
+struct layer_name {
+  char text[64];
+};
+
+// The index names the layer for as long as anyone holds it: its inode number cannot come back before.
+static struct layer_name name_of(const struct stat *index) {
+  struct layer_name name;
+  snprintf(name.text, sizeof name.text, HELD "%llx:%llx", (unsigned long long)index->st_dev,
+           (unsigned long long)index->st_ino);
+  return name;
+}
+
+bool layers_owns(const char *name) { return !strncmp(name, HELD, strlen(HELD)); }
+
+static int refused(int fs, const char *directory, const char *what, struct failure *failure) {
+  int error = errno;
+  char log[200] = "";
+  ssize_t got = read(fs, log, sizeof log - 1);
+  while (got > 0 && (log[got - 1] == '\n')) got--;
+  if (got > 0) log[got] = 0;
+  return fail(failure, "root-overlay", directory, error, "%s: %s%s%s", what, strerror(error),
+              got > 2 ? "; the kernel says: " : "", got > 2 ? log + 2 : "");
+}
+
+// Sources are named by descriptor: fsconfig takes at most 255 bytes of text.
+static int set_file(int fs, const char *key, int file) {
+  char path[32];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+  return call_fsconfig(fs, FSCONFIG_SET_STRING, key, path, 0);
+}
+
+static int image_mount(int directory, int index, const char *path, struct failure *failure) {
+  OWN_FD tar = openat(directory, "layer.tar", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  if (tar < 0)
+    return fail(failure, "root-overlay", path, errno, "the layer's tar cannot be opened: %s", strerror(errno));
+  OWN_FD fs = call_fsopen("erofs");
+  if (fs < 0) return fail(failure, "root-overlay", path, errno, "the kernel has no EROFS file system");
+  if (set_file(fs, "source", index) || set_file(fs, "device", tar))
+    return refused(fs, path, "the layer's files are refused", failure);
+  if (call_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+    return refused(fs, path, "the layer cannot be mounted", failure);
+  int tree = call_fsmount(fs, MOUNT_ATTR_RDONLY);
+  return tree < 0 ? refused(fs, path, "the layer cannot be mounted", failure) : tree;
+}
+
+static int image_open(struct request *request, const char *path, struct failure *failure) {
+  struct stat status;
+  OWN_FD directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  OWN_FD index = directory < 0 ? -1 : openat(directory, "index", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  if (index < 0 || fstat(index, &status))
+    return fail(failure, "root-overlay", path, errno, "the layer cannot be opened: %s", strerror(errno));
+  struct layer_name name = name_of(&status);
+  int held = held_find(name.text);
+  // A copy: a monitor closes what it was born with.
+  int tree = held >= 0 ? fcntl(held, F_DUPFD_CLOEXEC, 0) : image_mount(directory, index, path, failure);
+  if (tree < 0) return held >= 0 ? fail(failure, "root-overlay", path, errno, "the layer cannot be opened") : -1;
+  // Not being held costs the next root a mount and nothing else.
+  if (held < 0 && request->mailbox >= 0) held_hold(request, name.text, tree);
+  return tree;
+}
+
+int layers_open(struct request *request, const struct operation *overlay, struct layers *layers,
+                struct failure *failure) {
+  *layers = (struct layers){0};
+  bool any = false;
+  for (uint32_t i = 3; overlay && i < overlay->count; i++) any |= !strncmp(overlay->args[i], IMAGE, strlen(IMAGE));
+  if (!any) return 0;
+  layers->trees = calloc(overlay->count, sizeof *layers->trees);
+  if (!layers->trees) return fail(failure, "root-overlay", "", ENOMEM, "out of memory");
+  for (uint32_t i = 3; i < overlay->count; i++) {
+    const char *lower = overlay->args[i];
+    bool image = !strncmp(lower, IMAGE, strlen(IMAGE));
+    int tree = image ? image_open(request, lower + strlen(IMAGE), failure) : -1;
+    if (image && tree < 0) return layers_close(layers), -1;
+    layers->trees[layers->count++] = tree;
+  }
+  return 0;
+}
+
+void layers_close(struct layers *layers) {
+  for (uint32_t i = 0; i < layers->count; i++) own_close(&layers->trees[i]);
+  free(layers->trees);
+  *layers = (struct layers){0};
+}
+
+void layers_forget(struct request *request, const char *directory) {
+  char path[PATH_MAX];
+  struct stat status;
+  if ((size_t)snprintf(path, sizeof path, "%s/index", directory) >= sizeof path) return;
+  if (request->mailbox < 0 || lstat(path, &status) || !S_ISREG(status.st_mode)) return;
+  held_drop(request, name_of(&status).text);
+}
