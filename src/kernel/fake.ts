@@ -129,6 +129,7 @@ export function fakeKernel(script: FakeScript = {}): FakeKernel {
           execs.push(process)
           return process
         },
+        relayNames: async () => {},
         release: () => {},
       }
       monitors.set(socket, monitor)

@@ -40,6 +40,8 @@ export interface MonitoredProcess {
 export interface Monitor extends MonitoredProcess {
   /** Plan operations of an exec (without the verb). Resolves once it has passed execve. */
   exec(id: string, operations: Plan): Promise<MonitoredProcess>
+  /** From now on the monitor relays what is asked at 127.0.0.11 to the name server at the path (as launch's `name-relay` does). */
+  relayNames(path: string, containerId: string): Promise<void>
   /**
    * Resolves some time after `exited`, when the monitor has let go of the container's namespaces, mounts, ports and
    * cgroups, or was found to be gone. Never rejects.

@@ -180,6 +180,7 @@ const monitorOf = (address: Address, init: Followed): Monitor => ({
       throw endedOr(error)
     }
   },
+  relayNames: (path, containerId) => ask(address, ["name-relay", path, containerId]),
   release: () => address.lease.release(),
 })
 

@@ -27,6 +27,8 @@ export interface Surroundings {
   readonly stdinOnce: boolean
   readonly expectedAttachments: number
   readonly reservations: readonly { protocol: string; address: string; port: number }[]
+  /** Where the monitor relays names to, and whose they are. */
+  readonly nameRelay?: { readonly path: string; readonly containerId: string }
   /** PID 1 is the launcher's init. */
   readonly init: boolean
 }
@@ -60,6 +62,9 @@ function monitorOperations(spec: Spec, around: Surroundings): Operation[] {
     ...around.reservations.map(
       ({ protocol, address, port }): Operation => ["reserve-port", protocol, address, String(port)],
     ),
+    ...(around.nameRelay
+      ? [["name-relay", around.nameRelay.path, around.nameRelay.containerId] as const]
+      : []),
   ]
 }
 

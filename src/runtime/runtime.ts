@@ -20,6 +20,8 @@ export interface LaunchRequest {
   /** Paths of joined namespaces (container:ID): /proc/PID/ns/ipc … */
   readonly joined: { readonly pid?: string; readonly ipc?: string; readonly uts?: string }
   readonly reservations: readonly { protocol: string; address: string; port: number }[]
+  /** Attachment.nameRelay: where the monitor relays what is asked at 127.0.0.11; absent = nobody listens there. */
+  readonly nameRelay?: string
   /** Attach connections that the engine will make at once. */
   readonly expectedAttachments: number
   /** Container's own directory in the data root (log, exit record). */
@@ -97,6 +99,8 @@ export interface Task {
   read(): Promise<Reading>
   /** Host pids of every process in the container's cgroup. */
   pids(): Promise<number[]>
+  /** For a container that was put on its first user-defined network: as LaunchRequest.nameRelay. */
+  relayNames(path: string): Promise<void>
   /** For resolving paths in the live root. */
   readonly rootPid: number
   release(): void

@@ -66,6 +66,7 @@ export function createRuntime({ kernel, cgroupParent = "sloop", seccompProfile }
       stdinOnce: config.stdinOnce,
       expectedAttachments: request.expectedAttachments,
       reservations: request.reservations,
+      ...(request.nameRelay === undefined ? {} : { nameRelay: { path: request.nameRelay, containerId: id } }),
       init: config.init === true,
     })
     mkdirSync(runDirectory, { recursive: true, mode: 0o700 })

@@ -44,6 +44,7 @@ export function taskOf(
       updateLimits(layout, changedLimits(resources))
     },
     read: async () => readUsage(layout),
+    relayNames: (path) => monitor.relayNames(path, id),
     pids: async () => memberPids(layout.members),
     release: () => monitor.release(),
   }
