@@ -2,7 +2,8 @@
 import { randomBytes } from "node:crypto"
 import { failure } from "../base/errors.ts"
 import type { EndpointRecord, NetworkRecord, PublishedPort } from "../state/state.ts"
-import type { Publication } from "./firewall/ruleset.ts"
+import type { Publication } from "./firewall/guard.ts"
+import { publicationsFor } from "./firewall/publications.ts"
 import type { Prepared } from "./pool.ts"
 
 export interface Lease {
@@ -65,10 +66,4 @@ export const endpointRecord = (
 
 /** How the firewall publishes a container's ports. */
 export const publicationsOf = (address: string, ports: readonly PublishedPort[]): Publication[] =>
-  ports.map((port) => ({
-    protocol: port.protocol,
-    hostAddress: port.hostAddress,
-    hostPort: port.hostPort,
-    address,
-    port: port.containerPort,
-  }))
+  publicationsFor({ ipv4: address }, ports)

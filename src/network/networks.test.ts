@@ -39,7 +39,7 @@ const heldBy = async (ground: Ground): Promise<readonly string[]> =>
 const portsOf = (ground: Ground): string[] =>
   run("ip", "-o", "link", "show", "master", ground.bridge).split("\n").filter(Boolean)
 const heldName = (attachment: Attachment): string => attachment.namespace.slice("held:".length)
-const listed = (ground: Ground): string => run("nft", "list", "table", "ip", ground.table)
+const listed = (ground: Ground): string => run("nft", "list", "table", "inet", ground.table)
 
 /** Counts the plans that pass through to a kernel. */
 const counting = (kernel: Kernel): { kernel: Kernel; plans: Plan[] } => {
@@ -146,7 +146,7 @@ test("a new daemon keeps what running containers have and drops what nobody got"
   ground.networks.joined(web.lease)
   await until("the pool is full", async () => (await heldBy(ground)).length >= 2)
   // The daemon is killed here: nothing is closed. Somebody even flushes the firewall meanwhile.
-  run("nft", "delete", "table", "ip", ground.table)
+  run("nft", "delete", "table", "inet", ground.table)
   const before = await heldBy(ground)
   const networks = await ground.reopen([{ containerId: "web", lease: web.lease }])
   expect(peerSeenBy(ground.outside.place, ground.outside.hostAddress, hostPort)).toBe(ground.outside.address)
@@ -165,7 +165,7 @@ test("a table that somebody flushed is put back by the next port", async () => {
   const ground = await opened({ poolSize: 0 })
   const kept = somePort()
   await ground.networks.join(joinRequest("kept", [{ hostPort: kept }]))
-  run("nft", "delete", "table", "ip", ground.table)
+  run("nft", "delete", "table", "inet", ground.table)
   await ground.networks.join(joinRequest("more", [{ hostPort: kept + 1 }]))
   expect(listed(ground)).toContain(`tcp . ${kept} :`)
   expect(listed(ground)).toContain(`tcp . ${kept + 1} :`)

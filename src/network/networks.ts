@@ -11,7 +11,7 @@ import { endpointRecord, publicationsOf, readLease, writeLease } from "./endpoin
 import { hostsText } from "./files/hosts.ts"
 import { hostResolver, resolvConfText } from "./files/resolv-conf.ts"
 import { Firewall } from "./firewall/firewall.ts"
-import type { Publication } from "./firewall/ruleset.ts"
+import type { Publication } from "./firewall/guard.ts"
 import { Addresses } from "./ipam/addresses.ts"
 import { defaultPools, parseSubnet, subnetText } from "./ipam/subnet.ts"
 import { Namespaces } from "./namespaces.ts"
@@ -126,7 +126,15 @@ class BridgedNetworks implements Networks {
     const addresses = new Addresses(bridge.subnet, bridge.gateway)
     for (const { lease } of leases) this.#restore(lease, addresses)
     await this.#firewall.rebuild(
-      [{ name: bridge.name, subnet: bridge.subnet }],
+      [
+        {
+          bridge: bridge.name,
+          subnets: [{ subnet: subnetText(bridge.subnet), mode: "nat", masquerade: true }],
+          internal: false,
+          icc: true,
+          trusted: [],
+        },
+      ],
       [...this.#members.values()].flatMap((member) => member.publications),
     )
     const namespaces = new Namespaces({
@@ -193,18 +201,18 @@ class BridgedNetworks implements Networks {
         hostGateway: bridge.gateway,
         links: request.links,
       })
-      const ports = await this.#publish(request, prepared.address, endpoint.endpointId)
+      const { ports, publications } = await this.#publish(request, prepared.address, endpoint.endpointId)
       const lease: Lease = {
         container: request.containerId,
         held: prepared.held,
         link: prepared.link,
         address: prepared.address,
-        ports: ports.map((entry) => entry.port),
+        ports,
       }
       const text = writeLease(lease)
       this.#members.set(text, {
         lease,
-        publications: ports.map((entry) => entry.publication),
+        publications,
         launching: true,
       })
       this.#pool.begin(text)
@@ -235,19 +243,16 @@ class BridgedNetworks implements Networks {
     request: JoinRequest,
     address: string,
     endpointId: string,
-  ): Promise<{ port: Lease["ports"][number]; publication: Publication }[]> {
+  ): Promise<{ ports: readonly Lease["ports"][number][]; publications: readonly Publication[] }> {
     const wanted = wantedPorts(request.ports, request.exposedPorts, request.publishAll)
-    if (wanted.length === 0) return []
+    if (wanted.length === 0) return { ports: [], publications: [] }
     const owner = request.containerId
     let ports: readonly Lease["ports"][number][] = []
     try {
       ports = this.#ports.allocate(owner, wanted)
       const publications = publicationsOf(address, ports)
       await this.#firewall.publish(publications)
-      return ports.flatMap((port, index) => {
-        const publication = publications[index]
-        return publication ? [{ port, publication }] : []
-      })
+      return { ports, publications }
     } catch (error) {
       this.#ports.release(owner, ports)
       throw failure(

@@ -1,8 +1,8 @@
 // Connection tracking: listing flows and making the kernel forget some of them.
-import { ipBytes, ipText } from "./address.ts"
+import { FAMILY_IPV6, familyOf, ipBytes, ipText } from "./address.ts"
 import type { Attributes } from "./decode.ts"
 import { readAttributes, readReplies } from "./decode.ts"
-import type { Message } from "./message.ts"
+import type { Attribute, Message } from "./message.ts"
 import { ACK, bytes, DUMP, nest, u8 } from "./message.ts"
 
 const SUBSYSTEM = 1
@@ -13,7 +13,7 @@ const ORIGINAL = 1
 const ADDRESSES = 1
 const PROTOCOL = 2
 
-/** A flow as its first packet had it, before any translation. IPv4 only. */
+/** A flow as its first packet had it, before any translation. */
 export interface Flow {
   readonly protocol: number
   readonly source: string
@@ -37,28 +37,40 @@ export const listFlows = (family: number): Message => ({
 export const deleteFlow = (flow: Flow): Message => ({
   type: (SUBSYSTEM << 8) | DELETE,
   flags: ACK,
-  struct: struct(2),
+  struct: struct(familyOf(flow.source)),
   attributes: [
     nest(
       ORIGINAL,
-      nest(ADDRESSES, bytes(1, ipBytes(flow.source)), bytes(2, ipBytes(flow.destination))),
+      addresses(flow),
       nest(PROTOCOL, u8(1, flow.protocol), port(2, flow.sourcePort), port(3, flow.destinationPort)),
     ),
   ],
 })
 
+const isIpv6 = (flow: Flow): boolean => familyOf(flow.source) === FAMILY_IPV6
+/** IPv4 addresses are attributes 1 and 2, IPv6 ones 3 and 4. */
+const addresses = (flow: Flow): Attribute =>
+  nest(
+    ADDRESSES,
+    bytes(isIpv6(flow) ? 3 : 1, ipBytes(flow.source)),
+    bytes(isIpv6(flow) ? 4 : 2, ipBytes(flow.destination)),
+  )
+
 const nested = (attributes: Attributes, type: number): Attributes =>
   readAttributes(attributes.get(type) ?? Buffer.alloc(0))
 
-/** IPv4 flows with ports among replies. */
+/** Flows with ports among replies. */
 export const readFlows = (replies: Buffer): Flow[] =>
   readReplies(replies)
-    .filter(({ type, body }) => type === ((SUBSYSTEM << 8) | NEW) && body[0] === 2)
+    .filter(({ type }) => type === ((SUBSYSTEM << 8) | NEW))
     .flatMap(({ body }) => {
       const original = nested(readAttributes(body.subarray(4)), ORIGINAL)
       const addresses = nested(original, ADDRESSES)
       const protocol = nested(original, PROTOCOL)
-      const [source, destination] = [addresses.get(1), addresses.get(2)]
+      const [source, destination] = [
+        addresses.get(1) ?? addresses.get(3),
+        addresses.get(2) ?? addresses.get(4),
+      ]
       const [sourcePort, destinationPort] = [protocol.get(2), protocol.get(3)]
       if (!source || !destination || !sourcePort || !destinationPort) return []
       return [

@@ -38,8 +38,8 @@ export type Expression =
       readonly kind: "lookup"
       readonly set: string
       readonly from: Register
-      /** For maps: where the found value goes. A missing key ends the rule. */
-      readonly to?: Register
+      /** For maps: where the found value goes, "verdict" for a verdict map. A missing key ends the rule. */
+      readonly to?: Register | "verdict"
       readonly inverted?: boolean
     }
   | {
@@ -57,13 +57,19 @@ export type Expression =
       readonly from: Register
       readonly checksum: number
     }
-  | { readonly kind: "dnat"; readonly family: number; readonly address: Register; readonly port: Register }
+  | {
+      readonly kind: "dnat" | "snat"
+      readonly family: number
+      readonly address: Register
+      /** Without one the port is kept. */
+      readonly port?: Register
+    }
   | { readonly kind: "masquerade" }
   | { readonly kind: "verdict"; readonly verdict: Verdict }
   | { readonly kind: "counter" }
 
 const META_KEYS = { mark: 3, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const
-const CT_KEYS = { state: 0, status: 2 } as const
+const CT_KEYS = { state: 0, direction: 1, status: 2 } as const
 const PAYLOAD_BASES = { network: 1, transport: 2 } as const
 const VERDICTS = { drop: 0, accept: 1, jump: -3, goto: -4, return: -5 } as const
 const FIB_SOURCE = 1
@@ -73,6 +79,7 @@ const LIST_ELEMENT = 1
 const INTERNET_CHECKSUM = 1
 /** Number of the first 32-bit register in messages; 0 is the verdict. */
 const FIRST_REGISTER = 8
+const VERDICT_REGISTER = 0
 
 const register = (type: number, value: Register): Attribute => be32(type, FIRST_REGISTER + value)
 /** Bytes as NFTA_DATA_VALUE. */
@@ -126,7 +133,9 @@ const encodeBody = (expression: Expression): [name: string, ...Attribute[]] => {
         "lookup",
         text(1, expression.set),
         register(2, expression.from),
-        ...(expression.to === undefined ? [] : [register(3, expression.to)]),
+        ...(expression.to === undefined
+          ? []
+          : [expression.to === "verdict" ? be32(3, VERDICT_REGISTER) : register(3, expression.to)]),
         ...(expression.inverted ? [be32(5, 1)] : []),
       ]
     case "immediate":
@@ -142,12 +151,13 @@ const encodeBody = (expression: Expression): [name: string, ...Attribute[]] => {
         be32(7, expression.checksum),
       ]
     case "dnat":
+    case "snat":
       return [
         "nat",
-        be32(1, 1),
+        be32(1, expression.kind === "dnat" ? 1 : 0),
         be32(2, expression.family),
         register(3, expression.address),
-        register(5, expression.port),
+        ...(expression.port === undefined ? [] : [register(5, expression.port)]),
       ]
     case "masquerade":
       return ["masq"]
@@ -180,15 +190,16 @@ export const describeExpression = (expression: Expression): string => {
     case "mask":
       return `r${expression.to} = r${expression.from} & 0x${Buffer.from(expression.mask).toString("hex")}`
     case "lookup":
-      return expression.to === undefined
-        ? `r${expression.from} ${expression.inverted ? "not in" : "in"} @${expression.set}`
-        : `r${expression.to} = @${expression.set}[r${expression.from}]`
+      if (expression.to === undefined)
+        return `r${expression.from} ${expression.inverted ? "not in" : "in"} @${expression.set}`
+      return `${expression.to === "verdict" ? "verdict" : `r${expression.to}`} = @${expression.set}[r${expression.from}]`
     case "immediate":
       return `r${expression.to} = ${expression.shown ?? `0x${Buffer.from(expression.value).toString("hex")}`}`
     case "rewrite":
       return `transport header bytes ${expression.offset}..${expression.offset + expression.length - 1} = r${expression.from}`
     case "dnat":
-      return `dnat to r${expression.address} port r${expression.port}`
+    case "snat":
+      return `${expression.kind} to r${expression.address}${expression.port === undefined ? "" : ` port r${expression.port}`}`
     case "masquerade":
       return "masquerade"
     case "verdict":

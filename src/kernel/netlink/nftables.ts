@@ -3,7 +3,7 @@ import { readAttributes, readReplies, readText } from "./decode.ts"
 import type { Expression, Verdict } from "./expression.ts"
 import { dataValue, dataVerdict, encodeExpression } from "./expression.ts"
 import type { Attribute, Message } from "./message.ts"
-import { ACK, APPEND, be32, CREATE, DUMP, nest, text } from "./message.ts"
+import { ACK, APPEND, be32, bytes, CREATE, DUMP, nest, text } from "./message.ts"
 
 const SUBSYSTEM = 10
 const BATCH_BEGIN = 16
@@ -23,6 +23,8 @@ const FLAG_INTERVAL = 0x4
 const FLAG_MAP = 0x8
 const FLAG_CONCATENATED = 0x80
 const ELEMENT_INTERVAL_END = 1
+const SET_BYTE_ORDER = 0
+const HOST_ORDER = 1
 const VERDICT_TYPE = 0xffffff00
 
 /** nftables' own numbers of the types, which only matter to those who list our sets. */
@@ -102,12 +104,26 @@ export const createChain = (table: TableName, chain: Chain): Message =>
       : []),
   ])
 
-/** Appends a rule. */
-export const addRule = (table: TableName, chain: string, expressions: readonly Expression[]): Message =>
+/** Longest comment in bytes that listing tools take. */
+const COMMENT_BYTES = 127
+/** A comment as nft and its library keep it: a list of type, length and NUL-terminated text. */
+const commentData = (type: number, comment: string): Attribute => {
+  const value = Buffer.from(`${comment.slice(0, COMMENT_BYTES)}\0`)
+  return bytes(type, Buffer.concat([Uint8Array.of(0, value.length), value]))
+}
+
+/** Appends a rule. Its comment, of up to 127 ASCII characters, is for those who list the table. */
+export const addRule = (
+  table: TableName,
+  chain: string,
+  expressions: readonly Expression[],
+  comment?: string,
+): Message =>
   message(table, NEW_RULE, CREATE | APPEND, [
     text(1, table.name),
     text(2, chain),
     nest(4, ...expressions.map(encodeExpression)),
+    ...(comment === undefined ? [] : [commentData(7, comment)]),
   ])
 
 const padded = (length: number): number => (length + 3) & ~3
@@ -139,6 +155,8 @@ export const createSet = (table: TableName, set: NamedSet, id: number): Message 
     ...value,
     ...(concatenated && set.interval ? [nest(9, nest(2, ...fields))] : []),
     be32(10, id),
+    // Without being told, nft takes names of interfaces for big-endian numbers and shows none.
+    ...(set.key.includes("ifname") ? [bytes(13, Uint8Array.of(SET_BYTE_ORDER, 4, HOST_ORDER, 0, 0, 0))] : []),
   ])
 }
 

@@ -1,24 +1,35 @@
 // A ruleset as text: for golden tests and documents.
-import { describeExpression } from "../../kernel/netlink/netlink.ts"
-import type { Ruleset } from "./ruleset.ts"
+import type { RuledChain, RuledSet, Ruleset } from "./ruleset.ts"
 
-export const describeRuleset = (rules: Ruleset): string => {
-  const lines = [`table ip ${rules.table.name}`]
-  for (const set of rules.sets) {
-    const value =
-      set.value === undefined
-        ? ""
-        : ` -> ${typeof set.value === "string" ? set.value : set.value.join(" . ")}`
-    lines.push("", `  ${set.value ? "map" : "set"} ${set.name}: ${set.key.join(" . ")}${value}`)
-  }
-  for (const { chain, rules: list } of rules.chains) {
-    const hook = chain.hook
-    lines.push(
-      "",
-      `  chain ${chain.name}${hook ? ` (${hook.type} at ${hook.at}, priority ${hook.priority}, policy ${hook.policy})` : ""}`,
-    )
-    for (const { purpose, expressions } of list)
-      lines.push(`    # ${purpose}`, `    ${expressions.map(describeExpression).join("; ")}`)
-  }
-  return `${lines.join("\n")}\n`
+const setLines = ({ name, key, value, interval, purpose }: RuledSet): string[] => {
+  const target = value === undefined ? "" : ` : ${typeof value === "string" ? value : value.join(" . ")}`
+  return [
+    `  # ${purpose}`,
+    `  ${value ? "map" : "set"} ${name} { type ${key.join(" . ")}${target};${interval ? " flags interval;" : ""} }`,
+  ]
 }
+
+const chainLines = ({ chain, rules }: RuledChain): string[] => {
+  const { hook } = chain
+  return [
+    "",
+    `  chain ${chain.name} {`,
+    ...(hook
+      ? [`    type ${hook.type} hook ${hook.at} priority ${hook.priority}; policy ${hook.policy};`]
+      : []),
+    ...rules.flatMap(({ purpose, parts }) => [
+      `    # ${purpose}`,
+      `    ${parts.map(({ nft }) => nft).join(" ")}`,
+    ]),
+    "  }",
+  ]
+}
+
+/** As nft writes rules, each below its purpose. */
+export const describeRuleset = (rules: Ruleset): string =>
+  `${[
+    `table inet ${rules.table.name} {`,
+    ...rules.sets.flatMap(setLines),
+    ...rules.chains.flatMap(chainLines),
+    "}",
+  ].join("\n")}\n`

@@ -1,38 +1,36 @@
-// Keeps the engine's nf_tables table equal to what should be: rebuilt as one batch, ports by single elements.
+// Keeps the engine's nf_tables table equal to what should be: rebuilt as one batch, changed by single elements.
 import type { Kernel } from "../../kernel/kernel.ts"
-import type { Message } from "../../kernel/netlink/netlink.ts"
+import type { Element, Message, TableName } from "../../kernel/netlink/netlink.ts"
 import {
   addElements,
   batch,
   createTable,
-  deleteFlow,
   deleteTable,
-  FAMILY_IPV4,
   listChains,
-  listFlows,
   readChains,
-  readFlows,
   removeElements,
 } from "../../kernel/netlink/netlink.ts"
 import { netfilterRequest } from "../request.ts"
-import type { GuardedBridge, Publication } from "./ruleset.ts"
-import { elementsBySet, rebuildMessages, ruleset } from "./ruleset.ts"
+import type { Placed } from "./elements.ts"
+import { CountedElements, networkElements, publicationElements } from "./elements.ts"
+import { forgetFlowsTo } from "./flows.ts"
+import type { Guard, GuardedNetwork, Publication } from "./guard.ts"
+import { rebuildMessages, ruleset, tableName } from "./ruleset.ts"
 
-const UDP = 17
-
-/** The table and its desired state. Publications are remembered, so that the table can be rebuilt at any time. */
-export class Firewall {
+/** See {@link Guard}. */
+export class Firewall implements Guard {
   readonly #kernel: Kernel
-  readonly #table: string
-  readonly #publications = new Set<Publication>()
-  #bridges: readonly GuardedBridge[] = []
+  readonly #table: TableName
+  readonly #networks = new Map<string, GuardedNetwork>()
+  readonly #publications = new Map<Publication, readonly Placed[]>()
+  #elements = new CountedElements()
   /** The last request; each follows the one before, so that a port taken back can be given at once to another. */
   #last: Promise<unknown> = Promise.resolve()
   #forgetting: Promise<unknown> = Promise.resolve()
 
   constructor(kernel: Kernel, table: string) {
     this.#kernel = kernel
-    this.#table = table
+    this.#table = tableName(table)
   }
 
   #send(messages: readonly Message[]): Promise<unknown> {
@@ -45,95 +43,129 @@ export class Firewall {
     return turn
   }
 
-  /** Puts the whole table in place, atomically: packets in between see the old or the new one. */
-  rebuild(
-    bridges: readonly GuardedBridge[] = this.#bridges,
-    publications?: readonly Publication[],
-  ): Promise<void> {
-    this.#bridges = bridges
-    if (publications) {
+  rebuild(networks?: readonly GuardedNetwork[], publications?: readonly Publication[]): Promise<void> {
+    return this.#inTurn(() => {
+      if (networks) {
+        this.#networks.clear()
+        for (const network of networks) this.#networks.set(network.bridge, network)
+      }
+      const published = publications ?? [...this.#publications.keys()]
       this.#publications.clear()
-      for (const publication of publications) this.#publications.add(publication)
-    }
-    return this.#inTurn(() => this.#rebuild())
+      this.#elements = new CountedElements()
+      for (const network of this.#networks.values()) this.#elements.add(networkElements(network))
+      for (const publication of published) this.#elements.add(this.#place(publication))
+      return this.#rebuild()
+    })
+  }
+
+  #place(publication: Publication): readonly Placed[] {
+    const placed = publicationElements(publication, this.#networks.values())
+    this.#publications.set(publication, placed)
+    return placed
   }
 
   async #rebuild(): Promise<void> {
-    await this.#send(rebuildMessages(ruleset(this.#table, this.#bridges), [...this.#publications]))
+    await this.#send(rebuildMessages(ruleset(this.#table.name), this.#elements.all()))
   }
 
-  /** Publishes ports in one request; all or none. A table that somebody removed is put back first. */
+  /** Sends changes of elements; a table that is not as it should be is put in place whole. */
+  async #change(messages: readonly Message[]): Promise<void> {
+    if (messages.length > 0) await this.#send(batch(messages)).catch(() => this.#rebuild())
+  }
+  #messages(change: typeof addElements, elements: ReadonlyMap<string, readonly Element[]>): Message[] {
+    return [...elements].flatMap(([set, list]) => change(this.#table, set, list))
+  }
+
+  addNetwork(network: GuardedNetwork): Promise<void> {
+    return this.#inTurn(async () => {
+      const added = networkElements(network)
+      const former = this.#networks.get(network.bridge)
+      const gone = this.#elements.subtract(former ? networkElements(former) : [])
+      const fresh = this.#elements.add(added)
+      this.#networks.set(network.bridge, network)
+      try {
+        await this.#change([
+          // What stays the same goes and comes anew too: in one batch no packet sees it missing.
+          ...this.#messages(removeElements, gone),
+          ...this.#messages(addElements, fresh),
+        ])
+      } catch (error) {
+        this.#elements.subtract(added)
+        if (former) {
+          this.#networks.set(network.bridge, former)
+          this.#elements.add(networkElements(former))
+        } else this.#networks.delete(network.bridge)
+        throw error
+      }
+    })
+  }
+
+  removeNetwork(bridge: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const network = this.#networks.get(bridge)
+      if (!network) return
+      this.#networks.delete(bridge)
+      await this.#change(this.#messages(removeElements, this.#elements.subtract(networkElements(network))))
+    })
+  }
+
   publish(publications: readonly Publication[]): Promise<void> {
     if (publications.length === 0) return Promise.resolve()
-    const table = { family: FAMILY_IPV4, name: this.#table }
-    const add = [...elementsBySet(publications)].flatMap(([set, list]) => addElements(table, set, list))
     return this.#inTurn(async () => {
-      await this.#send(batch(add)).catch(async () => {
-        await this.#rebuild()
-        await this.#send(batch(add))
-      })
-      for (const publication of publications) this.#publications.add(publication)
-      this.#forgetFlowsTo(publications)
+      const placed = publications.map(
+        (publication) => [publication, publicationElements(publication, this.#networks.values())] as const,
+      )
+      const all = placed.flatMap(([, elements]) => elements)
+      const fresh = this.#elements.add(all)
+      try {
+        await this.#change(this.#messages(addElements, fresh))
+      } catch (error) {
+        this.#elements.subtract(all)
+        throw error
+      }
+      for (const [publication, elements] of placed) this.#publications.set(publication, elements)
+      this.#forget(publications)
     })
   }
 
-  /** Takes back what publish() was given (the same objects). What the kernel has lost already is no failure. */
   unpublish(publications: readonly Publication[]): Promise<void> {
     return this.#inTurn(async () => {
-      const known = publications.filter((publication) => this.#publications.delete(publication))
+      const known = publications.filter((publication) => this.#publications.has(publication))
       if (known.length === 0) return
-      const table = { family: FAMILY_IPV4, name: this.#table }
-      const remove = [...elementsBySet(known)].flatMap(([set, list]) => removeElements(table, set, list))
-      await this.#send(batch(remove)).catch(() => this.#rebuild())
-      this.#forgetFlowsTo(known)
+      const placed = known.flatMap((publication) => this.#publications.get(publication) ?? [])
+      for (const publication of known) this.#publications.delete(publication)
+      await this.#change(this.#messages(removeElements, this.#elements.subtract(placed)))
+      this.#forget(known)
     })
   }
 
-  /**
-   * A udp flow is translated as its first packet was, for as long as packets keep coming: one that began before a port
-   * was published, or goes to a container that has gone, must be forgotten. Nobody waits for that.
-   */
-  #forgetFlowsTo(publications: readonly Publication[]): void {
-    const udp = publications.filter((publication) => publication.protocol === "udp")
-    if (udp.length === 0) return
-    const work = async (): Promise<void> => {
-      const flows = readFlows(await netfilterRequest(this.#kernel, [listFlows(FAMILY_IPV4)]))
-      const stale = flows.filter(
-        (flow) =>
-          flow.protocol === UDP &&
-          udp.some(
-            ({ hostAddress, hostPort }) =>
-              hostPort === flow.destinationPort &&
-              (hostAddress === "" || hostAddress === "0.0.0.0" || hostAddress === flow.destination),
-          ),
-      )
-      // Each on its own: one that has ended meanwhile is an error that must not keep the others.
-      for (const flow of stale) await this.#send([deleteFlow(flow)]).catch(() => undefined)
-    }
-    this.#forgetting = this.#forgetting.then(work).catch(() => undefined)
+  /** Nobody waits for that. */
+  #forget(publications: readonly Publication[]): void {
+    this.#forgetting = this.#forgetting
+      .then(() => forgetFlowsTo(this.#kernel, publications))
+      .catch(() => undefined)
   }
 
-  /** Resolves when everything asked for so far has been done. */
   async settled(): Promise<void> {
     await this.#last
     await this.#forgetting
   }
 
-  /** Removes the table. */
+  async watch(): Promise<void> {}
+  async close(): Promise<void> {}
+
   remove(): Promise<void> {
-    const table = { family: FAMILY_IPV4, name: this.#table }
     return this.#inTurn(async () => {
-      await this.#send(batch([createTable(table), deleteTable(table)]))
+      await this.#send(batch([createTable(this.#table), deleteTable(this.#table)]))
     })
   }
 
-  /**
-   * What other tables do to forwarded packets that ours cannot undo, in sentences for a person. A base chain at
-   * forward whose policy is drop (dockerd sets one) drops what it does not accept itself.
-   */
+  /** A base chain at forward whose policy is drop (dockerd sets one) drops what it does not accept itself. */
   async warnings(): Promise<string[]> {
-    return readChains(await netfilterRequest(this.#kernel, [listChains(FAMILY_IPV4)]))
-      .filter((chain) => chain.hook === "forward" && chain.policy === "drop" && chain.table !== this.#table)
+    return readChains(await netfilterRequest(this.#kernel, [listChains(0)]))
+      .filter(
+        (chain) => chain.hook === "forward" && chain.policy === "drop" && chain.table !== this.#table.name,
+      )
       .map(
         (chain) =>
           `chain ${chain.name} of firewall table ${chain.table} drops forwarded packets by its policy: ` +

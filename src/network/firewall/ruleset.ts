@@ -1,12 +1,5 @@
-// The engine's nf_tables table, derived as a whole from what should be: bridges and published ports.
-import type {
-  Chain,
-  Element,
-  Expression,
-  Message,
-  NamedSet,
-  TableName,
-} from "../../kernel/netlink/netlink.ts"
+// The engine's nf_tables table: its rules never change, networks and published ports are elements of its sets and maps.
+import type { Chain, Message, NamedSet, TableName } from "../../kernel/netlink/netlink.ts"
 import {
   addElements,
   addRule,
@@ -15,258 +8,288 @@ import {
   createSet,
   createTable,
   deleteTable,
-  FAMILY_IPV4,
-  ipBytes,
 } from "../../kernel/netlink/netlink.ts"
-import type { Subnet } from "../ipam/subnet.ts"
-import { subnetText } from "../ipam/subnet.ts"
+import type { ElementsBySet } from "./elements.ts"
+import type { Part, Version } from "./matches.ts"
+import {
+  addressesIn,
+  addressIn,
+  interfaceIn,
+  interfaceIsNot,
+  interfacesIn,
+  isAnswer,
+  isIcmp,
+  loopback,
+  masquerade,
+  related,
+  socketIn,
+  toThisHost,
+  translateByPort,
+  translateBySocket,
+  translated,
+  translateSource,
+  verdict,
+  verdictOf,
+} from "./matches.ts"
 
-/** A bridge whose containers reach out by masquerade and are reached by published ports only. */
-export interface GuardedBridge {
-  readonly name: string
-  readonly subnet: Subnet
+export interface Rule {
+  /** What it is for, in at most 127 characters. */
+  readonly purpose: string
+  readonly parts: readonly Part[]
 }
-
-/** A published port as the table knows it. An empty host address means every address of this host. */
-export interface Publication {
-  readonly protocol: "tcp" | "udp" | "sctp"
-  readonly hostAddress: string
-  readonly hostPort: number
-  readonly address: string
-  readonly port: number
-}
-
 /** One chain with its rules; each rule says in words what it is for. */
 export interface RuledChain {
   readonly chain: Chain
-  readonly rules: readonly { readonly purpose: string; readonly expressions: readonly Expression[] }[]
+  readonly rules: readonly Rule[]
+}
+export interface RuledSet extends NamedSet {
+  readonly purpose: string
 }
 export interface Ruleset {
   readonly table: TableName
-  readonly sets: readonly NamedSet[]
+  readonly sets: readonly RuledSet[]
   readonly chains: readonly RuledChain[]
 }
 
-const PROTOCOLS = { tcp: 6, udp: 17, sctp: 132 } as const
+/** Tables of the family inet see IPv4 and IPv6. */
+const FAMILY_INET = 1
+export const tableName = (name: string): TableName => ({ family: FAMILY_INET, name })
+
 const RAW = -300
-const DESTINATION_NAT = -100
+export const DESTINATION_NAT = -100
 const FILTER = 0
 const SOURCE_NAT = 100
-const ESTABLISHED_OR_RELATED = 2 | 4
-const DESTINATION_CHANGED = 1 << 5
-const ROUTE_LOCAL = 2
-const SOURCE_OFFSET = 12
-const DESTINATION_OFFSET = 16
 
-const number32 = (value: number): Buffer => {
-  const out = Buffer.alloc(4)
-  out.writeUInt32LE(value)
-  return out
-}
-const interfaceIs = (key: "iifname" | "oifname", name: string, equal = true): Expression[] => {
-  const value = Buffer.alloc(16)
-  value.write(name)
+const accept = verdict({ kind: "accept" })
+const drop = verdict({ kind: "drop" })
+const rule = (purpose: string, ...parts: Part[]): Rule => ({ purpose, parts })
+
+const setsOf = (version: Version): RuledSet[] => {
+  const address = version === 4 ? "ipv4_addr" : "ipv6_addr"
+  const socket = [address, "inet_proto", "inet_service"] as const
   return [
-    { kind: "meta", key, to: 0 },
-    { kind: "compare", equal, from: 0, value, shown: JSON.stringify(name) },
+    {
+      name: `published${version}`,
+      key: socket,
+      value: [address, "inet_service"],
+      purpose: "ports published on one address of this host",
+    },
+    {
+      name: `everywhere${version}`,
+      key: ["inet_proto", "inet_service"],
+      value: [address, "inet_service"],
+      purpose: "ports published on every address of this host",
+    },
+    {
+      name: `ranges${version}`,
+      key: socket,
+      value: [address],
+      interval: true,
+      purpose: "published ranges whose ports are the same inside",
+    },
+    {
+      name: `reachable${version}`,
+      key: socket,
+      interval: true,
+      purpose: "published ports of routed networks, by the container's own address",
+    },
+    {
+      name: `open${version}`,
+      key: [address],
+      interval: true,
+      purpose: "subnets of nat-unprotected networks",
+    },
+    { name: `routed${version}`, key: [address], interval: true, purpose: "subnets of routed networks" },
+    {
+      name: `masqueraded${version}`,
+      key: [address],
+      interval: true,
+      purpose: "subnets whose containers go out with this host's address",
+    },
+    {
+      name: `sources${version}`,
+      key: [address],
+      value: [address],
+      interval: true,
+      purpose: "subnets whose containers go out with a certain address",
+    },
+    {
+      name: `hairpin${version}`,
+      key: [address, address],
+      interval: true,
+      purpose: "sources whose answers would not come back through this host, and for whom",
+    },
   ]
 }
-const addressIn = (which: "source" | "destination", subnet: Subnet): Expression[] => {
-  const value = Buffer.alloc(4)
-  value.writeUInt32BE(subnet.base)
-  const mask = Buffer.alloc(4)
-  mask.writeUInt32BE(subnet.prefixLength === 0 ? 0 : (-1 << (32 - subnet.prefixLength)) >>> 0)
-  const offset = which === "source" ? SOURCE_OFFSET : DESTINATION_OFFSET
-  return [
-    { kind: "payload", base: "network", offset, length: 4, to: 0 },
-    { kind: "mask", from: 0, to: 0, mask },
-    { kind: "compare", equal: true, from: 0, value, shown: subnetText(subnet) },
-  ]
+
+const sets: readonly RuledSet[] = [
+  { name: "bridges", key: ["ifname"], purpose: "every bridge of this engine" },
+  {
+    name: "toward",
+    key: ["ifname"],
+    value: "verdict",
+    purpose: "what is asked of packets that leave to a bridge",
+  },
+  {
+    name: "from",
+    key: ["ifname"],
+    value: "verdict",
+    purpose: "bridges that nothing may leave: internal networks",
+  },
+  {
+    name: "together",
+    key: ["ifname", "ifname"],
+    purpose:
+      "bridges whose containers reach each other, and trusted interfaces with the bridges that they reach",
+  },
+  ...setsOf(4),
+  ...setsOf(6),
+]
+
+const versions: readonly Version[] = [4, 6]
+
+const published: RuledChain = {
+  chain: { name: "published" },
+  rules: versions.flatMap((version) => [
+    rule(
+      "a port published on one address goes to its container",
+      translateBySocket(version, `published${version}`, true),
+    ),
+    rule(
+      "a port published on every address goes to its container",
+      toThisHost,
+      translateByPort(version, `everywhere${version}`),
+    ),
+    rule(
+      "a published range goes to its container, port for port",
+      toThisHost,
+      translateBySocket(version, `ranges${version}`, false),
+    ),
+  ]),
 }
-const connectionHas = (key: "state" | "status", bits: number, shown: string): Expression[] => [
-  { kind: "ct", key, to: 0 },
-  { kind: "mask", from: 0, to: 0, mask: number32(bits) },
-  { kind: "compare", equal: false, from: 0, value: number32(0), shown: `0 (${shown})` },
-]
-const verdict = (kind: "accept" | "drop" | "return"): Expression => ({ kind: "verdict", verdict: { kind } })
-const loopback: Subnet = { base: 0x7f000000, prefixLength: 8 }
 
-const publishedRules = [
-  {
-    purpose: "a port published on one host address goes to its container",
-    expressions: [
-      { kind: "payload", base: "network", offset: DESTINATION_OFFSET, length: 4, to: 0 },
-      { kind: "meta", key: "l4proto", to: 1 },
-      { kind: "payload", base: "transport", offset: 2, length: 2, to: 2 },
-      { kind: "lookup", set: "published", from: 0, to: 0 },
-      { kind: "dnat", family: FAMILY_IPV4, address: 0, port: 1 },
-    ],
-  },
-  {
-    purpose: "a port published on every address of this host goes to its container",
-    expressions: [
-      { kind: "fib-type", of: "destination", to: 0 },
-      { kind: "compare", equal: true, from: 0, value: number32(ROUTE_LOCAL), shown: "local" },
-      { kind: "meta", key: "l4proto", to: 0 },
-      { kind: "payload", base: "transport", offset: 2, length: 2, to: 1 },
-      { kind: "lookup", set: "published_everywhere", from: 0, to: 0 },
-      { kind: "dnat", family: FAMILY_IPV4, address: 0, port: 1 },
-    ],
-  },
-] satisfies RuledChain["rules"]
+const goPublished = rule("published ports", verdict({ kind: "jump", chain: "published" }))
 
-const forwardRules = ({ name }: GuardedBridge): RuledChain["rules"] => [
-  {
-    purpose: `answers reach the containers of ${name}`,
-    expressions: [
-      ...interfaceIs("oifname", name),
-      ...connectionHas("state", ESTABLISHED_OR_RELATED, "established or related"),
-      verdict("accept"),
-    ],
-  },
-  {
-    purpose: `containers of ${name} reach each other`,
-    expressions: [...interfaceIs("oifname", name), ...interfaceIs("iifname", name), verdict("accept")],
-  },
-  {
-    purpose: `published ports of ${name} are reached from outside`,
-    expressions: [
-      ...interfaceIs("oifname", name),
-      ...connectionHas("status", DESTINATION_CHANGED, "destination was translated"),
-      verdict("accept"),
-    ],
-  },
-  {
-    purpose: `nothing else reaches ${name} from outside`,
-    expressions: [...interfaceIs("oifname", name), verdict("drop")],
-  },
-]
+const containers: RuledChain = {
+  chain: { name: "to_containers" },
+  rules: [
+    rule("containers of one network, and trusted interfaces", interfacesIn("together"), accept),
+    rule("an internal network reaches no other", verdictOf("iifname", "from")),
+    rule("connections to published ports, both ways", translated, accept),
+    ...versions.flatMap((version) => [
+      rule("published ports of routed networks", socketIn(version, "daddr", `reachable${version}`), accept),
+      rule("and their answers", isAnswer, socketIn(version, "saddr", `reachable${version}`), accept),
+    ]),
+    rule(
+      "nothing else passes from network to network, begun or not",
+      interfaceIn("iifname", "bridges"),
+      drop,
+    ),
+    rule("answers to what containers asked", isAnswer, accept),
+    rule("errors and helpers of connections that may pass", related, accept),
+    ...versions.flatMap((version) => [
+      rule("every port of nat-unprotected networks", addressIn(version, "daddr", `open${version}`), accept),
+      rule(
+        "ping of routed networks",
+        addressIn(version, "daddr", `routed${version}`),
+        isIcmp(version),
+        accept,
+      ),
+    ]),
+    rule("nothing else reaches a container by its own address", drop),
+  ],
+}
 
-const masqueradeRules = ({ name, subnet }: GuardedBridge): RuledChain["rules"] => [
-  {
-    purpose: `containers of ${name} go out with this host's address`,
-    expressions: [
-      ...addressIn("source", subnet),
-      ...interfaceIs("oifname", name, false),
-      { kind: "masquerade" },
-    ],
-  },
-  {
-    purpose: `a container of ${name} that asks a published port of its own bridge gets its answer through this host`,
-    expressions: [
-      ...addressIn("source", subnet),
-      ...interfaceIs("oifname", name),
-      ...connectionHas("status", DESTINATION_CHANGED, "destination was translated"),
-      { kind: "masquerade" },
-    ],
-  },
-  {
-    purpose: `this host's 127.0.0.1 reaches containers of ${name} with the bridge's address`,
-    expressions: [...addressIn("source", loopback), ...interfaceIs("oifname", name), { kind: "masquerade" }],
-  },
-]
+const internal: RuledChain = {
+  chain: { name: "to_internal" },
+  rules: [
+    rule("containers of one network", interfacesIn("together"), accept),
+    rule("nothing reaches an internal network from beyond its bridge", drop),
+  ],
+}
+
+const guard: RuledChain = {
+  chain: { name: "guard", hook: { type: "filter", at: "prerouting", priority: RAW, policy: "accept" } },
+  rules: (["daddr", "saddr"] as const).map((end) =>
+    rule(
+      "route_localnet must not let containers in at this host's loopback",
+      loopback(4, end),
+      interfaceIn("iifname", "bridges"),
+      drop,
+    ),
+  ),
+}
+
+const hooked = (
+  name: "prerouting" | "output" | "forward" | "postrouting",
+  type: "nat" | "filter",
+  priority: number,
+  rules: readonly Rule[],
+): RuledChain => ({ chain: { name, hook: { type, at: name, priority, policy: "accept" } }, rules })
 
 /**
- * The whole table for these bridges. What it accepts is accepted by this table alone: other tables' base chains are
- * asked too, so that a drop elsewhere (for example dockerd's FORWARD policy on the same machine) stays a drop.
+ * The whole table. What it accepts is accepted by this table alone: other tables' base chains are asked too, so that a
+ * drop elsewhere (for example dockerd's FORWARD policy on the same machine) stays a drop.
  */
-export const ruleset = (table: string, bridges: readonly GuardedBridge[]): Ruleset => ({
-  table: { family: FAMILY_IPV4, name: table },
-  sets: [
-    {
-      name: "published",
-      key: ["ipv4_addr", "inet_proto", "inet_service"],
-      value: ["ipv4_addr", "inet_service"],
-    },
-    {
-      name: "published_everywhere",
-      key: ["inet_proto", "inet_service"],
-      value: ["ipv4_addr", "inet_service"],
-    },
-  ],
+export const ruleset = (table: string): Ruleset => ({
+  table: tableName(table),
+  sets,
   chains: [
-    {
-      chain: {
-        name: "guard",
-        hook: { type: "filter", at: "prerouting", priority: RAW, policy: "accept" },
-      },
-      rules: bridges.flatMap(({ name }) =>
-        (["destination", "source"] as const).map((which) => ({
-          purpose: `route_localnet on ${name} must not let containers in at 127.0.0.0/8 (${which})`,
-          expressions: [...interfaceIs("iifname", name), ...addressIn(which, loopback), verdict("drop")],
-        })),
+    published,
+    containers,
+    internal,
+    guard,
+    hooked("prerouting", "nat", DESTINATION_NAT, [
+      rule(
+        "ports published on loopback are not for other hosts, whatever they write on the wire",
+        interfaceIsNot("iifname", "lo"),
+        loopback(4, "daddr"),
+        verdict({ kind: "return" }),
       ),
-    },
-    {
-      chain: {
-        name: "prerouting",
-        hook: { type: "nat", at: "prerouting", priority: DESTINATION_NAT, policy: "accept" },
-      },
-      rules: [
-        {
-          purpose: "ports published on 127.0.0.0/8 are not for other hosts, whatever they write on the wire",
-          expressions: [
-            ...interfaceIs("iifname", "lo", false),
-            ...addressIn("destination", loopback),
-            verdict("return"),
-          ],
-        },
-        ...publishedRules,
-      ],
-    },
-    {
-      chain: {
-        name: "output",
-        hook: { type: "nat", at: "output", priority: DESTINATION_NAT, policy: "accept" },
-      },
-      rules: publishedRules,
-    },
-    {
-      chain: {
-        name: "forward",
-        hook: { type: "filter", at: "forward", priority: FILTER, policy: "accept" },
-      },
-      rules: bridges.flatMap(forwardRules),
-    },
-    {
-      chain: {
-        name: "postrouting",
-        hook: { type: "nat", at: "postrouting", priority: SOURCE_NAT, policy: "accept" },
-      },
-      rules: bridges.flatMap(masqueradeRules),
-    },
+      goPublished,
+    ]),
+    hooked("output", "nat", DESTINATION_NAT, [goPublished]),
+    hooked("forward", "filter", FILTER, [
+      rule("packets to a container", verdictOf("oifname", "toward")),
+      rule("packets from an internal network to elsewhere", verdictOf("iifname", "from")),
+    ]),
+    hooked("postrouting", "nat", SOURCE_NAT, [
+      ...versions.flatMap((version) => [
+        rule(
+          "whoever would be answered past this host is answered through it",
+          addressesIn(version, `hairpin${version}`),
+          translated,
+          masquerade,
+        ),
+        rule(
+          "this host's loopback reaches containers with the bridge's address",
+          loopback(version, "saddr"),
+          interfaceIn("oifname", "bridges"),
+          masquerade,
+        ),
+      ]),
+      rule(
+        "containers see each other's own addresses",
+        interfaceIn("oifname", "bridges"),
+        verdict({ kind: "return" }),
+      ),
+      ...versions.flatMap((version) => [
+        rule(
+          "containers go out with the address chosen for them",
+          translateSource(version, `sources${version}`),
+        ),
+        rule(
+          "containers go out with this host's address",
+          addressIn(version, "saddr", `masqueraded${version}`),
+          masquerade,
+        ),
+      ]),
+    ]),
   ],
 })
 
-/** The map and element that publish a port. */
-const publicationElement = (publication: Publication): { set: string; element: Element } => {
-  const everywhere = publication.hostAddress === "" || publication.hostAddress === "0.0.0.0"
-  const port = Buffer.alloc(2)
-  port.writeUInt16BE(publication.hostPort)
-  const target = Buffer.alloc(2)
-  target.writeUInt16BE(publication.port)
-  const key = [Uint8Array.of(PROTOCOLS[publication.protocol]), port]
-  return {
-    set: everywhere ? "published_everywhere" : "published",
-    element: {
-      key: everywhere ? key : [ipBytes(publication.hostAddress), ...key],
-      value: [ipBytes(publication.address), target],
-    },
-  }
-}
-
-/** Groups publications by map: what one request adds or removes. */
-export const elementsBySet = (publications: readonly Publication[]): Map<string, Element[]> => {
-  const groups = new Map<string, Element[]>()
-  for (const publication of publications) {
-    const { set, element } = publicationElement(publication)
-    groups.set(set, [...(groups.get(set) ?? []), element])
-  }
-  return groups
-}
-
 /** One batch that puts the whole table in place of whatever is there under its name. */
-export const rebuildMessages = (rules: Ruleset, publications: readonly Publication[]): Message[] => {
+export const rebuildMessages = (rules: Ruleset, elements: ElementsBySet): Message[] => {
   const { table } = rules
   return batch([
     // Deleting a table that is missing fails the batch, creating one that exists does not.
@@ -276,8 +299,15 @@ export const rebuildMessages = (rules: Ruleset, publications: readonly Publicati
     ...rules.sets.map((set, index) => createSet(table, set, index + 1)),
     ...rules.chains.map(({ chain }) => createChain(table, chain)),
     ...rules.chains.flatMap(({ chain, rules: list }) =>
-      list.map(({ expressions }) => addRule(table, chain.name, expressions)),
+      list.map(({ purpose, parts }) =>
+        addRule(
+          table,
+          chain.name,
+          parts.flatMap(({ expressions }) => expressions),
+          purpose,
+        ),
+      ),
     ),
-    ...[...elementsBySet(publications)].flatMap(([set, elements]) => addElements(table, set, elements)),
+    ...[...elements].flatMap(([set, list]) => addElements(table, set, list)),
   ])
 }
