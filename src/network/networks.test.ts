@@ -240,5 +240,5 @@ test("many containers that come and go at once leave nothing behind", async () =
   await ground.networks.close({ remove: false })
   await until("no namespace is held", async () => (await heldBy(ground)).length === 0)
   await until("no veth is left", () => portsOf(ground).length === 0)
-  expect(listed(ground)).not.toContain("elements")
+  expect(listed(ground)).not.toMatch(/(tcp|udp) \. \d/)
 }, 30_000)
