@@ -4,7 +4,7 @@ import { isIP } from "node:net"
 import { failure } from "../../base/errors.ts"
 
 /** What Docker gives when the host has no server that a container can reach. */
-const PUBLIC_SERVERS = ["8.8.8.8", "8.8.4.4"]
+export const PUBLIC_SERVERS = ["8.8.8.8", "8.8.4.4"]
 const HOST_FILE = "/etc/resolv.conf"
 /** Where systemd-resolved lists the real servers while /etc/resolv.conf names only its own on 127.0.0.53. */
 const RESOLVED_FILE = "/run/systemd/resolve/resolv.conf"
@@ -13,6 +13,8 @@ export interface ResolverSettings {
   readonly servers: readonly string[]
   readonly search: readonly string[]
   readonly options: readonly string[]
+  /** The host's file that it comes from. */
+  readonly source?: string
 }
 
 /** Reads the format of resolv.conf(5); the last `search` or `domain` counts, options add up. */
@@ -36,13 +38,18 @@ const isLoopback = (server: string): boolean => server.startsWith("127.") || ser
 /** Containers on a network without IPv6 cannot reach IPv6 servers. */
 const isReachable = (server: string): boolean => !isLoopback(server) && isIP(server) === 4
 
-/** The whole file: each list that was asked for replaces the host's. "." as search domain means none. */
-export const resolvConfText = (host: ResolverSettings, asked: ResolverSettings): string => {
+/** Throws Failure "invalid" for what would not be one word of the file. */
+export const checkSettings = (asked: ResolverSettings): void => {
   for (const server of asked.servers)
     if (isIP(server) === 0) throw failure("invalid", `${server} is not an IP address`)
   for (const word of [...asked.search, ...asked.options])
     if (!/^[\x21-\x7e]+$/.test(word))
       throw failure("invalid", `${JSON.stringify(word)} is not a DNS search domain or option`)
+}
+
+/** The whole file: each list that was asked for replaces the host's. "." as search domain means none. */
+export const resolvConfText = (host: ResolverSettings, asked: ResolverSettings): string => {
+  checkSettings(asked)
   const reachable = host.servers.filter(isReachable)
   const servers = asked.servers.length > 0 ? asked.servers : reachable.length > 0 ? reachable : PUBLIC_SERVERS
   const search = (asked.search.length > 0 ? asked.search : host.search).filter((domain) => domain !== ".")
@@ -56,9 +63,9 @@ export const resolvConfText = (host: ResolverSettings, asked: ResolverSettings):
 
 const read = (path: string): ResolverSettings => {
   try {
-    return parseResolvConf(readFileSync(path, "utf8"))
+    return { ...parseResolvConf(readFileSync(path, "utf8")), source: path }
   } catch {
-    return { servers: [], search: [], options: [] }
+    return { servers: [], search: [], options: [], source: path }
   }
 }
 
