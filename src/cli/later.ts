@@ -2,7 +2,6 @@
 
 const registries = "comes with registries"
 const builds = "comes with builds"
-const networks = "comes with user-defined networks"
 const never = (what: string) => `is not part of Sloop: ${what}`
 
 const later: Readonly<Record<string, string>> = {
@@ -19,12 +18,6 @@ const later: Readonly<Record<string, string>> = {
   builder: builds,
   buildx: builds,
   "image build": builds,
-  "network create": networks,
-  "network rm": networks,
-  "network remove": networks,
-  "network connect": networks,
-  "network disconnect": networks,
-  "network prune": networks,
   compose: "comes with projects of several containers",
   context: never("name the engine with -H, SLOOP_HOST or DOCKER_HOST"),
   plugin: never("it has no plugins"),

@@ -10,7 +10,9 @@ export interface Pruned {
   readonly ContainersDeleted?: readonly string[] | null
   readonly ImagesDeleted?: readonly { Untagged?: string; Deleted?: string }[] | null
   readonly VolumesDeleted?: readonly string[] | null
-  readonly SpaceReclaimed: number
+  readonly NetworksDeleted?: readonly string[] | null
+  /** Absent for networks, which take none. */
+  readonly SpaceReclaimed?: number
 }
 
 export const pruneFlags: readonly Flag[] = [
@@ -50,10 +52,11 @@ export const prune = (
   })
 
 /** What was removed, a line each. */
-export const prunedLines = ({ ContainersDeleted, VolumesDeleted, ImagesDeleted }: Pruned): string[] => [
-  ...(ContainersDeleted ?? []),
-  ...(VolumesDeleted ?? []),
-  ...(ImagesDeleted ?? []).map(({ Untagged, Deleted }) =>
+export const prunedLines = (pruned: Pruned): string[] => [
+  ...(pruned.ContainersDeleted ?? []),
+  ...(pruned.VolumesDeleted ?? []),
+  ...(pruned.NetworksDeleted ?? []),
+  ...(pruned.ImagesDeleted ?? []).map(({ Untagged, Deleted }) =>
     Untagged ? `untagged: ${Untagged}` : `deleted: ${Deleted}`,
   ),
 ]
@@ -61,9 +64,14 @@ export const prunedLines = ({ ContainersDeleted, VolumesDeleted, ImagesDeleted }
 export const printReclaimed = (context: Context, bytes: number): void =>
   context.print(`Total reclaimed space: ${humanSize(bytes)}`)
 
-/** Tells what one noun lost ("Deleted Images:") and the room that it gave. */
-export function printPruned(context: Context, heading: string, pruned: Pruned): void {
+/** Tells what one noun lost ("Deleted Images:"), if anything. */
+export function printLost(context: Context, heading: string, pruned: Pruned): void {
   const lines = prunedLines(pruned)
   if (lines.length > 0) context.print(`${heading}\n${lines.join("\n")}\n`)
-  printReclaimed(context, pruned.SpaceReclaimed)
+}
+
+/** Tells what one noun lost and the room that it gave. */
+export function printPruned(context: Context, heading: string, pruned: Pruned): void {
+  printLost(context, heading, pruned)
+  printReclaimed(context, pruned.SpaceReclaimed ?? 0)
 }

@@ -118,11 +118,22 @@ const volume: Readonly<Record<string, Entry>> = {
 }
 
 const network: Readonly<Record<string, Entry>> = {
+  connect: {
+    summary: "Connect a container to a network",
+    load: () => import("./verbs/network/connect.ts"),
+  },
+  create: { summary: "Create a network", load: () => import("./verbs/network/create.ts") },
+  disconnect: {
+    summary: "Disconnect a container from a network",
+    load: () => import("./verbs/network/disconnect.ts"),
+  },
   inspect: {
     summary: "Display detailed information on one or more networks",
     load: () => import("./verbs/network/inspect.ts"),
   },
   ls: { summary: "List networks", load: () => import("./verbs/network/ls.ts") },
+  prune: { summary: "Remove all unused networks", load: () => import("./verbs/network/prune.ts") },
+  rm: { summary: "Remove one or more networks", load: () => import("./verbs/network/rm.ts") },
 }
 
 const system: Readonly<Record<string, Entry>> = {
@@ -154,7 +165,7 @@ export const groups: Readonly<
 const aliases: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   container: { list: "ls", ps: "ls", remove: "rm" },
   image: { list: "ls", remove: "rm" },
-  network: { list: "ls" },
+  network: { list: "ls", remove: "rm" },
   volume: { list: "ls", remove: "rm" },
 }
 
@@ -173,11 +184,25 @@ export const shortVerbs: Readonly<Record<string, Entry>> = {
   rmi: image.rm as Entry,
 }
 
+const addPort: Entry = {
+  summary: "Publish further ports of a container",
+  load: async () => ({ verb: (await import("./verbs/container/port-change.ts")).add }),
+}
+const removePort: Entry = {
+  summary: "Take back published ports of a container",
+  load: async () => ({ verb: (await import("./verbs/container/port-change.ts")).remove }),
+}
+
+/** `port add C 80`: docker's own `port` has two words at most after it, and this one three at least. */
+const portChanges: Readonly<Record<string, Entry>> = { add: addPort, remove: removePort, rm: removePort }
+
 /** The verb that the words name, and how many words it took; undefined when there is none. */
 export function findVerb(
   words: readonly string[],
 ): { entry: Entry; name: string; length: number } | undefined {
   const [first = "", second = ""] = words
+  const portChange = first === "port" && words.length > 3 ? portChanges[second] : undefined
+  if (portChange) return { entry: portChange, name: `port ${second}`, length: 2 }
   const group = groups[first]
   if (group) {
     const name = aliases[first]?.[second] ?? second

@@ -93,6 +93,7 @@ const launch = async (
     networkNamespace: connection.namespace,
     joined,
     reservations: attachment?.reservations ?? [],
+    nameRelay: attachment?.nameRelay,
     expectedAttachments: pending.length,
     directory: recordDirectory(context, record),
     runDirectory: run,

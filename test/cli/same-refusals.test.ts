@@ -211,7 +211,6 @@ test("verbs that come later say with what", async () => {
     ["pull busybox", "sloop pull is not there yet: it comes with registries"],
     ["login", "sloop login is not there yet: it comes with registries"],
     ["build .", "sloop build is not there yet: it comes with builds"],
-    ["network create x", "sloop network create is not there yet: it comes with user-defined networks"],
     ["swarm init", "sloop swarm is not part of Sloop: it runs the containers of one machine"],
   ] as const)
     expect(await engine.sloop(...words.split(" "))).toEqual({ code: 1, stdout: "", stderr: `${what}\n` })

@@ -59,6 +59,11 @@ export function ulimit(value: string): void {
     bad(`ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`)
 }
 
+export function link(value: string): void {
+  if (value === "") bad("empty string specified for links")
+  if (value.split(":").length > 2) bad(`bad format for links: ${value}`)
+}
+
 export function cpus(value: string): void {
   if (!/^(\d+(\.\d*)?|\.\d+)$/.test(value)) bad(`failed to parse ${value} as a rational number`)
   if ((value.split(".")[1] ?? "").replace(/0+$/, "").length > 9) bad("value is too precise")

@@ -1,6 +1,7 @@
 // The flags of run and create.
 import type { Flag } from "../flags.ts"
 import * as check from "./checks.ts"
+import { readNetwork } from "./networks.ts"
 
 const bool = (name: string, summary: string, more: Partial<Flag> = {}): Flag => ({
   name,
@@ -148,11 +149,11 @@ const networking: readonly Flag[] = [
   list("publish", "Publish a container's port(s) to the host", "list", { short: "p" }),
   bool("publish-all", "Publish all exposed ports to random ports", { short: "P" }),
   list("expose", "Expose a port or a range of ports"),
-  list("network", "Connect a container to a network", "network"),
-  list("net", "Connect a container to a network", "network", { hidden: true }),
+  list("network", "Connect a container to a network", "network", { check: readNetwork }),
+  list("net", "Connect a container to a network", "network", { check: readNetwork, hidden: true }),
   list("network-alias", "Add network-scoped alias for the container"),
   list("net-alias", "Add network-scoped alias for the container", "list", { hidden: true }),
-  list("link", "Add link to another container"),
+  list("link", "Add link to another container", "list", { check: check.link }),
   list("add-host", "Add a custom host-to-IP mapping (host:ip)", "list", { check: check.extraHost }),
   list("dns", "Set custom DNS servers", "list", { check: check.address }),
   list("dns-option", "Set DNS options"),

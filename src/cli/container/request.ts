@@ -4,6 +4,7 @@ import { errorMessage, failure } from "../../base/errors.ts"
 import type { Parsed } from "../flags.ts"
 import { refuseImpossible } from "./conflicts.ts"
 import { readMount, readVolumes } from "./mounts.ts"
+import { readNetworking } from "./networks.ts"
 import { readExposed, readPublished } from "./ports.ts"
 import { readBytes, readDuration, readLinesOf, readPairs, readVariables } from "./values.ts"
 
@@ -148,35 +149,6 @@ export function readResources(parsed: Parsed): Body {
   }
 }
 
-/** --network takes a name or name=…,alias=…,ip=…; all but the first are further endpoints. */
-function networking(parsed: Parsed): { mode: string; endpoints: Record<string, Body> } {
-  const values = [...parsed.list("network"), ...parsed.list("net")]
-  const endpoints: Record<string, Body> = {}
-  const names = values.map((value) => {
-    const fields = value.includes("=") ? readPairs(value.split(",")) : { name: value }
-    const name = fields.name ?? value
-    endpoints[name] = {
-      Aliases: fields.alias ? [fields.alias] : undefined,
-      IPAMConfig: fields.ip || fields.ip6 ? { IPv4Address: fields.ip, IPv6Address: fields.ip6 } : undefined,
-      MacAddress: fields["mac-address"],
-    }
-    return name
-  })
-  const mode = names[0] ?? "default"
-  const aliases = [...parsed.list("network-alias"), ...parsed.list("net-alias")]
-  const [ipv4, ipv6, mac] = [parsed.string("ip"), parsed.string("ip6"), parsed.string("mac-address")]
-  const local = parsed.list("link-local-ip")
-  const addressed = ipv4 || ipv6 || local.length > 0
-  if (aliases.length > 0 || addressed || mac)
-    endpoints[mode] = {
-      ...endpoints[mode],
-      ...(aliases.length > 0 ? { Aliases: aliases } : {}),
-      ...(addressed ? { IPAMConfig: { IPv4Address: ipv4, IPv6Address: ipv6, LinkLocalIPs: local } } : {}),
-      ...(mac ? { MacAddress: mac } : {}),
-    }
-  return { mode, endpoints }
-}
-
 function hostConfig(
   parsed: Parsed,
   binds: readonly string[],
@@ -267,7 +239,7 @@ export function createRequest(
   const [image = "", ...command] = parsed.arguments
   const { exposed, bindings } = readPublished(parsed.list("publish"))
   const { binds, volumes } = readVolumes(parsed.list("volume"))
-  const { mode, endpoints } = networking(parsed)
+  const { mode, endpoints } = readNetworking(parsed)
   const streams = attachedStreams(parsed, options.detach)
   if (parsed.bool("rm") && !["no", ""].includes(parsed.string("restart") ?? "no"))
     throw failure("invalid", "conflicting options: cannot specify both --restart and --rm")

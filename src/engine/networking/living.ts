@@ -93,6 +93,8 @@ const keep = async (
 
 /** After {@link keep}: relay of names and managed files. */
 const spread = async (context: Context, id: string, changed: Changed): Promise<void> => {
+  const { nameRelay } = changed
+  if (nameRelay !== undefined) await context.live.find(id)?.task?.relayNames(nameRelay)
   freshen(context, id, changed)
 }
 

@@ -31,34 +31,42 @@ export interface ListedContainer {
 
 const address = (port: Port) => (port.IP?.includes(":") ? `[${port.IP}]` : port.IP)
 
-/** "0.0.0.0:8080->80/tcp, 443/tcp"; runs of ports on the same address become ranges. */
+const byPort = (one: Port, other: Port): number => {
+  const [a, b] = [one.IP ?? "", other.IP ?? ""]
+  if (one.PrivatePort !== other.PrivatePort) return one.PrivatePort - other.PrivatePort
+  if (a !== b) return a < b ? -1 : 1
+  const host = (one.PublicPort ?? 0) - (other.PublicPort ?? 0)
+  return host !== 0 ? host : one.Type < other.Type ? -1 : 1
+}
+
+/**
+ * "0.0.0.0:8080->80/tcp, 443/tcp", as docker prints it: ports published under their own number, or not at all, become
+ * ranges of each address and protocol, in the order in which these end; the others follow one by one.
+ */
 function showPorts(ports: readonly Port[]): string {
-  const sorted = [...ports].sort(
-    (a, b) => a.PrivatePort - b.PrivatePort || (a.PublicPort ?? 0) - (b.PublicPort ?? 0),
-  )
-  const shown: { first: Port; last: Port }[] = []
-  for (const port of sorted) {
-    const run = shown.find(
-      ({ last }) =>
-        last.Type === port.Type &&
-        last.IP === port.IP &&
-        last.PrivatePort + 1 === port.PrivatePort &&
-        (last.PublicPort === undefined
-          ? port.PublicPort === undefined
-          : last.PublicPort + 1 === port.PublicPort),
-    )
-    if (run) run.last = port
-    else shown.push({ first: port, last: port })
+  const done: string[] = []
+  const mapped: string[] = []
+  const open = new Map<string, { readonly sample: Port; readonly first: number; last: number }>()
+  const close = ({ sample, first, last }: { sample: Port; first: number; last: number }): string => {
+    const span = first === last ? `${first}` : `${first}-${last}`
+    return sample.IP ? `${address(sample)}:${span}->${span}/${sample.Type}` : `${span}/${sample.Type}`
   }
-  const span = (first?: number, last?: number) => (first === last ? `${first}` : `${first}-${last}`)
-  return shown
-    .map(({ first, last }) => {
-      const inside = `${span(first.PrivatePort, last.PrivatePort)}/${first.Type}`
-      return first.PublicPort
-        ? `${address(first)}:${span(first.PublicPort, last.PublicPort)}->${inside}`
-        : inside
-    })
-    .join(", ")
+  for (const port of [...ports].sort(byPort)) {
+    const { PrivatePort: inside, Type } = port
+    if (port.IP && port.PublicPort !== inside) {
+      mapped.push(`${address(port)}:${port.PublicPort ?? 0}->${inside}/${Type}`)
+      continue
+    }
+    const key = `${port.IP ?? ""}/${Type}`
+    const group = open.get(key)
+    if (group !== undefined && inside === group.last + 1) {
+      group.last = inside
+      continue
+    }
+    if (group !== undefined) done.push(close(group))
+    open.set(key, { sample: port, first: inside, last: inside })
+  }
+  return [...done, ...[...open.values()].map(close), ...mapped].join(", ")
 }
 
 export function containerRow(container: ListedContainer, noTrunc: boolean): Row {

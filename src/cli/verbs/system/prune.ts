@@ -1,5 +1,5 @@
 // sloop system prune
-import { confirmPrune, printReclaimed, prune, prunedLines, pruneFlags } from "../../prune.ts"
+import { confirmPrune, type Pruned, printLost, printReclaimed, prune, pruneFlags } from "../../prune.ts"
 import type { Verb } from "../../verb.ts"
 
 export const verb: Verb = {
@@ -19,21 +19,23 @@ export const verb: Verb = {
       : "all dangling images"
     const what = [
       "all stopped containers",
+      "all networks not used by at least one container",
       ...(parsed.bool("volumes") ? ["all anonymous volumes not used by at least one container"] : []),
       images,
     ]
     const loss = `:\n${what.map((line) => `  - ${line}\n`).join("")}`
     if (!(await confirmPrune(context, parsed, loss))) return 0
-    const answers = [
-      await prune(context, parsed, "containers"),
-      ...(parsed.bool("volumes") ? [await prune(context, parsed, "volumes")] : []),
-      await prune(context, parsed, "images", { dangling: [parsed.bool("all") ? "false" : "true"] }),
-    ]
-    for (const line of answers.flatMap(prunedLines)) context.print(line)
-    printReclaimed(
-      context,
-      answers.reduce((total, { SpaceReclaimed }) => total + SpaceReclaimed, 0),
-    )
+    let reclaimed = 0
+    const report = (heading: string, pruned: Pruned) => {
+      printLost(context, heading, pruned)
+      reclaimed += pruned.SpaceReclaimed ?? 0
+    }
+    report("Deleted Containers:", await prune(context, parsed, "containers"))
+    report("Deleted Networks:", await prune(context, parsed, "networks"))
+    if (parsed.bool("volumes")) report("Deleted Volumes:", await prune(context, parsed, "volumes"))
+    const dangling = [parsed.bool("all") ? "false" : "true"]
+    report("Deleted Images:", await prune(context, parsed, "images", { dangling }))
+    printReclaimed(context, reclaimed)
     return 0
   },
 }
