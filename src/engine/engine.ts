@@ -164,10 +164,18 @@ export interface Containers {
 
 export interface Execs {
   create(container: string, config: ExecConfig): Promise<string>
-  /** Attached unless detach. The stream ends when the process does. */
+  /**
+   * Attached unless detach. The stream ends when the process does. `accepted` is called before anything is launched for a
+   * client that attaches: from then on an error concerns the command, not the request.
+   */
   start(
     id: string,
-    options: { detach: boolean; tty: boolean; consoleSize?: readonly [number, number] },
+    options: {
+      detach: boolean
+      tty: boolean
+      consoleSize?: readonly [number, number]
+      accepted?: () => void
+    },
   ): Promise<Attached | undefined>
   get(id: string): ExecRecord
   resize(id: string, rows: number, columns: number): Promise<void>

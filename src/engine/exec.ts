@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream"
 import { crashPoint } from "../base/crash-point.ts"
 import { errorMessage, failure } from "../base/errors.ts"
 import { newId } from "../base/ids.ts"
-import type { MonitoredProcess } from "../kernel/kernel.ts"
+import type { MonitoredProcess, StartedExec, Streams } from "../kernel/kernel.ts"
 import { announce } from "./announce.ts"
 import type { Context } from "./context.ts"
 import { DetachScanner, parseDetachKeys } from "./detach-keys.ts"
@@ -88,6 +88,8 @@ const createExec = (context: Context, execs: ExecTable, reference: string, confi
   const record: ExecRecord = { ...config, id: newId(), containerId: container.id, running: false, pid: 0 }
   execs.add({ record, started: false, idleSince: Date.now() })
   announce(context, container, `exec_create: ${commandLine(record)}`, { execID: record.id })
+  // After the answer, while the client reads it.
+  setImmediate(() => context.live.find(container.id)?.task?.expectExec())
   return record.id
 }
 
@@ -97,10 +99,10 @@ const launchExec = async (
   options: {
     tty: boolean
     consoleSize?: readonly [number, number]
-    expectedAttachments: number
-    stdin: boolean
+    attach: Streams | undefined
+    accepted?: () => void
   },
-): Promise<MonitoredProcess> => {
+): Promise<StartedExec> => {
   const { record } = exec
   const container = context.catalogue.get(record.containerId)
   permit("exec", container)
@@ -108,6 +110,7 @@ const launchExec = async (
   if (task === undefined) throw failure("conflict", `container ${container.id} is not running`)
   const { config } = container
   announce(context, container, `exec_start: ${commandLine(record)}`, { execID: record.id })
+  if (options.attach !== undefined) options.accepted?.()
   const process = await task.exec(config, {
     id: record.id,
     argv: record.command,
@@ -115,10 +118,11 @@ const launchExec = async (
     user: record.user || config.user,
     workingDirectory: record.workingDirectory || config.workingDirectory || "/",
     tty: record.tty,
-    openStdin: options.stdin,
+    openStdin: options.attach?.stdin ?? false,
     privileged: record.privileged || config.privileged,
     consoleSize: options.consoleSize ?? record.consoleSize ?? [0, 0],
-    expectedAttachments: options.expectedAttachments,
+    expectedAttachments: options.attach === undefined ? 0 : 1,
+    attach: options.attach,
   })
   crashPoint("exec:launched")
   return process
@@ -138,9 +142,9 @@ const follow = (context: Context, exec: Exec, process: MonitoredProcess): void =
   })
 }
 
-const streamOf = async (context: Context, exec: Exec, process: MonitoredProcess): Promise<Duplex> => {
-  const { attachStdin, attachStdout, attachStderr, tty, detachKeys } = exec.record
-  const socket = await process.attach({ stdin: attachStdin, stdout: attachStdout, stderr: attachStderr })
+/** The exec's streams, with an eye on the keys that detach. */
+const scanned = (context: Context, exec: Exec, socket: Duplex): Duplex => {
+  const { attachStdin, tty, detachKeys } = exec.record
   const keys = tty && attachStdin ? parseDetachKeys(detachKeys) : []
   if (keys.length === 0) return socket
   const stream = new LateStream({
@@ -159,7 +163,7 @@ const startExec = async (
   context: Context,
   execs: ExecTable,
   id: string,
-  options: { detach: boolean; tty: boolean; consoleSize?: readonly [number, number] },
+  options: Parameters<Execs["start"]>[1],
 ): Promise<Attached | undefined> => {
   const exec = execs.get(id)
   if (exec.record.running) throw failure("conflict", `exec command ${id} is already running`)
@@ -168,16 +172,16 @@ const startExec = async (
   exec.idleSince = 0
   const { attachStdin, attachStdout, attachStderr, tty } = exec.record
   const attaches = !options.detach && (attachStdin || attachStdout || attachStderr)
+  const attach = attaches ? { stdin: attachStdin, stdout: attachStdout, stderr: attachStderr } : undefined
   try {
     const process = await launchExec(context, exec, {
       tty,
       consoleSize: options.consoleSize,
-      expectedAttachments: attaches ? 1 : 0,
-      stdin: attaches && attachStdin,
+      attach,
+      accepted: options.accepted,
     })
     follow(context, exec, process)
-    if (!attaches) return undefined
-    return { tty, stream: await streamOf(context, exec, process) }
+    return process.stream && { tty, stream: scanned(context, exec, process.stream) }
   } catch (error) {
     if (exec.process === undefined) {
       exec.record = { ...exec.record, running: false, exitCode: execFailureCode(errorMessage(error)) }

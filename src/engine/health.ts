@@ -101,6 +101,7 @@ const probe = async (
     exitCode,
     output,
   })
+  const streams = { stdin: false, stdout: true, stderr: true }
   announce(context, record, `exec_create: ${line}`, { execID: id })
   announce(context, record, `exec_start: ${line}`, { execID: id })
   try {
@@ -115,8 +116,9 @@ const probe = async (
       privileged: config.privileged,
       consoleSize: [0, 0],
       expectedAttachments: 1,
+      attach: streams,
     })
-    const stream = await process.attach({ stdin: false, stdout: true, stderr: true })
+    const stream = process.stream ?? (await process.attach(streams))
     stream.end()
     const output = readOutput(stream).catch(() => "")
     const { promise: late, resolve } = Promise.withResolvers<undefined>()

@@ -178,9 +178,12 @@ export class Connection {
   }
 }
 
+/** Connects; the request is written later. Throws the socket's error when nobody listens (see {@link isAbsent}). */
+export const open = async (path: string): Promise<Connection> => new Connection(await dial(path))
+
 /** Connects and sends a request. Throws the socket's error when nobody listens (see {@link isAbsent}). */
 export async function connect(path: string, request: Buffer): Promise<Connection> {
-  const connection = new Connection(await dial(path))
+  const connection = await open(path)
   connection.socket.write(request)
   return connection
 }

@@ -119,7 +119,7 @@ export function fakeKernel(script: FakeScript = {}): FakeKernel {
         cleared: init.exited.then(() => {}),
         socket,
         execs,
-        exec: async (execId, execOperations) => {
+        exec: async (execId, execOperations, attach) => {
           const process = fakeProcess(
             execId,
             begin([["exec", execId], ...execOperations]),
@@ -127,9 +127,10 @@ export function fakeKernel(script: FakeScript = {}): FakeKernel {
             () => {},
           )
           execs.push(process)
-          return process
+          return attach === undefined ? process : { ...process, stream: new PassThrough() }
         },
         relayNames: async () => {},
+        expectExec: () => {},
         release: () => {},
       }
       monitors.set(socket, monitor)

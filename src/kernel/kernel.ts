@@ -21,6 +21,13 @@ export interface ExitRecord {
 /** What `ok` carried: key to values, in order. */
 export type Answer = ReadonlyMap<string, readonly string[]>
 
+/** Which streams a client is joined to. */
+export interface Streams {
+  readonly stdin: boolean
+  readonly stdout: boolean
+  readonly stderr: boolean
+}
+
 /** A launched process (init or exec) as its monitor serves it. */
 export interface MonitoredProcess {
   readonly pid: number
@@ -30,16 +37,26 @@ export interface MonitoredProcess {
    */
   readonly exited: Promise<ExitRecord>
   /** Connects streams. Bytes towards us are Docker's multiplexed frames, or raw for a tty; `end()` is end of stdin. */
-  attach(streams: { stdin: boolean; stdout: boolean; stderr: boolean }): Promise<Duplex>
+  attach(streams: Streams): Promise<Duplex>
   /** Failure kind "conflict" when it has ended. */
   signal(number: number): Promise<void>
   resize(rows: number, columns: number): Promise<void>
 }
 
+/** An exec that has passed execve, with the streams that were asked for together with it. */
+export interface StartedExec extends MonitoredProcess {
+  readonly stream?: Duplex
+}
+
 /** A monitor: the init it keeps, and the execs that it made. Letting go of it stops nothing. */
 export interface Monitor extends MonitoredProcess {
-  /** Plan operations of an exec (without the verb). Resolves once it has passed execve. */
-  exec(id: string, operations: Plan): Promise<MonitoredProcess>
+  /**
+   * Plan operations of an exec (without the verb). Resolves once it has passed execve. With `attach` its streams are
+   * joined in the same breath, which spares a round trip.
+   */
+  exec(id: string, operations: Plan, attach?: Streams): Promise<StartedExec>
+  /** An exec will probably be asked for soon: its connections are made ahead, and dropped when it does not come. */
+  expectExec(): void
   /** From now on the monitor relays what is asked at 127.0.0.11 to the name server at the path (as launch's `name-relay` does). */
   relayNames(path: string, containerId: string): Promise<void>
   /**

@@ -330,3 +330,57 @@ test("a socket beneath a long path is reached", async () => {
   renameSync(near, join(deep, "m.sock"))
   expect((await kernel.rejoin(join(deep, "m.sock")))?.pid).toBe(9)
 })
+
+/** A monitor of one exec: it is known from the moment its plan was read, as in the real one. */
+async function execMonitor(attachable: () => boolean) {
+  const dialled: string[] = []
+  let known = false
+  const made = await scripted(
+    (socket) => {
+      socket.write(report("started", "42"))
+    },
+    (socket, words) => {
+      dialled.push(words[0] ?? "")
+      if (words[0] === "exec") {
+        known = true
+        socket.write(report("started", "43"))
+      } else if (known && attachable()) {
+        socket.end(Buffer.concat([report("ok"), Buffer.from("out")]))
+      } else socket.end(report("failed", "exec", "e", "3", "no such exec"))
+    },
+  )
+  return { ...made, dialled, monitor: await made.kernel.launch("box", [], made.monitorSocket) }
+}
+const textOf = async (stream: AsyncIterable<Buffer> | undefined): Promise<string> => {
+  let text = ""
+  for await (const chunk of stream ?? []) text += chunk.toString()
+  return text
+}
+const output = { stdin: false, stdout: true, stderr: true }
+
+test("an exec's streams are joined together with its start, also over connections made ahead", async () => {
+  const { monitor, dialled } = await execMonitor(() => true)
+  for (const ahead of [false, true]) {
+    if (ahead) monitor.expectExec()
+    const process = await monitor.exec(`e${ahead}`, [], output)
+    expect(process.pid).toBe(43)
+    expect(await textOf(process.stream)).toBe("out")
+  }
+  expect(dialled).toEqual(["exec", "attach", "exec", "attach"])
+})
+
+test("an attach that was read before its exec is asked again", async () => {
+  let tries = 0
+  const { monitor, dialled } = await execMonitor(() => ++tries > 1)
+  expect(await textOf((await monitor.exec("e", [], output)).stream)).toBe("out")
+  expect(dialled).toEqual(["exec", "attach", "attach"])
+})
+
+test("connections made ahead that the monitor has closed are made anew, and let go when no exec comes", async () => {
+  const { monitor, kernel } = await execMonitor(() => true)
+  monitor.expectExec()
+  monitor.release()
+  monitor.expectExec()
+  expect(await textOf((await monitor.exec("e", [], output)).stream)).toBe("out")
+  await kernel.close()
+})

@@ -3,7 +3,16 @@ import { closeSync, openSync } from "node:fs"
 import type { Duplex } from "node:stream"
 import { errorKind, failure } from "../base/errors.ts"
 import { type Connection, connect, isUnheard } from "./connection.ts"
-import type { ExitRecord, Monitor, MonitoredProcess, Operation, Plan } from "./kernel.ts"
+import { Doorway } from "./doorway.ts"
+import type {
+  ExitRecord,
+  Monitor,
+  MonitoredProcess,
+  Operation,
+  Plan,
+  StartedExec,
+  Streams,
+} from "./kernel.ts"
 import { encodePlan } from "./plan.ts"
 import { exitOf, failureOf, lostMonitor, readExitRecord } from "./reports.ts"
 
@@ -68,14 +77,20 @@ const endedOr = (error: unknown): unknown => {
     : failure("exhausted", "The container cannot be reached: too many open files", { cause: error })
 }
 
+/** Resolves with the connection once it has said `ok`. */
+async function accepted(connection: Connection): Promise<Connection> {
+  const fields = await connection.report()
+  if (fields[0] === "ok") return connection
+  connection.destroy()
+  throw failureOf(fields)
+}
+
 /** Sends a request to the monitor; resolves with the connection once it has said `ok`. */
 async function request(address: Address, ...operations: Operation[]): Promise<Connection> {
   try {
-    const connection = await connect(address.socket, encodePlan([...operations, ...execOperation(address)]))
-    const fields = await connection.report()
-    if (fields[0] === "ok") return connection
-    connection.destroy()
-    throw failureOf(fields)
+    return await accepted(
+      await connect(address.socket, encodePlan([...operations, ...execOperation(address)])),
+    )
   } catch (error) {
     throw endedOr(error)
   }
@@ -87,17 +102,20 @@ async function ask(address: Address, ...operations: Operation[]): Promise<void> 
   connection.destroy()
 }
 
-async function attach(
-  address: Address,
-  streams: { stdin: boolean; stdout: boolean; stderr: boolean },
-): Promise<Duplex> {
+const attachOperations = (streams: Streams): Operation[] => {
   const names = (["stdin", "stdout", "stderr"] as const).filter((name) => streams[name])
-  const connection = await request(address, ["attach"], ["streams", names.join(",")])
+  return [["attach"], ["streams", names.join(",")]]
+}
+
+const rawStream = (connection: Connection): Duplex => {
   const socket = connection.detach()
   // After the last byte of output nobody reads our side any more: it must not keep the descriptor.
   socket.once("end", () => socket.end())
   return socket
 }
+
+const attach = async (address: Address, streams: Streams): Promise<Duplex> =>
+  rawStream(await request(address, ...attachOperations(streams)))
 
 /** How a process ended, and when nothing of it is held any more: then the monitor closes the connection. */
 interface Ending {
@@ -170,19 +188,50 @@ const processAt = (address: Address, pid: number, ending: Promise<Ending>): Foll
   resize: (rows, columns) => ask(address, ["resize"], ["size", String(rows), String(columns)]),
 })
 
-const monitorOf = (address: Address, init: Followed): Monitor => ({
-  ...init,
-  exec: async (id, operations) => {
-    try {
-      const connection = await connect(address.socket, encodePlan([["exec", id], ...operations]))
-      return await follow({ socket: address.socket, exec: id, lease: address.lease }, connection, true)
-    } catch (error) {
-      throw endedOr(error)
-    }
-  },
-  relayNames: (path, containerId) => ask(address, ["name-relay", path, containerId]),
-  release: () => address.lease.release(),
-})
+/** Starts an exec and joins its streams: both requests leave together, so that their answers come together. */
+async function execute(
+  address: Address,
+  doorway: Doorway,
+  plan: Buffer,
+  streams: Streams | undefined,
+): Promise<StartedExec> {
+  if (streams === undefined) return follow(address, await connect(address.socket, plan), true)
+  const [first, second] = await doorway.take()
+  first.socket.write(plan)
+  second.socket.write(encodePlan([...attachOperations(streams), ...execOperation(address)]))
+  const joined = accepted(second).then(rawStream)
+  joined.catch(() => {})
+  try {
+    const process = await follow(address, first, true)
+    // Refused when the monitor read it before it knew of the exec.
+    return { ...process, stream: await joined.catch(() => attach(address, streams)) }
+  } catch (error) {
+    second.destroy()
+    throw error
+  }
+}
+
+function monitorOf(address: Address, init: Followed): Monitor {
+  const { socket, lease } = address
+  const doorway = new Doorway(socket)
+  return {
+    ...init,
+    exec: async (id, operations, streams) => {
+      try {
+        const plan = encodePlan([["exec", id], ...operations])
+        return await execute({ socket, exec: id, lease }, doorway, plan, streams)
+      } catch (error) {
+        throw endedOr(error)
+      }
+    },
+    expectExec: () => doorway.prepare(),
+    relayNames: (path, containerId) => ask(address, ["name-relay", path, containerId]),
+    release: () => {
+      doorway.close()
+      lease.release()
+    },
+  }
+}
 
 /** The monitor behind a connection that carried a launch plan. Throws what `failed` told. */
 export async function launched(

@@ -1,6 +1,6 @@
 // Contract. Runs a container: config → spec (pure) → launch plan (pure) → monitor → Task. Nothing here stores state.
 import type { Duplex } from "node:stream"
-import type { ExitRecord, MonitoredProcess } from "../kernel/kernel.ts"
+import type { ExitRecord, StartedExec, Streams } from "../kernel/kernel.ts"
 import type { Mount, RootMount } from "../kernel/mount.ts"
 import type { ContainerConfig, Resources } from "../state/container.ts"
 
@@ -50,6 +50,8 @@ export interface ExecRequest {
   readonly privileged: boolean
   readonly consoleSize: readonly [rows: number, columns: number]
   readonly expectedAttachments: number
+  /** Streams to be joined at once. */
+  readonly attach?: Streams
 }
 
 /** One reading of the container's cgroups. Bytes, nanoseconds, counts. */
@@ -91,7 +93,9 @@ export interface Task {
   attach(streams: { stdin: boolean; stdout: boolean; stderr: boolean }): Promise<Duplex>
   signal(number: number): Promise<void>
   resize(rows: number, columns: number): Promise<void>
-  exec(config: ContainerConfig, request: ExecRequest): Promise<MonitoredProcess>
+  exec(config: ContainerConfig, request: ExecRequest): Promise<StartedExec>
+  /** An exec will probably follow soon. */
+  expectExec(): void
   pause(): Promise<void>
   resume(): Promise<void>
   /** Writes changed limits. Failure names file and value. */

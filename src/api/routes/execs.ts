@@ -3,7 +3,7 @@ import { errorMessage, failure } from "../../base/errors.ts"
 import type { Engine, ExecConfig } from "../../engine/engine.ts"
 import { type ExecInspect, execCreateSchema, execStartSchema } from "../../wire/wire.ts"
 import { readJson, readOptionalJson } from "../body.ts"
-import type { Call } from "../call.ts"
+import type { Call, Hijacked } from "../call.ts"
 import type { Route } from "../route.ts"
 import { frame, RAW_STREAM, streamType } from "../stream/frames.ts"
 import { splice } from "../stream/splice.ts"
@@ -40,21 +40,28 @@ export function execRoutes({ execs }: Pick<Engine, "execs">): Route[] {
     const record = execs.get(id)
     const typeOf = (tty: boolean) =>
       call.request.headers.upgrade === undefined ? RAW_STREAM : streamType(tty, call.minor)
+    // The client hears at once that it may attach, and gets ready while the command is launched.
+    let client: Hijacked | undefined
+    const hijack = (): Hijacked => {
+      client ??= call.hijack(typeOf(record.tty))
+      return client
+    }
     try {
       const attached = await execs.start(record.id, {
         detach: Detach,
         tty: Tty,
         ...(ConsoleSize === undefined ? {} : { consoleSize: ConsoleSize }),
+        accepted: () => void hijack(),
       })
       if (attached === undefined) call.empty(200)
-      else void splice(call.hijack(typeOf(attached.tty)), attached.stream, { stdin: record.attachStdin })
+      else void splice(hijack(), attached.stream, { stdin: record.attachStdin })
     } catch (error) {
       // A command that could not run has an exit code; Docker tells why in the stream, and clients ask for the code.
-      if (Detach || execs.get(id).exitCode === undefined) throw error
+      if (client === undefined && (Detach || execs.get(id).exitCode === undefined)) throw error
       const reason = Buffer.from(`${errorMessage(error)}\r\n`)
-      const client = call.hijack(typeOf(record.tty))
-      client.output.end(record.tty ? reason : frame("stdout", reason))
-      client.input.resume()
+      const { input, output } = hijack()
+      output.end(record.tty ? reason : frame("stdout", reason))
+      input.resume()
     }
   }
 

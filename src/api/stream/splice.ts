@@ -8,6 +8,11 @@ import type { Hijacked } from "../call.ts"
  * everything, or is gone.
  */
 export function splice(client: Hijacked, attached: Duplex, options: { stdin: boolean }): Promise<void> {
+  if (client.output.destroyed) {
+    // It went away while the process was launched.
+    attached.destroy()
+    return Promise.resolve()
+  }
   let over = false
   const detach = () => {
     if (over) return

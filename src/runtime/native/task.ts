@@ -1,5 +1,5 @@
 // A running container behind its monitor.
-import type { KernelFeatures, Monitor, MonitoredProcess } from "../../kernel/kernel.ts"
+import type { KernelFeatures, Monitor, StartedExec } from "../../kernel/kernel.ts"
 import type { ContainerConfig, Resources } from "../../state/container.ts"
 import { memberPids } from "../cgroup/files.ts"
 import { setFrozen } from "../cgroup/freezer.ts"
@@ -29,14 +29,15 @@ export function taskOf(
     attach: (streams) => monitor.attach(streams),
     signal: (number) => monitor.signal(number),
     resize: (rows, columns) => monitor.resize(rows, columns),
-    exec: async (config: ContainerConfig, request: ExecRequest): Promise<MonitoredProcess> => {
+    exec: async (config: ContainerConfig, request: ExecRequest): Promise<StartedExec> => {
       const operations = await planExec(config, request, layout)
       try {
-        return await monitor.exec(request.id, operations)
+        return await monitor.exec(request.id, operations, request.attach)
       } catch (error) {
         throw execFailure(error)
       }
     },
+    expectExec: () => monitor.expectExec(),
     pause: () => setFrozen(layout, true),
     resume: () => setFrozen(layout, false),
     update: async (resources: Resources) => {
