@@ -136,6 +136,17 @@ const network: Readonly<Record<string, Entry>> = {
   rm: { summary: "Remove one or more networks", load: () => import("./verbs/network/rm.ts") },
 }
 
+const registry: Readonly<Record<string, Entry>> = {
+  collect: {
+    summary: "Remove blobs that no manifest of a registry needs",
+    load: () => import("./verbs/registry/collect.ts"),
+  },
+  serve: {
+    summary: "Serve a registry from a directory of this machine",
+    load: () => import("./verbs/registry/serve.ts"),
+  },
+}
+
 const system: Readonly<Record<string, Entry>> = {
   df: { summary: "Show disk usage", load: () => import("./verbs/system/df.ts") },
   events: { summary: "Get real time events from the server", load: () => import("./verbs/system/events.ts") },
@@ -158,6 +169,7 @@ export const groups: Readonly<
   container: { summary: "Manage containers", verbs: container },
   image: { summary: "Manage images", verbs: image },
   network: { summary: "Manage networks", verbs: network },
+  registry: { summary: "Serve images to other machines", verbs: registry },
   system: { summary: "Manage the engine", verbs: system },
   volume: { summary: "Manage volumes", verbs: volume },
 }

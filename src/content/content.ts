@@ -1,4 +1,21 @@
 // Contract. Blobs by digest: written once while verified, read back verified on demand.
+import type { FileHandle } from "node:fs/promises"
+
+/** A blob that comes in piece by piece. It ends with finish() or abandon(). */
+export interface Incoming {
+  /** Bytes written so far. */
+  readonly received: number
+  write(chunk: Uint8Array): Promise<void>
+  /** Verifies size and digest and makes it a blob. Throws "invalid" when they are wrong; nothing remains then. */
+  finish(): Promise<void>
+  /** Gives it up: nothing remains, and readers get the error. */
+  abandon(error: unknown): Promise<void>
+  /**
+   * Its bytes from the first one on, as they come. They are proven only when the iteration ends: it throws when the
+   * blob turns out wrong or does not come to its end.
+   */
+  follow(): AsyncIterable<Uint8Array>
+}
 
 export interface ContentStore {
   has(digest: string): boolean
@@ -13,6 +30,18 @@ export interface ContentStore {
     expected?: { digest?: string; size?: number },
     signal?: AbortSignal,
   ): Promise<{ digest: string; size: number }>
+  /** As ingest, but the bytes are given as they come and may be read meanwhile. */
+  receive(expected: { digest: string; size: number }): Promise<Incoming>
+  /**
+   * Takes over a file of the same file system that was written and hashed elsewhere; it is closed and moved, not
+   * copied. The caller answers for the digest. Durable after sync(), as with ingest().
+   */
+  adopt(blob: {
+    readonly path: string
+    readonly file: FileHandle
+    readonly digest: string
+    readonly size: number
+  }): Promise<void>
   /** Waits until every blob ingested so far is on the disk. */
   sync(): Promise<void>
   /** Small blobs (configs, manifests; at most 4 MiB), verified. Throws not-found. */

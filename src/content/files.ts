@@ -9,6 +9,7 @@ import { digestOf, meter } from "../base/digest-stream.ts"
 import { failure } from "../base/errors.ts"
 import { digestHex, isDigest } from "../oci/digest.ts"
 import type { ContentStore } from "./content.ts"
+import { openIncoming } from "./incoming.ts"
 
 const chunkSize = 1 << 20
 const largestRead = 4 << 20
@@ -171,9 +172,40 @@ export const openContent = async (root: string): Promise<ContentStore> => {
       unsyncedNames = false
       syncDirectory(blobs)
     },
+    async receive(expected) {
+      const path = pathOf(expected.digest)
+      const temporary = join(ingests, randomBytes(12).toString("hex"))
+      return openIncoming({
+        temporary,
+        path,
+        expected,
+        async keep(file) {
+          if (size(expected.digest) === undefined) {
+            crashPoint("blob:written")
+            await rename(temporary, path)
+            beginSync(file, path)
+            return
+          }
+          await file.close()
+          await rm(temporary, { force: true })
+        },
+        drop: () => rm(temporary, { force: true }),
+        writeFailure,
+      })
+    },
     has: (digest) => size(digest) !== undefined,
     size,
     ingest,
+    async adopt({ path, file, digest }) {
+      if (size(digest) !== undefined) {
+        await file.close()
+        await rm(path, { force: true })
+        return
+      }
+      crashPoint("blob:written")
+      await rename(path, pathOf(digest))
+      beginSync(file, pathOf(digest))
+    },
     async read(digest) {
       const path = pathOf(digest)
       try {

@@ -72,6 +72,8 @@ export interface SnapshotRecord {
 export interface RegistryBlobRecord {
   readonly repository: string
   readonly digest: string
+  /** The content store's name for the bytes, where it is not the digest (sha512). */
+  readonly content?: string
   /** Bytes. */
   readonly size: number
   /** Unix milliseconds of the last upload or mount; young ones are not collected, as their manifest may yet come. */
@@ -82,6 +84,8 @@ export interface RegistryBlobRecord {
 export interface RegistryManifestRecord {
   readonly repository: string
   readonly digest: string
+  /** The content store's name for the bytes, where it is not the digest (sha512). */
+  readonly content?: string
   readonly mediaType: string
   /** Bytes. */
   readonly size: number

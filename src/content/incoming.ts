@@ -1,0 +1,125 @@
+// A blob on its way in: written piece by piece, hashed as it comes, and read by others while it still grows.
+import { type FileHandle, open } from "node:fs/promises"
+import { meter } from "../base/digest-stream.ts"
+import { failure } from "../base/errors.ts"
+import type { Incoming } from "./content.ts"
+
+const chunkSize = 1 << 20
+
+export interface IncomingParts {
+  readonly temporary: string
+  /** Where it lies once it is a blob. */
+  readonly path: string
+  readonly expected: { readonly digest: string; readonly size: number }
+  /** Makes the verified file a blob; closes it in time. */
+  keep(file: FileHandle): Promise<void>
+  drop(): Promise<void>
+  writeFailure(cause: unknown): unknown
+}
+
+export const openIncoming = async (parts: IncomingParts): Promise<Incoming> => {
+  const { temporary, path, expected } = parts
+  const file = await open(temporary, "wx", 0o600)
+  const measure = meter()
+  let pending: Uint8Array[] = []
+  let pendingSize = 0
+  let received = 0
+  let written = 0
+  let end: { readonly error?: unknown } | undefined
+  let wake = Promise.withResolvers<void>()
+  const tell = () => {
+    wake.resolve()
+    wake = Promise.withResolvers<void>()
+  }
+  const flush = async (): Promise<void> => {
+    const [first] = pending
+    if (first === undefined) return
+    const chunk = pending.length === 1 ? first : Buffer.concat(pending, pendingSize)
+    pending = []
+    pendingSize = 0
+    const writing = (async () => {
+      for (let at = 0; at < chunk.length; )
+        at += (await file.write(chunk, at, chunk.length - at, written + at)).bytesWritten
+    })()
+    measure.add(chunk)
+    await writing
+    written += chunk.length
+    tell()
+  }
+  const settle = (how: { readonly error?: unknown }): void => {
+    end ??= how
+    tell()
+  }
+
+  return {
+    get received() {
+      return received
+    },
+    async write(chunk) {
+      received += chunk.length
+      if (received > expected.size)
+        throw failure("invalid", `a blob is longer than the ${expected.size} bytes that were announced`)
+      pending.push(chunk)
+      pendingSize += chunk.length
+      if (pendingSize < chunkSize) return
+      try {
+        await flush()
+      } catch (error) {
+        throw parts.writeFailure(error)
+      }
+    },
+    async finish() {
+      try {
+        await flush()
+        const found = measure.finish()
+        if (found.size !== expected.size)
+          throw failure("invalid", `a blob has ${found.size} bytes, but ${expected.size} were announced`)
+        if (found.digest !== expected.digest)
+          throw failure(
+            "invalid",
+            `filesystem layer verification failed for digest ${expected.digest}: its bytes have ${found.digest}`,
+          )
+        await parts.keep(file)
+        settle({})
+      } catch (cause) {
+        const error = parts.writeFailure(cause)
+        settle({ error })
+        await file.close().catch(() => {})
+        await parts.drop()
+        throw error
+      }
+    },
+    async abandon(error) {
+      if (end !== undefined) return
+      settle({ error })
+      await file.close().catch(() => {})
+      await parts.drop()
+    },
+    async *follow() {
+      const own = await open(temporary, "r").catch(() => open(path, "r").catch(() => undefined))
+      if (own === undefined)
+        throw end?.error ?? failure("cancelled", `the blob ${expected.digest} did not come in`)
+      try {
+        let at = 0
+        for (;;) {
+          // Taken before the look at what is there, so that nothing is missed in between.
+          const more = wake.promise
+          const available = written
+          while (at < available) {
+            const length = Math.min(chunkSize, available - at)
+            const { bytesRead, buffer } = await own.read(Buffer.allocUnsafeSlow(length), 0, length, at)
+            if (bytesRead === 0)
+              throw failure("internal", `the blob ${expected.digest} was cut short while it was read`)
+            at += bytesRead
+            yield buffer.subarray(0, bytesRead)
+          }
+          if (end?.error !== undefined) throw end.error
+          if (end !== undefined && at >= written) return
+          if (at >= written) await more
+        }
+      } finally {
+        await own.close()
+      }
+    },
+  }
+}

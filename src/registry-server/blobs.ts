@@ -1,0 +1,69 @@
+// Blobs: read whole or in part, asked for, deleted. Distribution specification 1.1, "Pulling blobs".
+import type { Exchange } from "./exchange.ts"
+import { requireDigest } from "./names.ts"
+import { Refusal } from "./refusal.ts"
+import { contentOf, type Store } from "./store.ts"
+
+export const unknownBlob = (digest: string): Refusal =>
+  new Refusal("BLOB_UNKNOWN", "blob unknown to registry", { detail: { digest } })
+
+/** One range of bytes; undefined for a header that is to be ignored (RFC 9110, section 14.2). Throws 416. */
+const readRange = (header: string | undefined, size: number): { start: number; end: number } | undefined => {
+  const [, first = "", last = ""] = /^bytes=(\d*)-(\d*)$/.exec(header ?? "") ?? []
+  if (first === "" && last === "") return undefined
+  const start = first === "" ? Math.max(0, size - Number(last)) : Number(first)
+  const end = first === "" || last === "" ? size : Math.min(size, Number(last) + 1)
+  if (start >= size || start >= end)
+    throw new Refusal("SIZE_INVALID", "the range lies outside of the blob", {
+      status: 416,
+      headers: { "Content-Range": `bytes */${size}` },
+    })
+  return { start, end }
+}
+
+/** GET and HEAD. */
+export const serveBlob = async (
+  exchange: Exchange,
+  { repositories, content }: Store,
+  repository: string,
+  text: string,
+): Promise<void> => {
+  const digest = requireDigest(text)
+  const record = repositories.blob(repository, digest) ?? repositories.manifest(repository, digest)
+  const stored = record === undefined ? undefined : contentOf(record)
+  const size = stored === undefined ? undefined : content.size(stored)
+  if (stored === undefined || size === undefined) throw unknownBlob(digest)
+  const headers = {
+    "Content-Type": "application/octet-stream",
+    "Docker-Content-Digest": digest,
+    ETag: `"${digest}"`,
+    "Accept-Ranges": "bytes",
+    "Cache-Control": "max-age=31536000",
+  }
+  if (exchange.header("if-none-match") === headers.ETag) {
+    exchange.empty(304, headers)
+    return
+  }
+  const range = readRange(exchange.header("range"), size)
+  if (range === undefined)
+    await exchange.stream(200, { ...headers, "Content-Length": size }, content.open(stored))
+  else
+    await exchange.stream(
+      206,
+      {
+        ...headers,
+        "Content-Length": range.end - range.start,
+        "Content-Range": `bytes ${range.start}-${range.end - 1}/${size}`,
+      },
+      content.open(stored, range),
+    )
+}
+
+/** DELETE: the repository lets go of the blob; the bytes stay while another needs them. */
+export const deleteBlob = (exchange: Exchange, store: Store, repository: string, text: string): void => {
+  const digest = requireDigest(text)
+  const removed = store.repositories.removeBlob(repository, digest)
+  if (removed === undefined) throw unknownBlob(digest)
+  store.released([contentOf(removed)])
+  exchange.empty(202)
+}
