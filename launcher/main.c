@@ -19,6 +19,7 @@ static const struct {
     {"netns-drop", verb_netns_drop},
     {"netns-list", verb_netns_list},
     {"netlink", verb_netlink},
+    {"netlink-watch", verb_netlink_watch},
     {"cgroup-kill", verb_cgroup_kill},
     {"cgroup-favor-moves", verb_cgroup_favor_moves},
     {"furnish", verb_furnish},

@@ -23,6 +23,7 @@ verb_function verb_copy, verb_remove_tree, verb_usage;               // copy.c r
 verb_function verb_furnish, verb_renew;                             // furnish.c renew.c
 verb_function verb_netns_create, verb_netns_drop, verb_netns_list;   // netns.c
 verb_function verb_cgroup_favor_moves;                               // cgroup-tune.c
+verb_function verb_netlink_watch;                                    // netlink-watch.c
 verb_function verb_netlink, verb_cgroup_kill, verb_probe, verb_version;  // netlink.c cgroup-kill.c probe.c
 
 // Held network namespaces and layers live in the launcher's parent (hold.c). A child inherits their descriptors.

@@ -1,9 +1,9 @@
 // netns-* and netlink: namespaces held by name, links across them, batches, dumps and the kernel's own words.
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { execFileSync } from "node:child_process"
-import { statSync } from "node:fs"
+import { readFileSync, statSync } from "node:fs"
 import { download } from "./archives.ts"
-import { ask, type Operation, type Report, startLauncher, type TestLauncher } from "./client.ts"
+import { ask, connect, type Operation, type Report, startLauncher, type TestLauncher } from "./client.ts"
 
 let launcher: TestLauncher
 beforeAll(async () => {
@@ -223,4 +223,76 @@ test("malformed operations are refused before anything is sent", async () => {
   ]
   for (const operation of wrong) expect((await inside("host", operation)).report.fields[2]).toBe("22")
   expect((await inside("held:none", at("inside", "route", good))).report.kind).toBe("failed")
+})
+
+test("a watch tells what happens from its first frame on, and ends with its client", async () => {
+  await ask(launcher.socket, [["netns-create"], ["name", "n9"]])
+  const connection = await connect(launcher.socket)
+  try {
+    connection.send([["netlink-watch"], ["namespace", "held:n9"], ["group", "netfilter", 7]])
+    const first = await connection.frame()
+    expect([first?.kind, first?.payload.length, first?.payload.readUInt16LE(4)]).toEqual([3, 16, 1])
+    await inside("held:n9", at("inside", "netfilter", nfTables(0, attribute(1, "seen"))))
+    const event = await connection.frame()
+    expect(event?.payload.readUInt16LE(4)).toBe((10 << 8) | 0)
+    expect(event?.payload.includes("seen\0")).toBe(true)
+    const children = (): string =>
+      readFileSync(`/proc/${launcher.process.pid}/task/${launcher.process.pid}/children`, "latin1").trim()
+    const watching = children()
+    expect(watching).not.toBe("")
+    connection.close()
+    for (let tries = 0; children() === watching; tries++) {
+      expect(tries).toBeLessThan(200)
+      await Bun.sleep(5)
+    }
+  } finally {
+    connection.close()
+    await ask(launcher.socket, [["netns-drop"], ["name", "n9"]])
+  }
+})
+
+test("a watch whose client does not read says that it lost something, and keeps what is bounded", async () => {
+  await ask(launcher.socket, [["netns-create"], ["name", "n10"]])
+  const connection = await connect(launcher.socket)
+  try {
+    connection.send([["netlink-watch"], ["namespace", "held:n10"], ["group", "netfilter", 7]])
+    await connection.frame()
+    connection.socket.pause()
+    const tables = (kind: number): Buffer =>
+      Buffer.concat([
+        message(0x10, REQUEST, 1, family(0, 10)),
+        ...Array.from({ length: 400 }, (_, n) =>
+          message(
+            0xa00 + kind,
+            REQUEST | ACK | CREATE,
+            2,
+            family(2),
+            attribute(1, `${"a-table-with-a-long-name-".repeat(9)}${n}`),
+          ),
+        ),
+        message(0x11, REQUEST, 3, family(0, 10)),
+      ])
+    for (let round = 0; round < 40; round++)
+      await inside("held:n10", at("inside", "netfilter", tables(round % 2 ? 2 : 0)))
+    connection.socket.resume()
+    for (let lost = false; !lost; ) {
+      const frame = await connection.frame()
+      if (!frame) throw new Error("the watch ended")
+      lost = frame.payload.readUInt16LE(4) === 4
+    }
+  } finally {
+    connection.close()
+    await ask(launcher.socket, [["netns-drop"], ["name", "n10"]])
+  }
+}, 30_000)
+
+test("a watch without a group, or of a group that does not exist, fails", async () => {
+  const watch = (...operations: readonly Operation[]) =>
+    ask(launcher.socket, [["netlink-watch"], ["namespace", "host"], ...operations])
+  expect((await watch()).fields[0]).toBe("group")
+  expect((await watch(["group", "generic", 1])).fields.slice(0, 2)).toEqual(["group", "generic"])
+  expect((await watch(["group", "netfilter", 0])).fields[3]).toBe("a group has a protocol and a number")
+  expect((await watch(["group", "netfilter", 7], ["group", "route", 1])).fields[3]).toBe(
+    "all groups of a watch are of one protocol",
+  )
 })
