@@ -66,6 +66,8 @@ function prepare() {
     nft: "nftables",
     setfattr: "attr",
     curl: "curl",
+    openssl: "openssl",
+    "docker-registry": "docker-registry",
   })
   if (!has("docker")) installPackages(["docker.io"])
   build()

@@ -16,6 +16,7 @@ import { execRoutes } from "./routes/execs.ts"
 import { imageRoutes } from "./routes/images.ts"
 import { networkRoutes } from "./routes/networks.ts"
 import { refusalRoutes } from "./routes/refusals.ts"
+import { registryRoutes } from "./routes/registries.ts"
 import { systemRoutes } from "./routes/system.ts"
 import { volumeRoutes } from "./routes/volumes.ts"
 
@@ -34,6 +35,7 @@ export function routeTable(engine: Engine): Route[] {
     ...containerFileRoutes(engine),
     ...execRoutes(engine),
     ...imageRoutes(engine),
+    ...registryRoutes(engine),
     ...volumeRoutes(engine),
     ...networkRoutes(engine),
     ...refusalRoutes(),

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { errorMessage, failure } from "../base/errors.ts"
 import { createLog } from "../base/log.ts"
+import { VERSION } from "../base/version.ts"
 import { openContent } from "../content/content.ts"
 import { createEngine, type Engine } from "../engine/engine.ts"
 import { createEvents } from "../events/events.ts"
@@ -11,8 +12,9 @@ import { openImages } from "../images/images.ts"
 import { openKernel } from "../kernel/kernel.ts"
 import { createLogs } from "../logs/logs.ts"
 import { openNetworks } from "../network/network.ts"
+import { openRegistries, type Registries } from "../registry-client/registry-client.ts"
 import { createRuntime } from "../runtime/runtime.ts"
-import { openOverlaySnapshotter } from "../snapshots/snapshotter.ts"
+import { chooseLayerForm, openOverlaySnapshotter } from "../snapshots/snapshotter.ts"
 import { openState } from "../state/state.ts"
 import { openVolumes } from "../volumes/volumes.ts"
 import { favorCgroupMoves } from "./cgroup-moves.ts"
@@ -22,6 +24,9 @@ import { extractLauncher } from "./embedded-launcher.ts"
 import { keepRunFilesInMemory, releaseRunFiles } from "./run-files.ts"
 
 const log = createLog("daemon")
+
+/** Where certificates of registries are looked for; docker's own place counts too. */
+const DEFAULT_CERTIFICATES = ["/etc/sloop/certs.d", "/etc/docker/certs.d"]
 
 export interface Composed {
   readonly engine: Engine
@@ -59,8 +64,21 @@ async function composeOver(
   const state = openState(join(dataRoot, "state.db"))
   const events = createEvents()
   const content = await openContent(join(dataRoot, "content"))
-  const snapshots = openOverlaySnapshotter({ root: join(dataRoot, "snapshots"), kernel, state })
-  const images = openImages({ content, snapshots, state, events, root: join(dataRoot, "images") })
+  const layersRoot = join(dataRoot, "snapshots")
+  const form = await chooseLayerForm({ root: layersRoot, kernel, state, wanted: configuration.snapshotter })
+  const snapshots = openOverlaySnapshotter({ root: layersRoot, kernel, state, form })
+  const images = openImages({
+    content,
+    snapshots,
+    state,
+    events,
+    root: join(dataRoot, "images"),
+    registries: registriesOf(configuration),
+    concurrency: {
+      downloads: configuration["max-concurrent-downloads"],
+      uploads: configuration["max-concurrent-uploads"],
+    },
+  })
   const volumes = openVolumes({ root: join(dataRoot, "volumes"), kernel, state, events })
   const networks = openNetworks({
     kernel,
@@ -116,6 +134,17 @@ async function composeOver(
       if (!running) releaseRunFiles(runRoot)
     },
   }
+}
+
+function registriesOf(configuration: Configuration): Registries {
+  const attempts = configuration["max-download-attempts"]
+  return openRegistries({
+    mirrors: configuration["registry-mirrors"] ?? [],
+    insecure: configuration["insecure-registries"] ?? [],
+    certificates: configuration["certs-dirs"] ?? DEFAULT_CERTIFICATES,
+    agent: `sloop/${VERSION} (linux)`,
+    ...(attempts === undefined ? {} : { timing: { attempts } }),
+  })
 }
 
 function readProfile(path: string | undefined): string | undefined {

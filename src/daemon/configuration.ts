@@ -10,6 +10,7 @@ const DEFAULT_FILE = "/etc/sloop/daemon.json"
 
 const text = v.pipe(v.string(), v.nonEmpty("must not be empty"))
 const texts = v.array(text)
+const several = v.pipe(v.number(), v.integer(), v.minValue(1, "must be at least 1"), v.maxValue(64))
 const settings = v.strictObject({
   "data-root": v.optional(text),
   "run-root": v.optional(text),
@@ -31,7 +32,14 @@ const settings = v.strictObject({
   init: v.optional(v.boolean()),
   "cgroup-parent": v.optional(text),
   "leave-cgroup-moves": v.optional(v.boolean()),
+  snapshotter: v.optional(v.picklist(["overlay", "erofs"], "must be overlay or erofs")),
   "seccomp-profile": v.optional(text),
+  "registry-mirrors": v.optional(texts),
+  "insecure-registries": v.optional(texts),
+  "certs-dirs": v.optional(texts),
+  "max-concurrent-downloads": v.optional(several),
+  "max-concurrent-uploads": v.optional(several),
+  "max-download-attempts": v.optional(several),
   name: v.optional(text),
 })
 type Settings = v.InferOutput<typeof settings>
@@ -100,10 +108,45 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     kind: "flag",
     help: "Do not set the kernel's favordynmods, which saves some 10 ms a start",
   },
+  "--snapshotter": {
+    key: "snapshotter",
+    kind: "text",
+    help: "How layers are kept: erofs (where the kernel can) or overlay",
+  },
   "--seccomp-profile": {
     key: "seccomp-profile",
     kind: "text",
     help: "File with the default seccomp profile",
+  },
+  "--registry-mirror": {
+    key: "registry-mirrors",
+    kind: "list",
+    help: "https://HOST[:PORT] to ask before docker.io; repeatable",
+  },
+  "--insecure-registry": {
+    key: "insecure-registries",
+    kind: "list",
+    help: "HOST[:PORT] or subnet where plain HTTP and unproven certificates will do; repeatable",
+  },
+  "--certs-dir": {
+    key: "certs-dirs",
+    kind: "list",
+    help: "Directory of HOST:PORT/{*.crt,*.cert,*.key}; repeatable (/etc/sloop/certs.d, /etc/docker/certs.d)",
+  },
+  "--max-concurrent-downloads": {
+    key: "max-concurrent-downloads",
+    kind: "number",
+    help: "Layers pulled at once (3)",
+  },
+  "--max-concurrent-uploads": {
+    key: "max-concurrent-uploads",
+    kind: "number",
+    help: "Layers pushed at once (5)",
+  },
+  "--max-download-attempts": {
+    key: "max-download-attempts",
+    kind: "number",
+    help: "Tries in a row that may bring nothing of a layer (5)",
   },
   "--name": { key: "name", kind: "text", help: "Name that info shows (the host's)" },
 }

@@ -7,6 +7,22 @@ export type ImageAction = "load" | "import" | "tag" | "untag" | "delete" | "save
 /** `name` is the reference that was used, or the id again. Call it while the image is still there. */
 export type Announce = (action: ImageAction, id: string, name: string) => Promise<void>
 
+/** Tells of a pull or a push. They are known by the reference, as Docker has it, and by the repository's name. */
+export const announceTravel = async (
+  events: Events,
+  catalog: Catalog,
+  action: "pull" | "push",
+  id: string,
+  name: { reference: string; repository: string },
+): Promise<void> => {
+  const labels = await catalog.load(id).then(
+    (image) => image.config.labels,
+    () => ({}),
+  )
+  const attributes = { ...labels, name: name.repository }
+  events.publish({ type: "image", action, id: name.reference, attributes })
+}
+
 export const announcer =
   (events: Events, catalog: Catalog): Announce =>
   async (action, id, name) => {

@@ -2,6 +2,8 @@
 import type { RootMount } from "../kernel/mount.ts"
 import type { ConfigDocument } from "../oci/config.ts"
 import type { ExecutionConfig } from "../oci/execution-config.ts"
+import type { Platform } from "../oci/platform.ts"
+import type { Credentials, Registries } from "../registry-client/registry-client.ts"
 import type { ImageRecord } from "../state/state.ts"
 
 export type { ExecutionConfig as ImageConfig } from "../oci/execution-config.ts"
@@ -25,6 +27,28 @@ export interface ImageProgress {
   readonly status: string
   readonly current?: number
   readonly total?: number
+  /** Whether the line is one of a layer's, which a terminal draws over its last one. */
+  readonly layer?: boolean
+  /** A manifest that a push has stored. */
+  readonly stored?: { readonly tag: string; readonly digest: string; readonly size: number }
+}
+
+export interface PullRequest {
+  /** "name:tag" or "name@digest"; all tags of the repository with `all`. */
+  readonly reference: string
+  readonly all?: boolean
+  /** "linux/arm64"; the host's when absent. */
+  readonly platform?: string | undefined
+  readonly credentials?: Credentials | undefined
+}
+
+export interface PushRequest {
+  /** "name:tag", or a name with `all` for all its tags. */
+  readonly reference: string
+  readonly all?: boolean
+  /** What the image must be for, when given; an image here is for one platform. */
+  readonly platform?: Platform | undefined
+  readonly credentials?: Credentials | undefined
 }
 
 export interface Images {
@@ -46,6 +70,23 @@ export interface Images {
     options: { reference?: string; message?: string; changes?: readonly string[]; platform?: string },
     signal?: AbortSignal,
   ): Promise<string>
+  /**
+   * From a registry. Reports in Docker's words; resolves with the ids. The name is written last: until then nothing has
+   * changed. Failures name registry, repository and step.
+   */
+  pull(
+    request: PullRequest,
+    report: (progress: ImageProgress) => void,
+    signal?: AbortSignal,
+  ): Promise<string[]>
+  /** To a registry: the same bytes that were pulled, when it was pulled. Resolves with the manifests' digests. */
+  push(
+    request: PushRequest,
+    report: (progress: ImageProgress) => void,
+    signal?: AbortSignal,
+  ): Promise<string[]>
+  /** The registries that images come from, for what else is asked of them. */
+  readonly registries: Registries
   tag(source: string, target: string): Promise<void>
   /** `users` are ids of containers by image id, so that conflicts are told as Docker does. */
   remove(
@@ -73,4 +114,5 @@ export interface Images {
 }
 
 export { applyChanges } from "./changes.ts"
+export { inspectRemote, type RemoteImage } from "./inspect-remote.ts"
 export { openImages } from "./open.ts"

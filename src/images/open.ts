@@ -3,20 +3,25 @@ import { mkdirSync } from "node:fs"
 import { type DecompressionBounds, defaultBounds } from "../base/decompress.ts"
 import { errorMessage } from "../base/errors.ts"
 import { KeyedMutex } from "../base/keyed-mutex.ts"
+import { Limiter } from "../base/limiter.ts"
 import { createLog } from "../base/log.ts"
 import type { ContentStore } from "../content/content.ts"
 import type { Events } from "../events/events.ts"
 import { chainIds } from "../oci/chain-id.ts"
 import { familiarReference } from "../oci/reference.ts"
+import { openRegistries, type Registries } from "../registry-client/registry-client.ts"
 import type { Snapshotter } from "../snapshots/snapshotter.ts"
 import type { State } from "../state/state.ts"
 import { announcer } from "./announce.ts"
 import { openCatalog } from "./catalog.ts"
 import { commitImage, importImage, targetName } from "./create.ts"
+import { openDownloads } from "./downloads.ts"
 import { openGarbage } from "./garbage.ts"
 import type { Image, Images } from "./images.ts"
 import { loadImages } from "./load.ts"
 import { prepareImage } from "./prepare.ts"
+import { pullImages } from "./pull.ts"
+import { pushImages } from "./push.ts"
 import { pruneImages, removeImage } from "./removal.ts"
 import { saveImages, selectImages } from "./save.ts"
 
@@ -30,6 +35,10 @@ export const openImages = (parts: {
   events: Events
   root: string
   bounds?: DecompressionBounds
+  /** Without mirrors and insecure registries unless given. */
+  registries?: Registries
+  /** Layers moved at once: 3 and 5 unless given. */
+  concurrency?: { readonly downloads?: number | undefined; readonly uploads?: number | undefined }
 }): Images => {
   const { content, snapshots, state, events } = parts
   mkdirSync(parts.root, { recursive: true, mode: 0o700 })
@@ -39,6 +48,11 @@ export const openImages = (parts: {
   // One removal at a time: what forbids it must still be so when it is done.
   const removing = new KeyedMutex()
   const workshop = { content, snapshots, state, catalog, garbage, bounds: parts.bounds ?? defaultBounds }
+  const registries =
+    parts.registries ?? openRegistries({ mirrors: [], insecure: [], certificates: [], agent: "sloop" })
+  const downloads = openDownloads(content, parts.concurrency?.downloads ?? 3)
+  const pulling = { ...workshop, registries, downloads, events }
+  const pushing = { ...workshop, registries, events, uploads: new Limiter(parts.concurrency?.uploads ?? 5) }
   const removal = { catalog, garbage, snapshots, state, announce }
 
   const list = async (): Promise<Image[]> => {
@@ -107,6 +121,9 @@ export const openImages = (parts: {
       if (options.reference) await announce("tag", id, familiarReference(targetName(options.reference, "")))
       return id
     },
+    registries,
+    pull: (request, report, signal) => pullImages(pulling, request, report, signal),
+    push: (request, report, signal) => pushImages(pushing, request, report, signal),
     async tag(source, target) {
       const name = targetName(target, "refusing to create a tag with a digest reference")
       const id = catalog.resolve(source)

@@ -11,6 +11,10 @@ export interface Descriptor {
   readonly size: number
   readonly annotations: Readonly<Record<string, string>>
   readonly platform?: Platform
+  /** Where the bytes lie besides the registry (foreign layers). */
+  readonly urls?: readonly string[]
+  /** What an artifact is (in an index of referrers). */
+  readonly artifactType?: string
 }
 
 /** A record of strings; anything that is not a string in it is refused. Absent or null is empty. */
@@ -25,21 +29,37 @@ export const parseStrings = (value: unknown, what: string): Record<string, strin
   return found
 }
 
+const mostUrls = 64
+
+const parseUrls = (value: unknown, what: string): string[] => {
+  if (value === undefined || value === null) return []
+  if (!Array.isArray(value) || value.length > mostUrls)
+    throw failure("invalid", `the urls of ${what} are not a short list`)
+  return value.map((url) => {
+    if (typeof url !== "string")
+      throw failure("invalid", `the urls of ${what} hold something that is no text`)
+    return url
+  })
+}
+
 /** `what` names the descriptor in messages. Throws Failure "invalid". */
 export const parseDescriptor = (value: unknown, what: string): Descriptor => {
   if (!isJsonObject(value)) throw failure("invalid", `${what} is not an object`)
-  const { mediaType, digest, size, annotations, platform } = value
+  const { mediaType, digest, size, annotations, platform, artifactType } = value
   if (typeof digest !== "string" || !isDigest(digest))
     throw failure("invalid", `${what} has no valid sha256 digest`)
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0)
     throw failure("invalid", `${what} has no valid size`)
   if (mediaType !== undefined && typeof mediaType !== "string")
     throw failure("invalid", `${what} has a media type that is not a string`)
+  const urls = parseUrls(value.urls, what)
   return {
     mediaType: mediaType ?? "",
     digest,
     size,
     annotations: parseStrings(annotations, `the annotations of ${what}`),
     ...(platform === undefined || platform === null ? {} : { platform: parsePlatformObject(platform, what) }),
+    ...(urls.length === 0 ? {} : { urls }),
+    ...(typeof artifactType === "string" && artifactType !== "" ? { artifactType } : {}),
   }
 }

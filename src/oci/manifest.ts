@@ -2,7 +2,7 @@
 import { failure } from "../base/errors.ts"
 import { type JsonObject, parseJsonObject } from "../base/json-bounded.ts"
 import { type Descriptor, parseDescriptor, parseStrings } from "./descriptor.ts"
-import { isConfigType, isIndexType, isLayerType, isManifestType } from "./media-types.ts"
+import { isConfigType, isForeignLayerType, isIndexType, isLayerType, isManifestType } from "./media-types.ts"
 
 export interface Manifest {
   readonly kind: "manifest"
@@ -46,7 +46,8 @@ export const parseManifest = (bytes: Uint8Array, what: string): Manifest => {
     config,
     layers: layers.map((layer, at) => {
       const descriptor = parseDescriptor(layer, `layer ${at + 1} of ${what}`)
-      if (descriptor.mediaType !== "" && !isLayerType(descriptor.mediaType))
+      const known = isLayerType(descriptor.mediaType) || isForeignLayerType(descriptor.mediaType)
+      if (descriptor.mediaType !== "" && !known)
         throw failure(
           "invalid",
           `layer ${at + 1} of ${what} has the unsupported type "${descriptor.mediaType}"`,

@@ -14,6 +14,10 @@ export const mediaTypes = {
   dockerLayerGzip: "application/vnd.docker.image.rootfs.diff.tar.gzip",
   dockerLayerZstd: "application/vnd.docker.image.rootfs.diff.tar.zstd",
   dockerForeignLayer: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+  dockerSchema1: "application/vnd.docker.distribution.manifest.v1+json",
+  dockerSchema1Signed: "application/vnd.docker.distribution.manifest.v1+prettyjws",
+  /** The config of artifacts that have none. */
+  ociEmpty: "application/vnd.oci.empty.v1+json",
 } as const
 
 export const isIndexType = (type: string): boolean =>
@@ -29,6 +33,15 @@ export const isConfigType = (type: string): boolean =>
 export const isLayerType = (type: string): boolean =>
   /^application\/vnd\.oci\.image\.layer\.v1\.tar(\+(gzip|zstd))?$/.test(type) ||
   /^application\/vnd\.docker\.image\.rootfs\.diff\.tar(\.(gzip|zstd))?$/.test(type)
+
+/** Layers that their licence keeps out of registries: they come from the URLs of their descriptor, and are never pushed. */
+export const isForeignLayerType = (type: string): boolean =>
+  type === mediaTypes.dockerForeignLayer ||
+  /^application\/vnd\.oci\.image\.layer\.nondistributable\.v1\.tar(\+(gzip|zstd))?$/.test(type)
+
+/** Manifests older than 2015, which name layers by history and not by content. */
+export const isSchema1Type = (type: string): boolean =>
+  type === mediaTypes.dockerSchema1 || type === mediaTypes.dockerSchema1Signed
 
 /** The OCI type of a layer by its compression. */
 export const layerTypeOf = (compression: "none" | "gzip" | "zstd"): string =>

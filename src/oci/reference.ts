@@ -57,6 +57,14 @@ export const parseReference = (text: string): Reference => {
   return { domain, path, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) }
 }
 
+/** The host that serves the API of a domain: docker.io is only a name. */
+export const apiHostOf = (domain: string): string =>
+  domain === "docker.io" ? "registry-1.docker.io" : domain
+
+/** The key under which clients keep a domain's credentials. */
+export const credentialsKeyOf = (domain: string): string =>
+  domain === "docker.io" ? "https://index.docker.io/v1/" : domain
+
 /** Adds ":latest" when there is neither tag nor digest. */
 export const withDefaultTag = (reference: Reference): Reference =>
   reference.tag === undefined && reference.digest === undefined ? { ...reference, tag: "latest" } : reference

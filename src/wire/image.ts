@@ -61,4 +61,5 @@ export interface ProgressLine {
   progressDetail?: { current?: number; total?: number }
   error?: string
   errorDetail?: { message: string }
+  aux?: { Tag: string; Digest: string; Size: number }
 }

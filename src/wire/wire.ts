@@ -2,6 +2,7 @@
 export * from "./container.ts"
 export * from "./create.ts"
 export * from "./image.ts"
+export * from "./registry.ts"
 export * from "./requests.ts"
 export * from "./stats.ts"
 export * from "./system.ts"

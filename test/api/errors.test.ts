@@ -137,11 +137,16 @@ test("kinds of failure keep their status", async () => {
     ["DELETE", "/networks/bridge", 403],
     ["POST", "/networks/create", 403, { Name: "bridge" }],
     ["GET", "/nodes", 503],
-    ["POST", "/images/create?fromImage=busybox&tag=1", 404],
+    ["POST", "/images/create?fromImage=absent&tag=1", 404],
     ["POST", "/build", 501],
     ["POST", "/session", 501],
-    ["GET", "/distribution/library/busybox/json", 501],
-    ["POST", "/auth", 501],
+    ["GET", "/distribution/127.0.0.1:1/busybox/json", 503],
+    ["GET", "/distribution/Busybox/json", 400],
+    ["POST", "/auth", 400],
+    ["POST", "/auth", 503, { username: "a", password: "b", serveraddress: "127.0.0.1:1" }],
+    ["POST", "/auth", 400, { serveraddress: "not an address" }],
+    ["GET", "/images/search?term=", 400],
+    ["GET", "/images/search?term=127.0.0.1:1/a", 503],
   ]
   for (const [method, path, status, body] of cases) {
     const response = await api.request(method, path, body)

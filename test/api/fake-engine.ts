@@ -5,6 +5,7 @@ import { newId } from "../../src/base/ids.ts"
 import type { CreateConfig, Engine, ExecRecord } from "../../src/engine/engine.ts"
 import { createEvents } from "../../src/events/events.ts"
 import type { Image } from "../../src/images/images.ts"
+import { openRegistries } from "../../src/registry-client/registry-client.ts"
 import { plainConfig } from "../../src/runtime/testing/fixtures.ts"
 import type { ContainerRecord, NetworkRecord, VolumeRecord } from "../../src/state/state.ts"
 
@@ -294,6 +295,19 @@ export function createFakeEngine(): FakeEngine {
         report({ id: "abc", status: "Loading layer", current: size, total: size })
         return ["busybox:latest"]
       },
+      async pull({ reference }, report) {
+        if (reference.startsWith("absent")) throw failure("not-found", `manifest for ${reference} not found`)
+        report({ id: "latest", status: "Pulling from library/busybox" })
+        report({ id: "abc", status: "Downloading", current: 1, total: 2, layer: true })
+        report({ id: "abc", status: "Pull complete", layer: true })
+        return [IMAGE_ID]
+      },
+      async push({ reference }, report) {
+        report({ status: `The push refers to repository [${reference}]` })
+        report({ status: "", stored: { tag: "latest", digest: IMAGE_ID, size: 5 } })
+        return [IMAGE_ID]
+      },
+      registries: openRegistries({ mirrors: [], insecure: [], certificates: [], agent: "test" }),
       save: () => bytes("saved"),
       async import(tar) {
         for await (const chunk of tar) void chunk

@@ -14,14 +14,13 @@ export const clientVerbs: readonly string[] = [
     "network rm",
   ],
   ...["network prune", "events", "info", "version", "system df", "system prune"],
-  ...["pull", "push", "login", "search", "build"],
+  ...["pull", "push", "login", "logout", "search", "build"],
 ]
 
 /** Flags of a verb, as its help lists them: long names with two dashes. */
 export const flagsOf = (help: string): string[] =>
   [...help.matchAll(/^ {2,}(?:-\w, )?(--[\w-]+)/gm)].map((match) => match[1] ?? "")
 
-const registries = { works: "no", note: "There is no registry client yet; `load` and `import` bring images." }
 const networks = { works: "no", note: "There are the networks bridge, host and none." }
 const windows = { works: "no", note: "Windows only; the client refuses it." }
 const swarm = { works: "no", note: "Swarm only." }
@@ -31,17 +30,12 @@ const swarmOnly = (flags: readonly string[]) =>
 
 /** What does not, or only partly, work, and why. Everything else is said by the tests. */
 export const exceptions: Readonly<Record<string, { works: string; note: string }>> = {
-  pull: registries,
-  push: registries,
-  login: registries,
-  search: registries,
   build: { works: "no", note: "There is no builder yet." },
   "network create": networks,
   "network connect": networks,
   "network disconnect": networks,
   "network rm": networks,
   "network prune": { works: "yes", note: "There is never anything to prune." },
-  "run --pull": { works: "partly", note: "`never` and `missing`; `always` needs a registry client." },
   "run --network": {
     works: "partly",
     note: "bridge, host, none and container:ID; no user-defined networks yet.",

@@ -11,8 +11,10 @@ import { receiveBytes, sendBytes } from "../stream/bytes.ts"
 import { progressStream } from "../stream/lines.ts"
 import { imageHistory, imageInspect, imageSummary } from "../translate/images.ts"
 import { driverName } from "../translate/inspect.ts"
+import { progressLine, targetReference } from "../translate/registry.ts"
 import { parseTimestamp } from "../translate/times.ts"
 import { pruneCriteria } from "./prune.ts"
+import { pullImage } from "./registries.ts"
 
 const LIST_FILTERS: ReadonlySet<string> = new Set([
   "dangling",
@@ -88,10 +90,8 @@ export function imageRoutes(engine: Used): Route[] {
     const quiet = call.query.flag("quiet", true)
     const signal = call.gone
     return progressStream(call, async (lines) => {
-      const report = ({ id, status, current, total }: ImageProgress) => {
-        if (quiet) return
-        const counted = current !== undefined || total !== undefined
-        lines.write({ id, status, ...(counted ? { progressDetail: { current, total } } : {}) })
+      const report = (progress: ImageProgress) => {
+        if (!quiet) lines.write(progressLine(progress))
       }
       const loaded = await images.load(receiveBytes(call.request), report, signal)
       for (const name of loaded) {
@@ -103,8 +103,7 @@ export function imageRoutes(engine: Used): Route[] {
   function createImage(call: Call): Promise<void> | void {
     const { query } = call
     const source = query.text("fromSrc")
-    const wanted = query.text("fromImage")
-    if (wanted !== "") throw noPull(wanted, query.text("tag"))
+    if (query.text("fromImage") !== "") return pullImage(images, call)
     if (source !== "-") {
       throw failure(
         "invalid",
@@ -159,50 +158,14 @@ export function imageRoutes(engine: Used): Route[] {
     {
       method: "POST",
       path: "/images/create",
-      summary: "Import a root file system; pulling comes with registries",
+      summary: "Pull an image, or import a root file system from the body",
       support: "partly",
       run: createImage,
     },
     { ...yes, method: "POST", path: "/images/:name+/tag", summary: "Name an image", run: tag },
     { ...yes, method: "DELETE", path: "/images/:name+", summary: "Remove a name or an image", run: remove },
     { ...yes, method: "POST", path: "/images/prune", summary: "Remove unused images", run: prune },
-    {
-      method: "POST",
-      path: "/images/:name+/push",
-      summary: "Push an image to a registry",
-      support: "refused",
-      run: (call) => {
-        throw failure(
-          "not-implemented",
-          `pushing ${call.param("name")}: this engine does not talk to registries yet; use "docker save"`,
-        )
-      },
-    },
-    {
-      method: "GET",
-      path: "/images/search",
-      summary: "Search a registry",
-      support: "refused",
-      run: () => {
-        throw failure("not-implemented", "searching: this engine does not talk to registries yet")
-      },
-    },
   ]
-}
-
-function noPull(name: string, tag: string): Error {
-  const reference = (targetReference(name, tag) ?? name).replace(/^docker\.io\/(library\/)?/, "")
-  return failure(
-    "not-found",
-    `pulling ${reference}: this engine does not talk to registries yet; load the image with "docker load" or make it with "docker import"`,
-  )
-}
-
-/** "name:tag" or "name@digest"; undefined without a name. */
-export function targetReference(repository: string, tag: string): string | undefined {
-  if (repository === "") return undefined
-  if (tag === "") return repository
-  return tag.includes(":") ? `${repository}@${tag}` : `${repository}:${tag}`
 }
 
 const deleteEntry = ({ untagged, deleted }: { untagged?: string; deleted?: string }): ImageDeleteEntry =>

@@ -2,7 +2,7 @@
 import { failure } from "../../base/errors.ts"
 import type { Method, Route } from "../route.ts"
 
-/** Swarm, plugins, registries' distribution, builds and sessions. */
+/** Swarm, plugins, builds and sessions. */
 export function refusalRoutes(): Route[] {
   return [...swarmRoutes(), ...pluginRoutes(), ...buildRoutes()]
 }
@@ -119,11 +119,5 @@ function buildRoutes(): Route[] {
     refuse("POST", "/build/cancel", "Cancel a build", "this engine does not build images yet"),
     refuse("POST", "/session", "Open a build session", "this engine does not build images yet"),
     refuse("POST", "/grpc", "Talk to the builder", "this engine does not build images yet"),
-    refuse(
-      "GET",
-      "/distribution/:name+/json",
-      "Look at an image in a registry",
-      "this engine does not talk to registries yet",
-    ),
   ]
 }

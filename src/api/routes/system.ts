@@ -1,4 +1,4 @@
-// The engine itself: ping, version, info, disk use, credentials.
+// The engine itself: ping, version, info, disk use.
 import { cpus, release, totalmem } from "node:os"
 import { failure } from "../../base/errors.ts"
 import { VERSION, VERSION_DATE } from "../../base/version.ts"
@@ -12,6 +12,7 @@ import { hostDescription } from "../host.ts"
 import type { Route } from "../route.ts"
 import { imageSummary } from "../translate/images.ts"
 import { driverName } from "../translate/inspect.ts"
+import { INDEX_SERVER, registryConfig } from "../translate/registry.ts"
 import { containerSummary } from "../translate/summary.ts"
 import { volumeView } from "../translate/things.ts"
 import { rfc3339Nano } from "../translate/times.ts"
@@ -75,12 +76,8 @@ export function systemRoutes(engine: Used): Route[] {
       OSVersion: host.osVersion,
       OSType: "linux",
       Architecture: process.arch === "x64" ? "x86_64" : process.arch === "arm64" ? "aarch64" : process.arch,
-      IndexServerAddress: "",
-      RegistryConfig: {
-        IndexConfigs: {},
-        InsecureRegistryCIDRs: ["::1/128", "127.0.0.0/8"],
-        Mirrors: null,
-      },
+      IndexServerAddress: INDEX_SERVER,
+      RegistryConfig: registryConfig(engine.images.registries.options),
       NCPU: cpus().length,
       MemTotal: totalmem(),
       GenericResources: null,
@@ -193,15 +190,6 @@ export function systemRoutes(engine: Used): Route[] {
     { ...yes, method: "GET", path: "/version", summary: "Versions", run: version },
     { ...yes, method: "GET", path: "/info", summary: "The engine and its host", run: info },
     { ...yes, method: "GET", path: "/system/df", summary: "Disk use", run: diskUse },
-    {
-      method: "POST",
-      path: "/auth",
-      summary: "Check registry credentials",
-      support: "refused",
-      run: () => {
-        throw failure("not-implemented", "login: this engine does not talk to registries yet")
-      },
-    },
   ]
 }
 
