@@ -9,7 +9,8 @@ import type {
 } from "../state/state.ts"
 
 export { localHosts } from "./files/hosts.ts"
-export { bridgeNameOf, type NetworksOptions, openNetworks } from "./networks.ts"
+export { openNetworks } from "./networks.ts"
+export { bridgeNameOf, type NetworksOptions } from "./options.ts"
 
 /** What went over one endpoint, from the container's point of view; `name` is its interface there. */
 export interface EndpointCounters extends LinkCounters {

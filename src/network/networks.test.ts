@@ -1,5 +1,6 @@
 // The room at work against the real kernel: pool, conflicts, recovery, repair, and nothing left behind.
 import { afterEach, expect, test } from "bun:test"
+import { randomBytes } from "node:crypto"
 import type { Ground } from "../../test/fixtures/network-ground.ts"
 import {
   here,
@@ -11,9 +12,9 @@ import {
 } from "../../test/fixtures/network-ground.ts"
 import { errorKind, errorMessage } from "../base/errors.ts"
 import type { Kernel, Plan } from "../kernel/kernel.ts"
-import { openBridge } from "./bridge/bridge.ts"
-import { Addresses } from "./ipam/addresses.ts"
-import { defaultPools, overlaps, parseSubnet } from "./ipam/subnet.ts"
+import { createVeth, netlinkOperation } from "../kernel/netlink/netlink.ts"
+import { macAddressOf } from "./interface.ts"
+import { overlap, parseCidr } from "./ipam/cidr.ts"
 import { Namespaces } from "./namespaces.ts"
 import type { Attachment } from "./network.ts"
 
@@ -174,7 +175,7 @@ test("a table that somebody flushed is put back by the next port", async () => {
 test("engines side by side have bridges, subnets and tables of their own; one that goes takes all of it along", async () => {
   const [one, two] = await Promise.all([opened(), opened()])
   const subnets = [one, two].map((ground) => ground.networks.get("bridge").subnets[0]?.subnet ?? "")
-  expect(overlaps(parseSubnet(subnets[0] ?? ""), parseSubnet(subnets[1] ?? ""))).toBe(false)
+  expect(overlap(parseCidr(subnets[0] ?? ""), parseCidr(subnets[1] ?? ""))).toBe(false)
   expect(one.bridge).not.toBe(two.bridge)
   expect(
     one.networks
@@ -190,25 +191,35 @@ test("engines side by side have bridges, subnets and tables of their own; one th
 
 test("the index of eth0 is learnt where it is not the usual one", async () => {
   const ground = await opened({ poolSize: 0 })
-  const bridge = await openBridge(ground.kernel, {
-    name: ground.bridge,
-    pools: defaultPools,
-    subnet: parseSubnet(ground.networks.get("bridge").subnets[0]?.subnet ?? ""),
-    keep: true,
-    avoid: [],
-  })
-  const namespaces = new Namespaces({
-    kernel: ground.kernel,
-    bridge,
-    addresses: new Addresses(bridge.subnet, bridge.gateway),
-    hairpin: false,
-    warn: () => undefined,
-    insideIndex: 9,
-  })
-  const made = await namespaces.make()
+  const namespaces = new Namespaces(ground.kernel, 9)
+  const make = (address: string): ReturnType<Namespaces["make"]> => {
+    const serial = randomBytes(4).toString("hex")
+    const addresses = { ipv4: { address, prefixLength: 16, gateway: "10.255.0.1" } }
+    return namespaces.make({
+      held: `${ground.bridge}.${address}.${serial}`,
+      link: `vethsl${serial}`,
+      interfaceName: "eth0",
+      macAddress: macAddressOf(addresses),
+      addresses,
+      linkLocal: [],
+      gateway4: "10.255.0.1",
+      linkOperation: (name) =>
+        netlinkOperation("host", "route", [
+          createVeth({
+            name,
+            master: 0,
+            mtu: 1500,
+            peerName: "eth0",
+            peerMacAddress: macAddressOf(addresses),
+          }),
+        ]),
+      operations: [],
+    })
+  }
+  const made = await make("10.255.0.2")
   expect(await heldBy(ground)).toEqual([made.held])
-  await namespaces.make()
-  await namespaces.close()
+  expect(made.interfaceIndex).not.toBe(9)
+  await make("10.255.0.3")
 }, 30_000)
 
 test("a launcher that was replaced holds nothing: the pool notices after the first failed launch", async () => {

@@ -3,6 +3,14 @@ import { expect, test } from "bun:test"
 import type { PoolOptions, Prepared } from "./pool.ts"
 import { Pool } from "./pool.ts"
 
+const prepared = (serial: string): Prepared => ({
+  held: serial,
+  link: `v${serial}`,
+  interfaceName: "eth0",
+  interfaceIndex: 2,
+  addresses: { ipv4: { address: `10.0.0.${serial.slice(1)}`, prefixLength: 24, gateway: "10.0.0.1" } },
+  macAddress: "",
+})
 const made = (options: Partial<PoolOptions> = {}) => {
   let serial = 0
   const dropped: string[] = []
@@ -10,7 +18,7 @@ const made = (options: Partial<PoolOptions> = {}) => {
   const pool = new Pool({
     create: async () => {
       serial++
-      return { held: `n${serial}`, link: `v${serial}`, address: `10.0.0.${serial}`, macAddress: "" }
+      return prepared(`n${serial}`)
     },
     drop: async (entries: readonly Prepared[]) => {
       dropped.push(...entries.map((entry) => entry.held))
@@ -80,7 +88,7 @@ test("a failure is told once, and the pool tries again after the next launch", a
   const { pool, failures } = made({
     create: async () => {
       if (broken) throw new Error("no more links")
-      return { held: "n", link: "v", address: "10.0.0.1", macAddress: "" }
+      return prepared("n")
     },
   })
   pool.schedule()
@@ -98,7 +106,7 @@ test("what is made while it closes is dropped", async () => {
   const { pool, dropped } = made({
     create: async () => {
       await Bun.sleep(20)
-      return { held: "late", link: "v", address: "10.0.0.1", macAddress: "" }
+      return prepared("late")
     },
   })
   pool.schedule()

@@ -1,11 +1,15 @@
 // Prepared namespaces: made ahead while nothing is being launched, so that a container joins without a kernel call.
+import type { GivenAddresses } from "./ipam/addressing.ts"
 
-/** A namespace that the launcher holds, with eth0 on the bridge. */
+/** A namespace that the launcher holds, with its first interface on a network. */
 export interface Prepared {
   readonly held: string
-  /** Name of the host's end of its veth pair. */
+  /** Name of the link's end on this host, "" if it has none. */
   readonly link: string
-  readonly address: string
+  /** Name of the interface inside, and its index there. */
+  readonly interfaceName: string
+  readonly interfaceIndex: number
+  readonly addresses: GivenAddresses
   readonly macAddress: string
 }
 
@@ -16,6 +20,10 @@ export interface PoolOptions {
   readonly failed: (error: unknown) => void
   readonly smallest?: number
   readonly largest?: number
+  /** Whether it is filled before anybody has asked (yes). */
+  readonly eager?: boolean
+  /** Whether the engine's pools together may hold one more (yes). */
+  readonly hasRoom?: () => boolean
   /** Milliseconds without a launch after which the next namespace is made. */
   readonly quiet?: number
   /** Milliseconds without demand until it shrinks to the smallest size, and until it is let go entirely. */
@@ -49,10 +57,12 @@ export class Pool {
       quiet: 3,
       shrinkAfter: 60_000,
       emptyAfter: 600_000,
+      eager: true,
+      hasRoom: () => true,
       ...options,
     }
-    this.#target = this.#options.smallest
-    this.#idle = this.#watchIdle(this.#options.shrinkAfter)
+    this.#target = this.#options.eager ? this.#options.smallest : 0
+    if (this.#options.eager) this.#idle = this.#watchIdle(this.#options.shrinkAfter)
   }
 
   /** Number of namespaces that are ready. */
@@ -60,9 +70,10 @@ export class Pool {
     return this.#ready.length
   }
 
-  /** A prepared namespace, or undefined when the caller has to make one itself. */
-  take(): Prepared | undefined {
-    const taken = this.#ready.shift()
+  /** A prepared namespace that fits, or undefined when the caller has to make one itself. */
+  take(fits: (entry: Prepared) => boolean = () => true): Prepared | undefined {
+    const index = this.#ready.findIndex(fits)
+    const [taken] = index < 0 ? [] : this.#ready.splice(index, 1)
     if (this.#ready.length === 0)
       this.#target = Math.min(this.#options.largest, Math.max(this.#options.smallest, this.#target * 2))
     this.#demanded = Date.now()
@@ -97,10 +108,14 @@ export class Pool {
     return this.#launches.size > 0
   }
 
+  #wantsMore(): boolean {
+    return !this.#closed && this.#ready.length < this.#target && this.#options.hasRoom()
+  }
+
   #fill(): void {
     if (this.#filling) return
     const work = async (): Promise<void> => {
-      while (!this.#closed && this.#ready.length < this.#target && !this.#busy()) {
+      while (this.#wantsMore() && !this.#busy()) {
         const made = await this.#options.create()
         if (this.#closed) await this.#options.drop([made])
         else this.#ready.push(made)
@@ -131,6 +146,11 @@ export class Pool {
     const surplus = this.#ready.splice(this.#target)
     if (surplus.length > 0) void this.#options.drop(surplus).catch(this.#options.failed)
     return empty ? undefined : this.#watchIdle(emptyAfter - quiet)
+  }
+
+  /** Gives up what it has: the caller lets it go. */
+  empty(): Prepared[] {
+    return this.#ready.splice(0)
   }
 
   /** Forgets namespaces that the launcher no longer holds. */

@@ -2,8 +2,9 @@
 import { randomBytes } from "node:crypto"
 import { failure } from "../base/errors.ts"
 import type { NetworkRecord, State } from "../state/state.ts"
-import type { Bridge } from "./bridge/bridge.ts"
-import { subnetText } from "./ipam/subnet.ts"
+import type { DefaultBridge } from "./bridge/default-bridge.ts"
+import { BRIDGE_NAME, MTU } from "./bridge/options.ts"
+import { cidrText } from "./ipam/cidr.ts"
 
 const plain = (name: string, driver: string): NetworkRecord => ({
   id: randomBytes(32).toString("hex"),
@@ -18,11 +19,15 @@ const plain = (name: string, driver: string): NetworkRecord => ({
   subnets: [],
 })
 
+/** Whether a name is one of the networks that always exist, or stands for one. */
+export const isPredefined = (name: string): boolean =>
+  name === "bridge" || name === "host" || name === "none" || name === "default"
+
 const byName = (state: State, name: string): NetworkRecord | undefined =>
   state.networks.list().find((network) => network.name === name)
 
 /** Writes "bridge", "host" and "none" if they are missing or have changed; the bridge's record is given back. */
-export const storeDefaults = (state: State, bridge: Bridge): NetworkRecord => {
+export const storeDefaults = (state: State, bridge: DefaultBridge): NetworkRecord => {
   for (const [name, driver] of [
     ["host", "host"],
     ["none", "null"],
@@ -34,14 +39,14 @@ export const storeDefaults = (state: State, bridge: Bridge): NetworkRecord => {
   const known = byName(state, "bridge")
   const record: NetworkRecord = {
     ...(known ?? plain("bridge", "bridge")),
-    subnets: [{ subnet: subnetText(bridge.subnet), gateway: bridge.gateway }],
+    subnets: [{ subnet: cidrText(bridge.subnet), gateway: bridge.gateway }],
     options: {
       "com.docker.network.bridge.default_bridge": "true",
       "com.docker.network.bridge.enable_icc": "true",
       "com.docker.network.bridge.enable_ip_masquerade": "true",
       "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
-      "com.docker.network.bridge.name": bridge.name,
-      "com.docker.network.driver.mtu": String(bridge.mtu),
+      [BRIDGE_NAME]: bridge.name,
+      [MTU]: String(bridge.mtu),
     },
   }
   if (JSON.stringify(known) !== JSON.stringify(record)) state.networks.put(record.id, record)
@@ -56,6 +61,9 @@ export const findNetwork = (state: State, reference: string): NetworkRecord | un
   if (exact || !/^[0-9a-f]{1,64}$/.test(reference)) return exact
   const starting = all.filter((network) => network.id.startsWith(reference))
   if (starting.length > 1)
-    throw failure("invalid", `network ${reference} is ambiguous (${starting.length} matches found on id)`)
+    throw failure(
+      "invalid",
+      `network ${reference} is ambiguous (${starting.length} matches found based on ID prefix)`,
+    )
   return starting[0]
 }

@@ -2,7 +2,7 @@
 import { FAMILY_IPV6, macBytes, macText } from "./address.ts"
 import { readAttributes, readReplies, readText } from "./decode.ts"
 import type { Attribute, Message } from "./message.ts"
-import { ACK, bytes, CREATE, DUMP, EXCLUSIVE, nest, text, u8, u32 } from "./message.ts"
+import { ACK, bytes, CREATE, DUMP, EXCLUSIVE, nest, text, u8, u16, u32 } from "./message.ts"
 
 const NEW_LINK = 16
 const DELETE_LINK = 17
@@ -13,8 +13,10 @@ const UP = 1
 const IFLA_ADDRESS = 1
 const IFLA_IFNAME = 3
 const IFLA_MTU = 4
+const IFLA_LINK = 5
 const IFLA_MASTER = 10
 const IFLA_LINKINFO = 18
+const IFLA_ALIAS = 20
 const IFLA_STATS64 = 23
 const IFLA_AF_SPEC = 26
 const IFLA_NET_NS_FD = 28
@@ -23,7 +25,14 @@ const INFO_DATA = 2
 const INFO_SLAVE_KIND = 4
 const INFO_SLAVE_DATA = 5
 const VETH_PEER = 1
+const BRIDGE_PORT_STATE = 1
+const PORT_DISABLED = 0
 const BRIDGE_PORT_HAIRPIN = 4
+const BRIDGE_PORT_ISOLATED = 33
+const MACVLAN_MODE = 1
+const VLAN_ID = 1
+const IPVLAN_MODE = 1
+const IPVLAN_FLAGS = 2
 const INET6_ADDRESS_GENERATION = 8
 const GENERATE_NONE = 1
 
@@ -91,6 +100,98 @@ export const createVeth = (request: VethRequest): Message => ({
   ],
 })
 
+const create = (name: string, ...attributes: readonly Attribute[]): Message => ({
+  type: NEW_LINK,
+  flags: ACK | CREATE | EXCLUSIVE,
+  struct: struct(0),
+  attributes: [text(IFLA_IFNAME, name), ...attributes],
+})
+
+const MACVLAN_MODES = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const
+export type MacvlanMode = keyof typeof MACVLAN_MODES
+const IPVLAN_MODES = { l2: 0, l3: 1, l3s: 2 } as const
+export type IpvlanMode = keyof typeof IPVLAN_MODES
+const IPVLAN_FLAG_BITS = { bridge: 0, private: 1, vepa: 2 } as const
+export type IpvlanFlag = keyof typeof IPVLAN_FLAG_BITS
+
+/** A link of the inside namespace that shares a parent of the host. */
+export interface InsideLinkRequest {
+  readonly name: string
+  /** Index of the parent in the host's namespace. */
+  readonly parent: number
+}
+
+/** Creates a macvlan link, down, in the inside namespace. Send it in the host's. */
+export const createMacvlan = (
+  request: InsideLinkRequest & { readonly macAddress: string; readonly mode: MacvlanMode },
+): Message =>
+  create(
+    request.name,
+    u32(IFLA_LINK, request.parent),
+    bytes(IFLA_ADDRESS, macBytes(request.macAddress)),
+    { type: IFLA_NET_NS_FD, descriptor: "inside-fd" },
+    nest(
+      IFLA_LINKINFO,
+      text(INFO_KIND, "macvlan"),
+      nest(INFO_DATA, u32(MACVLAN_MODE, MACVLAN_MODES[request.mode])),
+    ),
+  )
+
+/** Creates an ipvlan link, down, in the inside namespace. Fails with EOPNOTSUPP where the kernel has none. */
+export const createIpvlan = (
+  request: InsideLinkRequest & { readonly mode: IpvlanMode; readonly flag: IpvlanFlag },
+): Message =>
+  create(
+    request.name,
+    u32(IFLA_LINK, request.parent),
+    { type: IFLA_NET_NS_FD, descriptor: "inside-fd" },
+    nest(
+      IFLA_LINKINFO,
+      text(INFO_KIND, "ipvlan"),
+      nest(
+        INFO_DATA,
+        u16(IPVLAN_MODE, IPVLAN_MODES[request.mode]),
+        u16(IPVLAN_FLAGS, IPVLAN_FLAG_BITS[request.flag]),
+      ),
+    ),
+  )
+
+/** Creates a link for what a parent carries with a VLAN tag. */
+export const createVlan = (name: string, parent: number, id: number): Message =>
+  create(
+    name,
+    u32(IFLA_LINK, parent),
+    nest(IFLA_LINKINFO, text(INFO_KIND, "vlan"), nest(INFO_DATA, u16(VLAN_ID, id))),
+  )
+
+/** Creates a link that leads nowhere. */
+export const createDummy = (name: string): Message =>
+  create(name, nest(IFLA_LINKINFO, text(INFO_KIND, "dummy")))
+
+/** Writes a note for people and for ourselves on a link. */
+export const setAlias = (link: LinkReference, alias: string): Message => ({
+  type: SET_LINK,
+  flags: ACK,
+  struct: struct(link.index ?? 0),
+  attributes: [...named(link), text(IFLA_ALIAS, alias)],
+})
+
+/** Gives the link with an index another name. */
+export const renameLink = (index: number, name: string): Message => ({
+  type: SET_LINK,
+  flags: ACK,
+  struct: struct(index),
+  attributes: [text(IFLA_IFNAME, name)],
+})
+
+/** Makes a link a port of a bridge. */
+export const setMaster = (link: LinkReference, master: number): Message => ({
+  type: SET_LINK,
+  flags: ACK,
+  struct: struct(link.index ?? 0),
+  attributes: [...named(link), u32(IFLA_MASTER, master)],
+})
+
 /** Sets a link up. */
 export const setUp = (link: LinkReference): Message => ({
   type: SET_LINK,
@@ -110,16 +211,23 @@ export const withoutIpv6 = (link: LinkReference): Message => ({
   ],
 })
 
-/** Lets a bridge send frames back out of the port that they came in by. Only "new link" heeds what concerns a master. */
-export const setHairpin = (link: LinkReference): Message => ({
+/** Only "new link" heeds what concerns a master. */
+const setPort = (link: LinkReference, type: number, value: number): Message => ({
   type: NEW_LINK,
   flags: ACK,
   struct: struct(link.index ?? 0),
   attributes: [
     ...named(link),
-    nest(IFLA_LINKINFO, text(INFO_SLAVE_KIND, "bridge"), nest(INFO_SLAVE_DATA, u8(BRIDGE_PORT_HAIRPIN, 1))),
+    nest(IFLA_LINKINFO, text(INFO_SLAVE_KIND, "bridge"), nest(INFO_SLAVE_DATA, u8(type, value))),
   ],
 })
+
+/** Lets a bridge send frames back out of the port that they came in by. */
+export const setHairpin = (link: LinkReference): Message => setPort(link, BRIDGE_PORT_HAIRPIN, 1)
+/** Keeps a bridge from passing frames between this port and others that are isolated too. */
+export const setIsolated = (link: LinkReference): Message => setPort(link, BRIDGE_PORT_ISOLATED, 1)
+/** Lets nothing more through a port of a bridge. Takes effect at once, unlike taking the link away. */
+export const disablePort = (link: LinkReference): Message => setPort(link, BRIDGE_PORT_STATE, PORT_DISABLED)
 
 export const deleteLink = (link: LinkReference): Message => ({
   type: DELETE_LINK,
@@ -161,6 +269,8 @@ export interface Link {
   readonly master: number
   /** "bridge", "veth" …, "" for plain devices. */
   readonly kind: string
+  /** The note on it, "" if there is none. */
+  readonly alias: string
   readonly counters?: LinkCounters
 }
 
@@ -194,6 +304,7 @@ export const readLinks = (replies: Buffer): Link[] =>
         macAddress: macText(attributes.get(IFLA_ADDRESS) ?? Buffer.alloc(0)),
         master: attributes.get(IFLA_MASTER)?.readUInt32LE() ?? 0,
         kind: info ? readText(readAttributes(info).get(INFO_KIND)) : "",
+        alias: readText(attributes.get(IFLA_ALIAS)),
         counters: readCounters(attributes.get(IFLA_STATS64)),
       }
     })

@@ -22,6 +22,7 @@ export interface Message {
 export const REQUEST = 0x1
 export const ACK = 0x4
 export const DUMP = 0x300
+export const REPLACE = 0x100
 export const EXCLUSIVE = 0x200
 export const CREATE = 0x400
 export const APPEND = 0x800
@@ -31,6 +32,11 @@ const NESTED = 0x8000
 const align = (length: number): number => (length + 3) & ~3
 
 export const u8 = (type: number, value: number): Attribute => ({ type, bytes: Uint8Array.of(value) })
+export const u16 = (type: number, value: number): Attribute => {
+  const bytes = Buffer.alloc(2)
+  bytes.writeUInt16LE(value)
+  return { type, bytes }
+}
 export const u32 = (type: number, value: number): Attribute => {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32LE(value >>> 0)

@@ -2,17 +2,20 @@
 import { FAMILY_IPV4, familyOf, ipBytes, ipText } from "./address.ts"
 import { readAttributes, readReplies } from "./decode.ts"
 import type { Message } from "./message.ts"
-import { ACK, bytes, CREATE, DUMP, EXCLUSIVE, u32 } from "./message.ts"
+import { ACK, bytes, CREATE, DUMP, EXCLUSIVE, REPLACE, u32 } from "./message.ts"
 
 const NEW_ADDRESS = 20
 const DELETE_ADDRESS = 21
 const GET_ADDRESS = 22
 const NEW_ROUTE = 24
+const DELETE_ROUTE = 25
 const GET_ROUTE = 26
 
 const IFA_ADDRESS = 1
 const IFA_LOCAL = 2
 const IFA_BROADCAST = 4
+/** No search for others that have the address: it is ours to give. */
+const IFA_F_NODAD = 2
 const RTA_DESTINATION = 1
 const RTA_OUTPUT = 4
 const RTA_GATEWAY = 5
@@ -37,7 +40,9 @@ const addressMessage = (
 ): Message => {
   const family = familyOf(address)
   const struct = Buffer.alloc(8)
-  struct.set([family, prefixLength, 0, 0])
+  // The kernel keeps fe80::/10 to the link.
+  const scope = /^fe[89ab]/i.test(address) ? SCOPE_LINK : 0
+  struct.set([family, prefixLength, family === FAMILY_IPV4 ? 0 : IFA_F_NODAD, scope])
   struct.writeUInt32LE(link, 4)
   const raw = ipBytes(address)
   const attributes = [bytes(IFA_LOCAL, raw), bytes(IFA_ADDRESS, raw)]
@@ -75,33 +80,25 @@ export const readAddresses = (replies: Buffer): LinkAddress[] =>
 
 /** A route of the main table. No destination = default route; no gateway = directly on the link. */
 export interface Route {
+  /** 2 (IPv4) or 10 (IPv6); needed where no address tells it. */
+  readonly family?: number
   readonly destination?: string
   readonly prefixLength: number
   readonly gateway?: string
   readonly link: number
 }
 
-/** Adds a route. Fails with EEXIST. */
-export const addRoute = (route: Route): Message => {
-  const family = familyOf(route.destination ?? route.gateway ?? "0.0.0.0")
+const routeMessage = (type: number, flags: number, route: Route): Message => {
+  const family = route.family ?? familyOf(route.destination ?? route.gateway ?? "0.0.0.0")
   const scope = route.gateway === undefined ? SCOPE_LINK : 0
+  const flagBytes = [0, 0, 0, 0]
   const struct = Uint8Array.of(
-    family,
-    route.prefixLength,
-    0,
-    0,
-    TABLE_MAIN,
-    PROTOCOL_BOOT,
-    scope,
-    TYPE_UNICAST,
-    0,
-    0,
-    0,
-    0,
+    ...[family, route.prefixLength, 0, 0, TABLE_MAIN, PROTOCOL_BOOT, scope, TYPE_UNICAST],
+    ...flagBytes,
   )
   return {
-    type: NEW_ROUTE,
-    flags: ACK | CREATE | EXCLUSIVE,
+    type,
+    flags,
     struct,
     attributes: [
       ...(route.destination === undefined ? [] : [bytes(RTA_DESTINATION, ipBytes(route.destination))]),
@@ -110,6 +107,13 @@ export const addRoute = (route: Route): Message => {
     ],
   }
 }
+
+/** Adds a route. Fails with EEXIST. */
+export const addRoute = (route: Route): Message => routeMessage(NEW_ROUTE, ACK | CREATE | EXCLUSIVE, route)
+/** Puts a route in place of another to the same destination; adds it where there is none. */
+export const replaceRoute = (route: Route): Message => routeMessage(NEW_ROUTE, ACK | CREATE | REPLACE, route)
+/** Fails with ESRCH. */
+export const deleteRoute = (route: Route): Message => routeMessage(DELETE_ROUTE, ACK, route)
 
 /** Asks for every route of a family, of all tables. */
 export const listRoutes = (family: number): Message => ({

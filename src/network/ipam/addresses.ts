@@ -1,75 +1,77 @@
-// Which addresses of one subnet are taken: a bitmap, and a cursor that moves on so that an address rests before reuse.
+// Which addresses of one subnet are taken, and a cursor that moves on so that an address rests before reuse.
 import { failure } from "../../base/errors.ts"
-import type { Subnet } from "./subnet.ts"
-import { contains, ipv4Number, ipv4Text, subnetSize, subnetText } from "./subnet.ts"
+import type { Cidr } from "./cidr.ts"
+import { addressNumber, addressText, cidrText, holds, holdsAddress, sizeOf } from "./cidr.ts"
 
 /**
- * Hands out addresses of a subnet, never the network, broadcast or gateway address. The cursor matters: a namespace
- * that is just being torn down still answers ARP for its address for some 30 ms.
+ * Hands out addresses of a subnet, or of a range of it; never the network and broadcast address, nor reserved ones. The
+ * cursor matters: a namespace that is just being torn down still answers ARP for its address for some 30 ms.
  */
 export class Addresses {
-  readonly #subnet: Subnet
-  readonly #taken: Uint8Array
-  #cursor = 1
-  #free: number
+  readonly subnet: Cidr
+  readonly #range: Cidr
+  readonly #taken = new Set<bigint>()
+  /** How many of the range may be handed out in all, and how many are taken. */
+  readonly #capacity: bigint
+  #used = 0n
+  #cursor: bigint
 
-  constructor(subnet: Subnet, gateway: string) {
-    this.#subnet = subnet
-    const size = subnetSize(subnet)
-    this.#taken = new Uint8Array(Math.max(1, Math.ceil(size / 8)))
-    this.#free = size
-    this.#mark(0)
-    this.#mark(size - 1)
-    this.#mark(ipv4Number(gateway) - subnet.base)
+  constructor(subnet: Cidr, options: { readonly range?: Cidr; readonly reserved?: readonly string[] } = {}) {
+    this.subnet = subnet
+    this.#range = options.range ?? subnet
+    this.#capacity = sizeOf(this.#range)
+    this.#cursor = this.#range.base
+    const size = sizeOf(subnet)
+    if (size > 2n) {
+      this.#mark(subnet.base)
+      if (subnet.family === 4) this.#mark(subnet.base + size - 1n)
+    }
+    for (const address of options.reserved ?? [])
+      if (holdsAddress(subnet, address)) this.#mark(addressNumber(address))
   }
 
-  #isTaken(offset: number): boolean {
-    return ((this.#taken[offset >> 3] ?? 0xff) & (1 << (offset & 7))) !== 0
-  }
-  #mark(offset: number): void {
-    if (this.#isTaken(offset)) return
-    this.#taken[offset >> 3] = (this.#taken[offset >> 3] ?? 0) | (1 << (offset & 7))
-    this.#free--
+  /** How many addresses may be handed out yet. */
+  get free(): bigint {
+    return this.#capacity - this.#used
   }
 
-  /** The next free address. Throws Failure "exhausted". */
-  take(): string {
-    const size = subnetSize(this.#subnet)
-    if (this.#free <= 0)
-      throw failure(
-        "exhausted",
-        `no available IPv4 addresses on this network's address pools: ${subnetText(this.#subnet)}`,
-      )
-    while (this.#isTaken(this.#cursor)) this.#cursor = (this.#cursor + 1) % size
-    const offset = this.#cursor
-    this.#mark(offset)
-    this.#cursor = (offset + 1) % size
-    return ipv4Text(this.#subnet.base + offset)
+  #mark(number: bigint): void {
+    if (this.#taken.has(number)) return
+    this.#taken.add(number)
+    if (holds(this.#range, this.subnet.family, number)) this.#used++
   }
 
-  /** Takes a certain address. Throws Failure "conflict" when it is taken, "invalid" when it lies outside. */
+  /** The next free address; undefined when there is none. */
+  take(): string | undefined {
+    if (this.free <= 0n) return undefined
+    const end = this.#range.base + sizeOf(this.#range)
+    let number = this.#cursor
+    while (this.#taken.has(number)) number = number + 1n === end ? this.#range.base : number + 1n
+    this.#mark(number)
+    this.#cursor = number + 1n === end ? this.#range.base : number + 1n
+    return addressText(this.subnet.family, number)
+  }
+
+  /** Takes a certain address. Throws Failure "forbidden" when it is taken, "invalid" when it lies outside. */
   claim(address: string): void {
-    const number = ipv4Number(address)
-    if (!contains(this.#subnet, number))
-      throw failure(
-        "invalid",
-        `address ${address} is not in the network's subnet ${subnetText(this.#subnet)}`,
-      )
-    if (this.#isTaken(number - this.#subnet.base)) throw failure("conflict", `Address already in use`)
-    this.#mark(number - this.#subnet.base)
+    if (!holdsAddress(this.subnet, address))
+      throw failure("invalid", `address ${address} is not in the network's subnet ${cidrText(this.subnet)}`)
+    const number = addressNumber(address)
+    if (this.#taken.has(number)) throw failure("forbidden", "Address already in use")
+    this.#mark(number)
   }
 
   /** Gives an address back; giving back a free one changes nothing. */
   release(address: string): void {
-    const offset = ipv4Number(address) - this.#subnet.base
-    if (offset < 0 || !this.#isTaken(offset)) return
-    this.#taken[offset >> 3] = (this.#taken[offset >> 3] ?? 0) & ~(1 << (offset & 7))
-    this.#free++
+    if (!holdsAddress(this.subnet, address)) return
+    const number = addressNumber(address)
+    if (this.#taken.delete(number) && holds(this.#range, this.subnet.family, number)) this.#used--
   }
 
   /** Moves the cursor past an address that somebody may still answer for. */
   skipPast(address: string): void {
-    const offset = ipv4Number(address) - this.#subnet.base + 1
-    if (offset > this.#cursor && offset < subnetSize(this.#subnet)) this.#cursor = offset
+    if (!holdsAddress(this.#range, address)) return
+    const next = addressNumber(address) + 1n
+    if (next > this.#cursor && holds(this.#range, this.subnet.family, next)) this.#cursor = next
   }
 }

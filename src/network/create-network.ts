@@ -1,0 +1,180 @@
+// Networks made and removed: checked as Docker checks them, made of kernel objects, remembered.
+import { randomBytes } from "node:crypto"
+import { crashPoint } from "../base/crash-point.ts"
+import { errorMessage, failure } from "../base/errors.ts"
+import type { NetworkRecord } from "../state/state.ts"
+import { guarded } from "./bridge/driver.ts"
+import type { Driver, Footing } from "./driver.ts"
+import { readHostNetwork, usedBlocks } from "./host-network.ts"
+import type { Cidr, Family } from "./ipam/cidr.ts"
+import { parseCidr } from "./ipam/cidr.ts"
+import type { TakenBlock } from "./ipam/request.ts"
+import { checkPools, settleSubnets } from "./ipam/request.ts"
+import type { NetworkCreate } from "./network.ts"
+import { isPredefined } from "./records.ts"
+import type { Room } from "./room.ts"
+import { getNetwork } from "./room.ts"
+import { Segment } from "./segment.ts"
+
+const driverOf = (room: Room, request: NetworkCreate): Driver => {
+  const name = request.driver || "bridge"
+  const driver = room.drivers.get(name)
+  if (driver) return driver
+  if (name === "host" || name === "null")
+    throw failure("forbidden", `only one instance of "${name}" network is allowed`)
+  throw failure(
+    "not-found",
+    `could not find plugin ${name} in v1 plugin registry: plugin "${name}" not found`,
+  )
+}
+
+const checkName = (room: Room, name: string): void => {
+  if (name === "") throw failure("invalid", "invalid name: name is empty")
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name))
+    throw failure(
+      "invalid",
+      `invalid name: ${JSON.stringify(name)} holds more than letters, digits, _ . and -`,
+    )
+  if (isPredefined(name))
+    throw failure("forbidden", `operation is not permitted on predefined ${name} network `)
+  if (room.state.networks.list().some((network) => network.name === name))
+    throw failure("conflict", `network with name ${name} already exists`)
+}
+
+const checkIpam = (request: NetworkCreate): void => {
+  const { driver } = request.ipam
+  if (driver !== "" && driver !== "default" && driver !== "null")
+    throw failure("invalid", `invalid ipam driver: ${JSON.stringify(driver)}`)
+  if (!request.ipv4 && !request.ipv6) throw failure("invalid", "IPv4 or IPv6 must be enabled")
+}
+
+/** Blocks that the engine's networks have. */
+export const networkBlocks = (networks: readonly NetworkRecord[]): TakenBlock[] =>
+  networks.flatMap(({ name, subnets }) =>
+    subnets.map(({ subnet }) => ({ block: parseCidr(subnet), by: `network ${name}` })),
+  )
+
+/** Indexes of links that the engine's networks stand on. */
+const ownLinks = (room: Room): Set<number> =>
+  new Set([...room.segments.values()].map(({ footing }) => footing.index))
+
+const subnetsFor = async (
+  room: Room,
+  driver: Driver,
+  request: NetworkCreate,
+): Promise<NetworkRecord["subnets"]> => {
+  const asked = checkPools(request)
+  if (request.ipam.driver === "null") return []
+  const families: Family[] = [...(request.ipv4 ? [4 as const] : []), ...(request.ipv6 ? [6 as const] : [])]
+  const host = await readHostNetwork(room.kernel)
+  const ownNames = new Set(room.removals.names())
+  const own = new Set([
+    ...ownLinks(room),
+    ...host.links.filter(({ name }) => ownNames.has(name)).map(({ index }) => index),
+  ])
+  const used = usedBlocks(host, own, room.resolver().servers)
+  const networks = networkBlocks(room.state.networks.list())
+  const avoid: Cidr[] = used.map(({ block }) => block)
+  return settleSubnets({
+    asked,
+    families,
+    pools: room.pools,
+    avoid,
+    taken: driver.isGuarded ? [...networks, ...used] : networks,
+    withGateways: driver.isGateway,
+  })
+}
+
+/** Guarded before it carries packets. */
+const raise = async (room: Room, driver: Driver, record: NetworkRecord): Promise<Footing> => {
+  const network = driver.isGuarded ? guarded(record) : undefined
+  if (network) await room.guard.addNetwork(network)
+  try {
+    return await driver.raise(record)
+  } catch (error) {
+    if (network) await room.guard.removeNetwork(network.bridge).catch(() => undefined)
+    throw error
+  }
+}
+
+/** See Networks.create. */
+export const createNetwork = async (
+  room: Room,
+  request: NetworkCreate,
+): Promise<{ network: NetworkRecord; warning: string }> => {
+  checkName(room, request.name)
+  const driver = driverOf(room, request)
+  checkIpam(request)
+  const id = randomBytes(32).toString("hex")
+  driver.check(request, room.state.networks.list())
+  const record: NetworkRecord = {
+    id,
+    name: request.name,
+    driver: driver.name,
+    createdAt: Date.now(),
+    internal: request.internal,
+    attachable: request.attachable,
+    ipv4: request.ipv4,
+    ipv6: request.ipv6,
+    ipamDriver: request.ipam.driver || "default",
+    ipamOptions: request.ipam.options,
+    options: driver.options(request, id),
+    labels: request.labels,
+    subnets: await subnetsFor(room, driver, request),
+  }
+  crashPoint("network-create:begun")
+  const footing = await raise(room, driver, record)
+  crashPoint("network-create:raised")
+  try {
+    room.state.networks.put(id, record)
+    crashPoint("network-create:recorded")
+    room.segments.set(id, new Segment(record, driver, footing, room.segmentTools, { isDefault: false }))
+  } catch (error) {
+    await driver
+      .lower(record)
+      .catch((cause: unknown) =>
+        room.warn(`what was made of network ${record.name} could not be removed: ${errorMessage(cause)}`),
+      )
+    throw error
+  }
+  return { network: record, warning: "" }
+}
+
+/** See Networks.remove. */
+export const removeNetwork = async (room: Room, reference: string): Promise<NetworkRecord> => {
+  const record = getNetwork(room, reference)
+  if (isPredefined(record.name))
+    throw failure("forbidden", `${record.name} is a pre-defined network and cannot be removed`)
+  const segment = room.segments.get(record.id)
+  const active = room.members
+    .on(record.id)
+    .flatMap(({ lease }) =>
+      lease.endpoints
+        .filter((endpoint) => endpoint.record.network === record.id)
+        .map(
+          (endpoint) =>
+            `name:"${lease.name.replace(/^\//, "")}" id:"${endpoint.record.endpointId.slice(0, 12)}"`,
+        ),
+    )
+  if (active.length > 0 || (segment?.joining ?? 0) > 0)
+    throw failure(
+      "forbidden",
+      `error while removing network: network ${record.name} has active endpoints (${active.join(", ")})`,
+    )
+  // From here on nobody finds it.
+  room.segments.delete(record.id)
+  room.state.networks.remove(record.id)
+  crashPoint("network-remove:forgotten")
+  try {
+    await segment?.driver.lower(record)
+  } catch (error) {
+    room.warn(`what network ${record.name} was made of could not be removed: ${errorMessage(error)}`)
+  }
+  crashPoint("network-remove:lowered")
+  void segment
+    ?.close()
+    .catch((error: unknown) =>
+      room.warn(`namespaces prepared on network ${record.name} could not be let go: ${errorMessage(error)}`),
+    )
+  return record
+}

@@ -1,0 +1,45 @@
+// Contract of a network driver: what a kind of network is made of on this host, and what puts a container on it.
+import type { Message } from "../kernel/netlink/netlink.ts"
+import type { NetworkRecord } from "../state/state.ts"
+import type { GivenAddress } from "./ipam/addressing.ts"
+import type { NetworkCreate } from "./network.ts"
+
+/** What endpoints of a network attach to on this host. */
+export interface Footing {
+  readonly name: string
+  /** The link's index. */
+  readonly index: number
+  readonly mtu: number
+}
+
+/** An endpoint's link as a driver is to make it. */
+export interface LinkRequest {
+  /** The host's end, where there is one; nobody else has the name. */
+  readonly hostName: string
+  /** Its name in the container. */
+  readonly name: string
+  readonly macAddress: string
+}
+
+export interface Driver {
+  /** As users name it: "bridge". */
+  readonly name: string
+  /** Whether a subnet without a gateway gets one: it is this host. */
+  readonly isGateway: boolean
+  /** Whether endpoints have an end on this host, named in their lease. */
+  readonly hasHostEnd: boolean
+  /** Whether ports can be published through it, and whether its subnets are this host's own. */
+  readonly isGuarded: boolean
+  /** Throws Failure for what the driver does not do. `others` are the networks there are. */
+  check(request: NetworkCreate, others: readonly NetworkRecord[]): void
+  /** The options that a new network keeps, with what the driver adds. */
+  options(request: NetworkCreate, id: string): Readonly<Record<string, string>>
+  /** Makes what is missing on this host, and mends what was changed. What it made is gone when it fails. */
+  raise(network: NetworkRecord): Promise<Footing>
+  /** Takes it away: nothing new can use it when this resolves; what the kernel is slow at goes on behind. */
+  lower(network: NetworkRecord): Promise<void>
+  /** Gateway of a default route through it, "" for whoever is on the link; undefined = it is no way out. */
+  wayOut(network: NetworkRecord, given: GivenAddress | undefined): string | undefined
+  /** Messages for the host's namespace that make an endpoint's link, down, with its inner end in the inside namespace. */
+  linkMessages(network: NetworkRecord, footing: Footing, link: LinkRequest): readonly Message[]
+}

@@ -1,0 +1,35 @@
+// Which of a container's networks is its way out, in Docker's order. Pure.
+import type { NetworkRecord } from "../state/state.ts"
+import type { Endpoint } from "./lease.ts"
+
+/** An endpoint with what its network says. */
+export interface Candidate {
+  readonly endpoint: Endpoint
+  readonly network: NetworkRecord
+}
+
+const gateways = ({ endpoint: { record } }: Candidate): number =>
+  (record.gateway ? 1 : 0) + (record.gateway6 ? 1 : 0)
+
+const compareNames = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
+
+/**
+ * Best first: higher priority, networks with a way out before internal ones, those with gateways of both families before
+ * those of one before none, then by name.
+ */
+export const inGatewayOrder = <T extends Candidate>(candidates: readonly T[]): T[] =>
+  candidates.toSorted(
+    (one, other) =>
+      other.endpoint.priority - one.endpoint.priority ||
+      Number(one.network.internal) - Number(other.network.internal) ||
+      gateways(other) - gateways(one) ||
+      compareNames(one.network.name, other.network.name),
+  )
+
+/** The endpoint by which each family goes out; absent where there is none. */
+export const waysOut = <T extends Candidate>(candidates: readonly T[]): { ipv4?: T; ipv6?: T } => {
+  const ordered = inGatewayOrder(candidates)
+  const ipv4 = ordered.find(({ endpoint }) => endpoint.record.gateway)
+  const ipv6 = ordered.find(({ endpoint }) => endpoint.record.gateway6)
+  return { ...(ipv4 && { ipv4 }), ...(ipv6 && { ipv6 }) }
+}

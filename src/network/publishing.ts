@@ -1,0 +1,109 @@
+// Published ports of a container: host ports allocated, and led by the firewall to the endpoint that is its way out.
+import { errorKind, errorMessage, failure } from "../base/errors.ts"
+import type { PortRequest, PublishedPort } from "../state/state.ts"
+import { bridgeOptions } from "./bridge/options.ts"
+import type { Publication } from "./firewall/guard.ts"
+import { inGatewayOrder } from "./gateway.ts"
+import type { Endpoint } from "./lease.ts"
+import type { Room } from "./room.ts"
+import { segmentOf } from "./room.ts"
+import type { Segment } from "./segment.ts"
+
+/** An endpoint on a network that is up. */
+export interface PlacedEndpoint {
+  readonly endpoint: Endpoint
+  readonly segment: Segment
+}
+
+export const placed = (room: Room, endpoints: readonly Endpoint[]): PlacedEndpoint[] =>
+  endpoints.flatMap((endpoint) => {
+    const segment = segmentOf(room, endpoint)
+    return segment ? [{ endpoint, segment }] : []
+  })
+
+/** The endpoint by which published ports are reached; undefined when none of its networks is reached from outside. */
+export const publisherOf = (endpoints: readonly PlacedEndpoint[]): PlacedEndpoint | undefined =>
+  inGatewayOrder(endpoints.map((one) => ({ ...one, network: one.segment.record }))).find(
+    ({ segment }) => segment.driver.isGuarded && !segment.record.internal,
+  )
+
+const isIpv6 = (address: string): boolean => address.includes(":")
+
+/** How the firewall is to lead host ports to an endpoint. */
+export const publicationsOf = (
+  ports: readonly PublishedPort[],
+  through: PlacedEndpoint | undefined,
+  all: readonly PlacedEndpoint[],
+): Publication[] => {
+  if (!through) return []
+  const subnetsBeside = (ipv6: boolean): string[] =>
+    all
+      .filter(({ segment }) => segment !== through.segment)
+      .flatMap(({ segment }) => segment.record.subnets.map(({ subnet }) => subnet))
+      .filter((subnet) => isIpv6(subnet) === ipv6)
+  return ports.flatMap((port): Publication[] => {
+    const ipv6 = isIpv6(port.hostAddress)
+    const { record } = through.endpoint
+    const address = ipv6 ? record.ipv6 : record.ipv4
+    if (address === undefined) return []
+    const otherSubnets = subnetsBeside(ipv6)
+    return [
+      {
+        protocol: port.protocol,
+        hostAddress: port.hostAddress,
+        hostPort: port.hostPort,
+        address,
+        port: port.containerPort,
+        ...(otherSubnets.length > 0 ? { otherSubnets } : {}),
+      },
+    ]
+  })
+}
+
+/** Requests with the network's own host address where they name none. */
+const bound = (wanted: readonly PortRequest[], { segment }: PlacedEndpoint): PortRequest[] => {
+  const { hostBinding } = bridgeOptions(segment.record)
+  return hostBinding === ""
+    ? [...wanted]
+    : wanted.map((port) => (port.hostAddress === "" ? { ...port, hostAddress: hostBinding } : port))
+}
+
+export interface Published {
+  readonly ports: readonly PublishedPort[]
+  readonly publications: readonly Publication[]
+}
+
+/** Gives a container host ports and publishes them; all or none. */
+export const publish = async (
+  room: Room,
+  container: { readonly id: string; readonly name: string },
+  wanted: readonly PortRequest[],
+  endpoints: readonly PlacedEndpoint[],
+): Promise<Published> => {
+  const through = publisherOf(endpoints)
+  if (wanted.length === 0 || !through) return { ports: [], publications: [] }
+  let ports: readonly PublishedPort[] = []
+  try {
+    ports = room.ports.allocate(container.id, bound(wanted, through))
+    const publications = publicationsOf(ports, through, endpoints)
+    await room.guard.publish(publications)
+    return { ports, publications }
+  } catch (error) {
+    room.ports.release(container.id, ports)
+    throw failure(
+      errorKind(error),
+      `driver failed programming external connectivity on endpoint ${container.name.replace(/^\//, "")} (${through.endpoint.record.endpointId}): ${errorMessage(error)}`,
+      { cause: error },
+    )
+  }
+}
+
+/**
+ * Takes publications back behind the caller's back: the kernel has done so long before it answers (it waits for RCU).
+ */
+export const unpublishSoon = (room: Room, publications: readonly Publication[]): void => {
+  if (publications.length === 0) return
+  void room.guard
+    .unpublish(publications)
+    .catch((error: unknown) => room.warn(`could not take back published ports: ${errorMessage(error)}`))
+}

@@ -1,0 +1,236 @@
+// A network that is up: its footing on this host, its addresses, and the namespaces prepared on it.
+import { existsSync, readFileSync } from "node:fs"
+import { errorMessage } from "../base/errors.ts"
+import type { Kernel, Operation } from "../kernel/kernel.ts"
+import { netlinkOperation, setMaster } from "../kernel/netlink/netlink.ts"
+import type { NetworkRecord } from "../state/state.ts"
+import { interfacePrefix } from "./bridge/options.ts"
+import type { Departures } from "./departures.ts"
+import type { Driver, Footing } from "./driver.ts"
+import type { HeldNamespaces } from "./held.ts"
+import { macAddressOf } from "./interface.ts"
+import type { GivenAddresses } from "./ipam/addressing.ts"
+import { Addressing } from "./ipam/addressing.ts"
+import type { Namespaces } from "./namespaces.ts"
+import { hostEnd, newSerial } from "./namespaces.ts"
+import type { Prepared } from "./pool.ts"
+import { Pool } from "./pool.ts"
+import { routeRequest } from "./request.ts"
+
+/** What all segments of an engine share. */
+export interface SegmentTools {
+  readonly kernel: Kernel
+  readonly held: HeldNamespaces
+  readonly departures: Departures
+  readonly namespaces: Namespaces
+  /** Operations that every namespace of a user-defined network needs. */
+  readonly nameOperations: () => readonly Operation[]
+  /** Most namespaces kept ready on one network. */
+  readonly poolSize: number
+  /** Whether the engine's pools together may hold one more. */
+  readonly hasRoom: () => boolean
+  readonly warn: (message: string) => void
+}
+
+/** What one endpoint was asked to have; what is absent is chosen. */
+export interface EndpointWishes {
+  readonly ipv4?: string
+  readonly ipv6?: string
+  readonly linkLocal: readonly string[]
+  readonly macAddress?: string
+  readonly interfaceName?: string
+}
+
+/** Networks with fewer addresses than this many for each prepared namespace keep none ready. */
+const ADDRESSES_PER_PREPARED = 16n
+
+const indexOf = (name: string): number | undefined => {
+  try {
+    return Number(readFileSync(`/sys/class/net/${name}/ifindex`, "latin1"))
+  } catch {
+    return undefined
+  }
+}
+
+const masterOf = (link: string): number | undefined => {
+  try {
+    return Number(readFileSync(`/sys/class/net/${link}/master/ifindex`, "latin1"))
+  } catch {
+    return undefined
+  }
+}
+
+export class Segment {
+  readonly driver: Driver
+  readonly pool: Pool
+  readonly addressing: Addressing
+  readonly isDefault: boolean
+  readonly #tools: SegmentTools
+  #record: NetworkRecord
+  #footing: Footing
+  #repair: Promise<void> | undefined
+  /** Containers that are being put on it: it must not be removed meanwhile. */
+  joining = 0
+
+  constructor(
+    record: NetworkRecord,
+    driver: Driver,
+    footing: Footing,
+    tools: SegmentTools,
+    options: { readonly isDefault: boolean },
+  ) {
+    this.#record = record
+    this.#footing = footing
+    this.#tools = tools
+    this.driver = driver
+    this.isDefault = options.isDefault
+    this.addressing = new Addressing(record)
+    const fitting = this.addressing.free / ADDRESSES_PER_PREPARED
+    const largest = fitting < BigInt(tools.poolSize) ? Number(fitting) : tools.poolSize
+    this.pool = new Pool({
+      create: () => this.make({ linkLocal: [] }),
+      drop: (entries) => this.discard(entries),
+      failed: (error) =>
+        tools.warn(`could not prepare a network namespace on ${record.name} ahead: ${errorMessage(error)}`),
+      largest,
+      smallest: Math.min(2, largest),
+      eager: options.isDefault,
+      hasRoom: tools.hasRoom,
+    })
+  }
+
+  get record(): NetworkRecord {
+    return this.#record
+  }
+  get footing(): Footing {
+    return this.#footing
+  }
+  get interfacePrefix(): string {
+    return interfacePrefix(this.#record.options)
+  }
+
+  /** Gateways of default routes through it; absent = none. */
+  gatewaysOf(addresses: GivenAddresses): { gateway4?: string; gateway6?: string } {
+    const gateway4 = this.driver.wayOut(this.#record, addresses.ipv4)
+    const gateway6 = this.driver.wayOut(this.#record, addresses.ipv6)
+    return {
+      ...(gateway4 === undefined ? {} : { gateway4 }),
+      ...(gateway6 === undefined ? {} : { gateway6 }),
+    }
+  }
+
+  /** The operation that makes an endpoint's link. */
+  linkOperation(hostName: string, name: string, macAddress: string): Operation {
+    return netlinkOperation(
+      "host",
+      "route",
+      this.driver.linkMessages(this.#record, this.#footing, { hostName, name, macAddress }),
+    )
+  }
+
+  newHostEnd(): string {
+    return this.driver.hasHostEnd ? hostEnd(newSerial()) : ""
+  }
+
+  /** A namespace with its first interface on this network: a prepared one where it fits. */
+  async take(wishes: EndpointWishes): Promise<Prepared> {
+    const isPlain =
+      wishes.macAddress === undefined && wishes.interfaceName === undefined && wishes.linkLocal.length === 0
+    const fits = ({ addresses }: Prepared): boolean =>
+      (wishes.ipv4 === undefined || addresses.ipv4?.address === wishes.ipv4) &&
+      (wishes.ipv6 === undefined || addresses.ipv6?.address === wishes.ipv6)
+    const taken = isPlain ? this.pool.take(fits) : undefined
+    return taken ?? (await this.make(wishes))
+  }
+
+  /** Addresses for an endpoint; a prepared namespace that has the one asked for gives it up. */
+  async takeAddresses(wishes: EndpointWishes): Promise<GivenAddresses> {
+    const { ipv4, ipv6 } = wishes
+    const asked = { ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }) }
+    if (ipv4 !== undefined || ipv6 !== undefined) {
+      const holder = this.pool.take(
+        ({ addresses }) => addresses.ipv4?.address === ipv4 || addresses.ipv6?.address === ipv6,
+      )
+      if (holder) await this.#giveUp(holder)
+    }
+    return this.addressing.take(asked)
+  }
+
+  /** Its link is removed before its address is given to another, for which nobody else may answer. */
+  async #giveUp(entry: Prepared): Promise<void> {
+    await this.#tools.departures.removeNow(entry.link)
+    await this.#tools.held.drop([entry.held])
+    this.addressing.release(entry.addresses)
+  }
+
+  /** Makes a namespace with an address of its own. Nothing is left of one that failed. */
+  async make(wishes: EndpointWishes): Promise<Prepared> {
+    const addresses = await this.takeAddresses(wishes)
+    try {
+      const link = this.newHostEnd()
+      const interfaceName = wishes.interfaceName ?? `${this.interfacePrefix}0`
+      const macAddress = wishes.macAddress?.toLowerCase() ?? macAddressOf(addresses)
+      const address = addresses.ipv4?.address ?? addresses.ipv6?.address ?? ""
+      return await this.#tools.namespaces.make({
+        held: this.#tools.held.nameFor(address, newSerial()),
+        link,
+        interfaceName,
+        macAddress,
+        addresses,
+        linkLocal: wishes.linkLocal,
+        ...this.gatewaysOf(addresses),
+        linkOperation: (hostName) => this.linkOperation(hostName, interfaceName, macAddress),
+        operations: this.isDefault ? [] : this.#tools.nameOperations(),
+      })
+    } catch (error) {
+      this.addressing.release(addresses)
+      throw error
+    }
+  }
+
+  /** Gives an endpoint's addresses back once its link is gone. */
+  depart(link: string, addresses: GivenAddresses): void {
+    this.#tools.departures.add(link, () => this.addressing.release(addresses))
+  }
+
+  /** Lets namespaces go that nobody got. */
+  async discard(entries: readonly Prepared[]): Promise<void> {
+    for (const entry of entries) this.depart(entry.link, entry.addresses)
+    await this.#tools.held.drop(entries.map((entry) => entry.held))
+  }
+
+  /** Makes sure that what it stands on is still there; `links` are ends of its endpoints, to be put on a new bridge. */
+  async ensure(links: () => readonly string[]): Promise<void> {
+    if (indexOf(this.#footing.name) === this.#footing.index) return
+    this.#repair ??= this.#mend(links()).finally(() => {
+      this.#repair = undefined
+    })
+    await this.#repair
+  }
+
+  async #mend(links: readonly string[]): Promise<void> {
+    const { warn } = this.#tools
+    warn(`network ${this.#record.name}: ${this.#footing.name} was removed by somebody and is made again`)
+    this.#footing = await this.driver.raise(this.#record)
+    void this.discard(this.pool.empty()).catch((error: unknown) =>
+      warn(`could not let go of namespaces prepared on ${this.#record.name}: ${errorMessage(error)}`),
+    )
+    await this.adopt(links)
+  }
+
+  /** Puts ends of endpoints on the bridge where they are not. */
+  async adopt(links: readonly string[]): Promise<void> {
+    const { kernel, warn } = this.#tools
+    if (!this.driver.hasHostEnd) return
+    const { index, name } = this.#footing
+    const strayed = links.filter((link) => existsSync(`/sys/class/net/${link}`) && masterOf(link) !== index)
+    for (const link of strayed)
+      await routeRequest(kernel, [setMaster({ name: link }, index)]).catch((error: unknown) =>
+        warn(`container's interface ${link} could not be put on ${name}: ${errorMessage(error)}`),
+      )
+  }
+
+  async close(): Promise<void> {
+    await this.pool.close()
+  }
+}

@@ -1,0 +1,288 @@
+// User-defined networks against the real kernel: made, joined, connected, disconnected and removed.
+import { afterEach, expect, test } from "bun:test"
+import { spawn } from "node:child_process"
+import type { Ground, Place } from "../../test/fixtures/network-ground.ts"
+import { joinRequest, openGround, peerSeenBy, run, somePort } from "../../test/fixtures/network-ground.ts"
+import { errorKind, errorMessage } from "../base/errors.ts"
+import type { NetworkRequest, PortRequest } from "../state/state.ts"
+import type { Attachment, JoinRequest, LivingContainer, NetworkCreate, Networks } from "./network.ts"
+
+const grounds: Ground[] = []
+const sleepers: number[] = []
+const opened = async (...options: Parameters<typeof openGround>): Promise<Ground> => {
+  const ground = await openGround(...options)
+  grounds.push(ground)
+  return ground
+}
+afterEach(async () => {
+  for (const pid of sleepers.splice(0)) process.kill(pid, "SIGKILL")
+  for (const ground of grounds.splice(0)) await ground.close()
+}, 20_000)
+
+const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
+  for (let tries = 0; tries < 150; tries++) {
+    if (await holds()) return
+    await Bun.sleep(20)
+  }
+  throw new Error(`it never came true that ${what}`)
+}
+
+const network = (name: string, more: Partial<NetworkCreate> = {}): NetworkCreate => ({
+  name,
+  driver: "bridge",
+  internal: false,
+  attachable: false,
+  ipv4: true,
+  ipv6: false,
+  options: {},
+  labels: {},
+  ipam: { driver: "default", options: {}, pools: [] },
+  ...more,
+})
+const withPools = (...pools: NetworkCreate["ipam"]["pools"]): Partial<NetworkCreate> => ({
+  ipam: { driver: "default", options: {}, pools },
+})
+const on = (name: string, more: Partial<NetworkRequest> = {}): NetworkRequest => ({
+  network: name,
+  aliases: [],
+  links: [],
+  ...more,
+})
+const joining = (
+  id: string,
+  networks: readonly NetworkRequest[],
+  ports: readonly Partial<PortRequest>[] = [],
+): JoinRequest => ({ ...joinRequest(id, ports), mode: networks[0]?.network ?? "default", networks })
+
+/** A process in a joined namespace, as a container's init is. */
+const living = async (ground: Ground, attachment: Attachment, id: string): Promise<LivingContainer> => {
+  const place = await ground.placeOf(attachment)
+  const child = spawn(place[0] ?? "", [...place.slice(1), "sleep", "600"], { stdio: "ignore" })
+  if (child.pid === undefined) throw new Error("no process was started")
+  sleepers.push(child.pid)
+  await until(
+    "it is in the namespace",
+    () => run("readlink", `/proc/${child.pid}/ns/net`) !== run("readlink", "/proc/self/ns/net"),
+  )
+  ground.networks.joined(attachment.lease)
+  return { id, name: id, pid: child.pid, lease: attachment.lease }
+}
+const placeOf = (container: LivingContainer): Place => ["nsenter", `--net=/proc/${container.pid}/ns/net`]
+const failed = async (work: Promise<unknown>): Promise<[string, string]> => {
+  const error: unknown = await work.then(
+    () => new Error("it did not fail"),
+    (cause: unknown) => cause,
+  )
+  return [errorKind(error), errorMessage(error)]
+}
+const bridgeOf = (networks: Networks, name: string): string => `br-${networks.get(name).id.slice(0, 12)}`
+const hasLink = (name: string): boolean => run("ip", "-o", "link").includes(`: ${name}:`)
+
+test("a network is made, joined by name, and removed without a trace", async () => {
+  const ground = await opened()
+  const { networks } = ground
+  const { network: made, warning } = await networks.create(network("blue", { labels: { a: "b" } }))
+  expect([made.name, warning, made.labels]).toEqual(["blue", "", { a: "b" }])
+  const bridge = bridgeOf(networks, "blue")
+  expect(hasLink(bridge)).toBe(true)
+  const attachment = await networks.join(joining("web", [on("blue", { aliases: ["www"] })]))
+  const [endpoint] = attachment.endpoints
+  expect(endpoint?.networkName).toBe("blue")
+  expect(endpoint?.gateway).toBe(made.subnets[0]?.gateway)
+  expect(endpoint?.dnsNames).toEqual(["web", "www"])
+  const container = await living(ground, attachment, "web")
+  const routes = run(...placeOf(container), "ip", "route")
+  expect(routes).toContain(`default via ${endpoint?.gateway} dev eth0`)
+  expect(await failed(networks.remove("blue"))).toEqual([
+    "forbidden",
+    `error while removing network: network blue has active endpoints (name:"web" id:"${endpoint?.endpointId.slice(0, 12)}")`,
+  ])
+  await networks.leave(attachment.lease)
+  await networks.remove("blue")
+  expect(networks.find("blue")).toBeUndefined()
+  await until("its bridge is gone", () => !hasLink(bridge))
+  expect(run("ip", "route")).not.toContain(made.subnets[0]?.subnet ?? "?")
+}, 30_000)
+
+test("connect and disconnect change a running container's links and default route", async () => {
+  const ground = await opened()
+  const { networks } = ground
+  for (const name of ["aaa", "zzz"]) await networks.create(network(name))
+  const request = joining("web", [on("zzz")])
+  const first = await living(ground, await networks.join(request), "web")
+  const both = await networks.connect(first, request, on("aaa"))
+  expect(both.endpoints.map(({ interfaceName }) => interfaceName)).toEqual(["eth0", "eth1"])
+  const connected = { ...first, lease: both.lease }
+  const [zzz, aaa] = both.endpoints
+  expect(run(...placeOf(first), "ip", "route", "show", "default")).toContain(`via ${aaa?.gateway} dev eth1`)
+  expect(await failed(networks.connect(connected, request, on("aaa")))).toEqual([
+    "forbidden",
+    "endpoint with name web already exists in network aaa",
+  ])
+  const one = await networks.disconnect(connected, request, "aaa")
+  expect(one.endpoints.map(({ networkName }) => networkName)).toEqual(["zzz"])
+  expect(run(...placeOf(first), "ip", "route", "show", "default")).toContain(`via ${zzz?.gateway} dev eth0`)
+  expect(run(...placeOf(first), "ip", "-o", "address")).not.toContain(`${aaa?.ipv4}/`)
+  await until("its second link is gone", () => !run(...placeOf(first), "ip", "-o", "link").includes("gone"))
+  const again = await networks.connect({ ...first, lease: one.lease }, request, on("aaa"))
+  expect(again.endpoints[1]?.interfaceName).toBe("eth1")
+  await networks.leave(again.lease)
+}, 30_000)
+
+test("containers of two networks do not reach each other, those of one do", async () => {
+  const ground = await opened()
+  const { networks } = ground
+  for (const name of ["one", "two"]) await networks.create(network(name))
+  const web = await networks.join(joining("web", [on("one")]))
+  const near = await networks.join(joining("near", [on("one")]))
+  const far = await networks.join(joining("far", [on("two")]))
+  await ground.serve(await ground.placeOf(web), 80)
+  const address = web.endpoints[0]?.ipv4 ?? ""
+  expect(peerSeenBy(await ground.placeOf(near), address, 80)).toBe(near.endpoints[0]?.ipv4 ?? "?")
+  expect(peerSeenBy(await ground.placeOf(far), address, 80)).toBeUndefined()
+}, 30_000)
+
+test("a published port is reached on a user-defined network, and follows the way out", async () => {
+  const ground = await opened()
+  const { networks } = ground
+  for (const name of ["one", "two"]) await networks.create(network(name))
+  const hostPort = somePort()
+  const request = joining("web", [on("one")], [{ hostPort }])
+  const container = await living(ground, await networks.join(request), "web")
+  await ground.serve(placeOf(container), 80)
+  const seen = (): string | undefined =>
+    peerSeenBy(ground.outside.place, ground.outside.hostAddress, hostPort)
+  expect(seen()).toBe(ground.outside.address)
+  const both = await networks.connect(container, request, on("two"))
+  expect(seen()).toBe(ground.outside.address)
+  const rest = await networks.disconnect({ ...container, lease: both.lease }, request, "one")
+  expect(rest.ports.map((port) => port.hostPort)).toEqual([hostPort])
+  expect(seen()).toBe(ground.outside.address)
+  const none = await networks.disconnect({ ...container, lease: rest.lease }, request, "two")
+  expect([none.endpoints, none.ports]).toEqual([[], []])
+}, 30_000)
+
+test("what Docker refuses is refused in its words", async () => {
+  const { networks } = await opened()
+  await networks.create(network("blue", withPools({ subnet: "10.77.0.0/24" })))
+  expect(await failed(networks.create(network("blue")))).toEqual([
+    "conflict",
+    "network with name blue already exists",
+  ])
+  const refusals: [Partial<NetworkCreate>, string, string][] = [
+    [{ driver: "host" }, "forbidden", 'only one instance of "host" network is allowed'],
+    [{ driver: "weave" }, "not-found", 'plugin "weave" not found'],
+    [{ name: "bridge" }, "forbidden", "operation is not permitted on predefined bridge network"],
+    [{ ipv4: false }, "invalid", "IPv4 or IPv6 must be enabled"],
+    [
+      withPools({ subnet: "10.77.0.0/16" }),
+      "forbidden",
+      "Pool overlaps with other one on this address space",
+    ],
+    [withPools({ subnet: "nonsense" }), "invalid", "invalid subnet nonsense: invalid CIDR block notation"],
+    [
+      withPools({ subnet: "10.78.0.5/24" }),
+      "invalid",
+      "invalid subnet 10.78.0.5/24: it should be 10.78.0.0/24",
+    ],
+    [
+      withPools({ subnet: "10.78.0.0/24", gateway: "10.79.0.1" }),
+      "invalid",
+      "invalid gateway 10.79.0.1: parent subnet 10.78.0.0/24 doesn't contain this address",
+    ],
+    [
+      withPools({ subnet: "10.78.0.0/24", range: "10.79.0.0/25" }),
+      "invalid",
+      "invalid ip-range 10.79.0.0/25: parent subnet 10.78.0.0/24 doesn't contain ip-range",
+    ],
+    [
+      withPools({ subnet: "10.78.0.0/24" }, { subnet: "10.79.0.0/24" }),
+      "forbidden",
+      "bridge driver doesn't support multiple subnets",
+    ],
+    [
+      { options: { "com.docker.network.bridge.enable_icc": "maybe" } },
+      "invalid",
+      "failed to parse com.docker.network.bridge.enable_icc value: maybe",
+    ],
+  ]
+  for (const [more, kind, words] of refusals) {
+    const [found, message] = await failed(networks.create(network("red", more)))
+    expect(message).toContain(words)
+    expect(found).toBe(kind)
+  }
+  expect(networks.list()).toHaveLength(4)
+}, 30_000)
+
+test("addresses asked for are given, on subnets that were asked for too", async () => {
+  const { networks } = await opened()
+  await networks.create(network("blue", withPools({ subnet: "10.77.0.0/24", gateway: "10.77.0.254" })))
+  await networks.create(network("any"))
+  const attachment = await networks.join(
+    joining("web", [on("blue", { ipv4: "10.77.0.9", macAddress: "02:00:00:00:00:09" })]),
+  )
+  expect(attachment.endpoints[0]).toMatchObject({
+    ipv4: "10.77.0.9",
+    gateway: "10.77.0.254",
+    macAddress: "02:00:00:00:00:09",
+  })
+  expect(await failed(networks.join(joining("two", [on("blue", { ipv4: "10.77.0.9" })])))).toEqual([
+    "forbidden",
+    "Address already in use",
+  ])
+  const { subnets } = networks.get("any")
+  const inside = subnets[0]?.gateway.replace(/\d+$/, "99") ?? ""
+  expect(await failed(networks.join(joining("two", [on("any", { ipv4: inside })])))).toEqual([
+    "invalid",
+    "user specified IP address is supported only when connecting to networks with user configured subnets",
+  ])
+  expect(await failed(networks.join(joining("two", [on("blue", { ipv4: "10.78.0.9" })])))).toEqual([
+    "invalid",
+    "no configured subnet contains IP address 10.78.0.9",
+  ])
+}, 30_000)
+
+test("several networks at once: names of interfaces and the way out are Docker's", async () => {
+  const ground = await opened()
+  const { networks } = ground
+  for (const name of ["aa", "mm"]) await networks.create(network(name))
+  await networks.create(network("inner", { internal: true }))
+  const attachment = await networks.join(
+    joining("web", [on("mm"), on("inner"), on("aa", { gatewayPriority: 0 })]),
+  )
+  const container = await living(ground, attachment, "web")
+  expect(attachment.endpoints.map(({ networkName, interfaceName }) => [networkName, interfaceName])).toEqual([
+    ["mm", "eth0"],
+    ["aa", "eth1"],
+    ["inner", "eth2"],
+  ])
+  const [mm, aa, inner] = attachment.endpoints
+  expect(inner?.gateway).toBeUndefined()
+  expect(run(...placeOf(container), "ip", "route", "show", "default").trim()).toBe(
+    `default via ${aa?.gateway} dev eth1`,
+  )
+  const preferred = await networks.join(joining("two", [on("mm", { gatewayPriority: 1 }), on("aa")]))
+  const two = await living(ground, preferred, "two")
+  expect(run(...placeOf(two), "ip", "route", "show", "default").trim()).toBe(
+    `default via ${mm?.gateway} dev eth0`,
+  )
+}, 30_000)
+
+test("dual stack: addresses, gateways and default routes of both families", async () => {
+  const ground = await opened()
+  const { networks } = ground
+  const { network: made } = await networks.create(network("dual", { ipv6: true }))
+  expect(made.subnets[1]?.subnet).toMatch(/^fd.*\/64$/)
+  const { network: six } = await networks.create(network("six", { ipv4: false, ipv6: true }))
+  expect(six.subnets).toHaveLength(1)
+  const web = await networks.join(joining("web", [on("dual")]))
+  const near = await networks.join(joining("near", [on("dual")]))
+  const place = await ground.placeOf(web)
+  expect(run(...place, "ip", "-6", "route", "show", "default")).toContain(`via ${made.subnets[1]?.gateway}`)
+  expect(web.hosts).toContain(web.endpoints[0]?.ipv6 ?? "?")
+  run(...(await ground.placeOf(near)), "busybox", "ping6", "-c", "1", "-W", "2", web.endpoints[0]?.ipv6 ?? "")
+  run(...place, "busybox", "ping6", "-c", "1", "-W", "2", made.subnets[1]?.gateway ?? "")
+  const only = await networks.join(joining("only", [on("six")]))
+  expect(only.endpoints[0]?.ipv4).toBeUndefined()
+  expect(only.endpoints[0]?.ipv6).toBeDefined()
+}, 30_000)

@@ -1,0 +1,46 @@
+// What a container was asked to have on a network: checked as Docker checks it.
+import { failure } from "../base/errors.ts"
+import type { NetworkRequest } from "../state/state.ts"
+import { isInterfaceName } from "./bridge/options.ts"
+import { familyOfAddress, holdsAddress, parseCidr } from "./ipam/cidr.ts"
+import type { EndpointWishes, Segment } from "./segment.ts"
+
+const INTERFACE_NAME = "com.docker.network.endpoint.ifname"
+
+const checkAddress = (segment: Segment, address: string): void => {
+  const subnet = segment.record.subnets.find((one) => holdsAddress(parseCidr(one.subnet), address))
+  if (!subnet) throw failure("invalid", `no configured subnet contains IP address ${address}`)
+  if (subnet.chosen)
+    throw failure(
+      "invalid",
+      "user specified IP address is supported only when connecting to networks with user configured subnets",
+    )
+}
+
+/** Throws Failure "invalid". `macAddress` is the container's own (--mac-address), for the network it is started on. */
+export const endpointWishes = (
+  segment: Segment,
+  asked: NetworkRequest,
+  macAddress?: string,
+): EndpointWishes => {
+  const { ipv4, ipv6 } = asked
+  if ((ipv4 || ipv6) && segment.isDefault)
+    throw failure("invalid", "user specified IP address is supported on user defined networks only")
+  if (ipv4 && familyOfAddress(ipv4) !== 4) throw failure("invalid", `invalid IPv4 address: ${ipv4}`)
+  if (ipv6 && familyOfAddress(ipv6) !== 6) throw failure("invalid", `invalid IPv6 address: ${ipv6}`)
+  for (const address of [ipv4, ipv6]) if (address) checkAddress(segment, address)
+  for (const address of asked.linkLocal ?? [])
+    if (familyOfAddress(address) === undefined)
+      throw failure("invalid", `invalid link-local IP address: ${address}`)
+  const interfaceName = asked.driverOptions?.[INTERFACE_NAME]
+  if (interfaceName && !isInterfaceName(interfaceName))
+    throw failure("invalid", `invalid interface name ${JSON.stringify(interfaceName)} in ${INTERFACE_NAME}`)
+  const mac = asked.macAddress || macAddress
+  return {
+    linkLocal: asked.linkLocal ?? [],
+    ...(ipv4 ? { ipv4 } : {}),
+    ...(ipv6 ? { ipv6 } : {}),
+    ...(mac ? { macAddress: mac } : {}),
+    ...(interfaceName ? { interfaceName } : {}),
+  }
+}
