@@ -27,22 +27,30 @@ const addressErrors = (request: NetworkRequest): string[] => {
   return errors
 }
 
+const padded = (number: number, width: number): string => number.toString(2).padStart(width, "0")
+
+const bitsOf4 = (address: string): string =>
+  address
+    .split(".")
+    .map((part) => padded(Number(part), 8))
+    .join("")
+
+/** Groups between colons; a dotted tail is two of them. */
+const groupBits = (part: string): string =>
+  part === ""
+    ? ""
+    : part
+        .split(":")
+        .map((group) => (group.includes(".") ? bitsOf4(group) : padded(Number.parseInt(group, 16), 16)))
+        .join("")
+
 /** Bits of an address, so that families compare alike. Undefined for what is no address. */
 const bitsOf = (address: string): string | undefined => {
-  if (isIPv4(address))
-    return address
-      .split(".")
-      .map((part) => Number(part).toString(2).padStart(8, "0"))
-      .join("")
+  if (isIPv4(address)) return bitsOf4(address)
   if (!isIPv6(address)) return undefined
-  const text = new URL(`http://[${address.split("%")[0]}]/`).hostname.slice(1, -1)
-  const [head = "", tail] = text.split("::")
-  const groups = (part: string) => (part === "" ? [] : part.split(":"))
-  const [first, last] = [groups(head), groups(tail ?? "")]
-  const filler = tail === undefined ? [] : Array<string>(8 - first.length - last.length).fill("0")
-  return [...first, ...filler, ...last]
-    .map((group) => Number.parseInt(group, 16).toString(2).padStart(16, "0"))
-    .join("")
+  const [head = "", tail = ""] = (address.split("%")[0] ?? "").split("::")
+  const [first, last] = [groupBits(head), groupBits(tail)]
+  return `${first}${"0".repeat(Math.max(0, 128 - first.length - last.length))}${last}`
 }
 
 /** Whether a CIDR holds an address. */
