@@ -24,7 +24,7 @@ const layer = async (name: string): Promise<string> => {
   mkdirSync(directory)
   const body = Buffer.from(createHash("sha256").update(name).digest("hex"))
   const tar = writeTar([{ name: "f", type: "file", body }])
-  await writeLayer(directory, tar, { top: { mode: 0o755, uid: 0, gid: 0 } })
+  await writeLayer(directory, tar, { top: async () => ({ mode: 0o755, uid: 0, gid: 0 }) })
   return directory
 }
 const look = (...lowers: string[]) =>

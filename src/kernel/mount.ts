@@ -1,7 +1,10 @@
 // Contract. Mounts as values: snapshots and volumes produce them, runtime turns them into plan operations.
 import type { Operation } from "./kernel.ts"
 
-/** The root of a container as an overlay. Directories are host paths; `lower` is ordered from top to bottom. */
+/**
+ * The root of a container as an overlay. Directories are host paths; `lower` is ordered from top to bottom, and an entry
+ * "erofs:DIRECTORY" is an EROFS image (launcher/PROTOCOL.md).
+ */
 export interface OverlayMount {
   readonly type: "overlay"
   readonly lower: readonly string[]

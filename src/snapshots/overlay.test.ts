@@ -16,14 +16,14 @@ import { openTestKernel } from "../../test/fixtures/launcher-kernel.ts"
 import { type TarSource, writeTar } from "../base/tar-writer.ts"
 import { openState } from "../state/state.ts"
 import { testSnapshotter } from "./snapshotter.conformance.ts"
-import { openOverlaySnapshotter } from "./snapshotter.ts"
+import { type LayerForm, openOverlaySnapshotter } from "./snapshotter.ts"
 
-const open = async () => {
+const open = async (form: LayerForm = "overlay") => {
   const directory = mkdtempSync(join(tmpdir(), "sloop-overlay-"))
   const { kernel, stop } = await openTestKernel(directory)
   const state = openState(join(directory, "state.db"))
   const root = join(directory, "data", "snapshots")
-  const make = () => openOverlaySnapshotter({ root, kernel, state })
+  const make = () => openOverlaySnapshotter({ root, kernel, state, form })
   return {
     kernel,
     state,
@@ -44,6 +44,7 @@ const open = async () => {
 }
 
 testSnapshotter("overlay", open)
+testSnapshotter("erofs", () => open("erofs"))
 
 const layerId = `sha256:${"c".repeat(64)}`
 const numbered = (root: string) => readdirSync(root).filter((name) => /^[0-9]/.test(name))

@@ -1,6 +1,7 @@
 // Snapshots as directories that overlay mounts stack: ROOT/<n>/fs holds a layer, ROOT/<n>/work is overlay's own.
 //
 //   ROOT/<n>/fs        a committed layer (whiteouts in overlay's form), or the upper directory of an active snapshot
+//   ROOT/<n>/layer.tar with ROOT/<n>/index: a committed layer as an EROFS image (erofs/write-layer.ts)
 //   ROOT/<n>/work      of active snapshots; <n> ends in "v" when it is ephemeral (overlay's volatile)
 //   ROOT/spare/        directories of removed active snapshots, to be used again (spares.ts)
 //   ROOT/empty         the lower directory where there is no layer
@@ -14,10 +15,14 @@ import { currentBoot } from "../base/boot.ts"
 import { crashPoint } from "../base/crash-point.ts"
 import { failure } from "../base/errors.ts"
 import { KeyedMutex } from "../base/keyed-mutex.ts"
-import { type Kernel, LauncherFailure } from "../kernel/kernel.ts"
+import type { Kernel } from "../kernel/kernel.ts"
 import type { OverlayMount } from "../kernel/mount.ts"
 import type { SnapshotRecord, State } from "../state/state.ts"
+import type { LayerForm } from "./choose.ts"
+import { openCommit } from "./commit.ts"
+import type { TopDirectory } from "./erofs/write-layer.ts"
 import { openFurnishing } from "./furnishing.ts"
+import { readFileRange } from "./read-range.ts"
 import { openReaper } from "./reaper.ts"
 import { openSettling } from "./settling.ts"
 import type { Snapshotter } from "./snapshotter.ts"
@@ -26,21 +31,7 @@ import { openSpares } from "./spares.ts"
 /** The kernel's overlay takes at most 500 lower directories. */
 const mostLowers = 500
 
-/** A layer that cannot be unpacked as it is (damaged, hostile) is the request's fault, not the engine's. */
-const unpackFailure = (error: unknown): unknown =>
-  error instanceof LauncherFailure && error.step === "unpack" && error.kind !== "exhausted"
-    ? failure("invalid", `the layer cannot be unpacked: ${error.explanation || error.message}`, {
-        cause: error,
-      })
-    : error
-
-/** Owner and mode of a root directory, which a writable layer over it takes on. */
-interface RootOwner {
-  readonly mode: number
-  readonly uid: number
-  readonly gid: number
-}
-const plainOwner: RootOwner = { mode: 0o755, uid: 0, gid: 0 }
+const plainOwner: TopDirectory = { mode: 0o755, uid: 0, gid: 0 }
 
 /** Opens the snapshots beneath `root` (made with mode 0700 when missing). Call recover() before use after a crash. */
 export const openOverlaySnapshotter = (parts: {
@@ -49,8 +40,10 @@ export const openOverlaySnapshotter = (parts: {
   state: State
   /** Identity of the machine's present boot; the kernel's own unless a test says otherwise. */
   boot?: string
+  /** How new layers are kept (unpacked unless told otherwise); older ones stay as they are. */
+  form?: LayerForm
 }): Snapshotter => {
-  const { root, kernel, state } = parts
+  const { root, kernel, state, form = "overlay" } = parts
   const empty = join(root, "empty")
   mkdirSync(root, { recursive: true, mode: 0o700 })
   const floor = join(root, "floor")
@@ -60,7 +53,7 @@ export const openOverlaySnapshotter = (parts: {
   const reaper = openReaper(join(root, "reap"), kernel)
   const spares = openSpares(join(root, "spare"), kernel, reaper)
   const commits = new KeyedMutex()
-  const owners = new Map<string, RootOwner>()
+  const owners = new Map<string, TopDirectory>()
   const lowers = new Map<string, readonly string[]>()
   const unrecorded = new Set<string>()
 
@@ -87,7 +80,8 @@ export const openOverlaySnapshotter = (parts: {
     const known = lowers.get(chainId)
     if (known !== undefined) return known
     const record = committed(chainId)
-    const stack = [filesOf(record), ...stackOf(record.parent)]
+    const layer = record.image === undefined ? filesOf(record) : `erofs:${join(root, record.directory)}`
+    const stack = [layer, ...stackOf(record.parent)]
     lowers.set(chainId, stack)
     return stack
   }
@@ -97,11 +91,12 @@ export const openOverlaySnapshotter = (parts: {
     return stack.length === 0 ? [empty] : stack
   }
 
-  const ownerOf = (chainId: string): RootOwner => {
+  const ownerOf = (chainId: string): TopDirectory => {
     if (chainId === "") return plainOwner
     const known = owners.get(chainId)
     if (known !== undefined) return known
-    const { mode, uid, gid } = statSync(filesOf(committed(chainId)))
+    const record = committed(chainId)
+    const { mode, uid, gid } = record.image?.top ?? statSync(filesOf(record))
     const owner = { mode: mode & 0o7777, uid, gid }
     owners.set(chainId, owner)
     return owner
@@ -114,11 +109,15 @@ export const openOverlaySnapshotter = (parts: {
     // mkdir obeys the umask and drops setgid and sticky bits.
     if (owner.mode !== 0o755 || (process.umask() & 0o055) !== 0) chmodSync(files, owner.mode)
   }
+  const makeBare = (): string => {
+    const name = String(++counter)
+    mkdirSync(join(root, name), { mode: 0o700 })
+    return name
+  }
   /** A numbered directory with an empty `fs` that looks like the root of its parent. */
   const makeDirectory = (parent: string): string => {
-    const name = String(++counter)
+    const name = makeBare()
     const files = join(root, name, "fs")
-    mkdirSync(join(root, name), { mode: 0o700 })
     mkdirSync(files, { mode: 0o755 })
     dress(files, parent)
     return name
@@ -166,55 +165,41 @@ export const openOverlaySnapshotter = (parts: {
     }
   }
 
-  const commit = async (request: Parameters<Snapshotter["commitLayer"]>[0]): Promise<{ size: number }> => {
-    const { chainId, parent, tar, signal } = request
-    const present = state.snapshots.find(chainId)
-    if (present?.kind === "committed") return { size: present.size }
-    if (stackOf(parent).length + 1 > mostLowers)
-      throw failure("invalid", `max depth exceeded: an image has at most ${mostLowers} layers`)
-    const directory = makeDirectory(parent)
-    unrecorded.add(directory)
-    try {
-      const answer = await kernel.send(
-        [
-          ["unpack"],
-          ["root-path", join(root, directory, "fs")],
-          ["at", "/"],
-          ["option", "whiteouts", "overlay"],
-        ],
-        tar,
-        signal,
-      )
-      // The parent may have been removed meanwhile.
-      stackOf(parent)
-      const size = Number(answer.get("bytes")?.[0] ?? 0)
-      const record: SnapshotRecord = {
-        key: chainId,
-        parent,
-        kind: "committed",
-        directory,
-        createdAt: Date.now(),
-        size,
-      }
-      crashPoint("layer:unpacked")
+  const commit = openCommit({
+    root,
+    kernel,
+    form,
+    find: (chainId) => state.snapshots.find(chainId),
+    depthOf: (chainId) => stackOf(chainId).length,
+    ownerOf,
+    makeDirectory: (parent) => {
+      const directory = parent === undefined ? makeBare() : makeDirectory(parent)
+      unrecorded.add(directory)
+      return directory
+    },
+    release: (directory) => unrecorded.delete(directory),
+    takeAway: reaper.take,
+    put(record) {
       state.transaction(() => {
-        state.snapshots.put(chainId, record)
-        settling.begin(chainId)
+        state.snapshots.put(record.key, record)
+        // What is synced need not settle.
+        if (record.image === undefined) settling.begin(record.key)
       })
-      crashPoint("layer:committed")
-      return { size }
-    } catch (error) {
-      reaper.take(join(root, directory))
-      throw unpackFailure(error)
-    } finally {
-      unrecorded.delete(directory)
-    }
-  }
+    },
+    mostLowers,
+  })
 
   return {
-    name: "overlay",
+    name: form,
     commitLayer: (request) => commits.run(request.chainId, () => commit(request)),
     has: (chainId) => state.snapshots.find(chainId)?.kind === "committed",
+    tar(chainId) {
+      const record = state.snapshots.find(chainId)
+      if (record?.image === undefined) return undefined
+      const path = join(root, record.directory, "layer.tar")
+      const size = record.image.tarBytes
+      return { size, path, open: (range) => readFileRange(path, size, range) }
+    },
 
     // All of it runs before the promise is returned, so that a caller may put it into a transaction with writes of its own.
     prepare(key, parent, { ephemeral }) {
@@ -283,6 +268,7 @@ export const openOverlaySnapshotter = (parts: {
     async usage(keyOrChainId) {
       const record = state.snapshots.find(keyOrChainId)
       if (record === undefined) throw missing(keyOrChainId)
+      if (record.image !== undefined) return { bytes: record.size, inodes: record.image.inodes }
       const answer = await kernel.perform([["usage"], ["path", filesOf(record)]])
       return {
         bytes: Number(answer.get("content")?.[0] ?? 0),

@@ -3,17 +3,35 @@
 import type { Operation } from "../kernel/kernel.ts"
 import type { RootMount } from "../kernel/mount.ts"
 
+/** The uncompressed bytes of a layer. */
+export interface LayerTar {
+  readonly size: number
+  /** Host path of a plain file that holds them and nothing else. */
+  readonly path: string
+  open(range?: { start: number; end?: number }): AsyncIterable<Uint8Array>
+}
+
 export interface Snapshotter {
-  /** "overlay" here; "erofs" later. */
+  /** How new layers are kept: "overlay" unpacks them, "erofs" keeps their tars with an index beside. */
   readonly name: string
-  /** Extracts a layer (uncompressed tar bytes) over its parent and commits it. Idempotent by chainID; a crash leaves only garbage. */
+  /**
+   * Makes a layer (uncompressed tar bytes) over its parent and commits it. Idempotent by chainID; a crash leaves only
+   * garbage. With `parentReady` the parent need not be there yet: the tar may flow in at once, and the layer is committed
+   * when the promise has resolved (its rejection is this one's).
+   */
   commitLayer(request: {
     chainId: string
     parent: string
     tar: AsyncIterable<Uint8Array>
+    parentReady?: Promise<unknown>
     signal?: AbortSignal
   }): Promise<{ size: number }>
   has(chainId: string): boolean
+  /**
+   * The very tar that a layer was committed from, where it is kept (and on the disk, synced); undefined for layers that
+   * are only unpacked, and for unknown ones.
+   */
+  tar(chainId: string): LayerTar | undefined
   /** Makes a writable layer over a committed one. `ephemeral`: contents need not survive power loss (overlay volatile). */
   prepare(key: string, parent: string, options: { ephemeral: boolean }): Promise<RootMount>
   /**
@@ -29,7 +47,7 @@ export interface Snapshotter {
   remove(keyOrChainId: string): Promise<void>
   /** Host directories of an active snapshot, for `changes`: its upper and the lowers from top to bottom. */
   layers(key: string): { upper: string; lower: readonly string[] }
-  /** Bytes of the writable layer, or of one committed layer. */
+  /** Bytes that files have, of the writable layer or of one committed layer; not what they take on the disk. */
   usage(keyOrChainId: string): Promise<{ bytes: number; inodes: number }>
   /** A layer diff of an active snapshot as a tar with `.wh.` entries. */
   diff(key: string): AsyncIterable<Uint8Array>
@@ -39,4 +57,5 @@ export interface Snapshotter {
   settle(): Promise<void>
 }
 
+export { chooseLayerForm, type LayerForm } from "./choose.ts"
 export { openOverlaySnapshotter } from "./overlay.ts"

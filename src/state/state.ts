@@ -66,6 +66,15 @@ export interface SnapshotRecord {
   readonly directory: string
   readonly createdAt: number
   readonly size: number
+  /** How a committed layer is kept when it is not unpacked: as its tar and an EROFS index. */
+  readonly image?: {
+    readonly tarBytes: number
+    readonly inodes: number
+    /** Its root directory, which a writable layer above takes on. */
+    readonly top: { readonly mode: number; readonly uid: number; readonly gid: number }
+  }
+  /** Bytes that a committed layer has allocated on disk, its directories included; absent when it was never measured. */
+  readonly disk?: number
 }
 
 /** A blob that a repository of the built-in registry holds. Key: "repository@digest". */

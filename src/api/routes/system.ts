@@ -46,7 +46,10 @@ export function systemRoutes(engine: Used): Route[] {
       ContainersStopped: records.length - running - paused,
       Images: (await engine.images.list()).length,
       Driver: driverName(about),
-      DriverStatus: [["Backing Filesystem", host.fileSystemOf(about.dataRoot)]],
+      DriverStatus: [
+        ["Backing Filesystem", host.fileSystemOf(about.dataRoot)],
+        ["Layers", about.snapshotter === "erofs" ? "EROFS images over their tars" : "unpacked"],
+      ],
       Plugins: {
         Volume: ["local"],
         Network: ["bridge", "host", "null"],

@@ -86,7 +86,7 @@ export const isRunning = (record: ContainerRecord): boolean =>
 
 /** Clients look for the name that Docker gives its overlay driver. */
 export const driverName = (engine: EngineDescription): string =>
-  engine.snapshotter === "overlay" ? "overlay2" : engine.snapshotter
+  engine.snapshotter === "overlay" || engine.snapshotter === "erofs" ? "overlay2" : engine.snapshotter
 
 function healthView(health: HealthState): HealthView {
   return {

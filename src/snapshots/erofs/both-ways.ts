@@ -119,10 +119,9 @@ export const bothWays = async (
         once(tar, portion),
       )
       .then(() => look(files), refused)
-    const image = await writeLayer(layer, once(tar, portion), { top: { mode: 0o755, uid: 0, gid: 0 } }).then(
-      () => mounted(layer, place, look),
-      refused,
-    )
+    const image = await writeLayer(layer, once(tar, portion), {
+      top: async () => ({ mode: 0o755, uid: 0, gid: 0 }),
+    }).then(() => mounted(layer, place, look), refused)
     return { unpacked, image }
   } finally {
     rmSync(root, { recursive: true, force: true })

@@ -49,14 +49,22 @@ export class LayerTree {
   bytes = 0
   /** Time of directories that the tar does not describe. */
   readonly #now: InodeSource["mtime"]
+  #describesTop = false
   #parentPath: string | undefined
   #parent = rootInode
 
-  /** `root`: what the root directory is unless the tar says otherwise. */
-  constructor(root: InodeSource) {
-    this.#now = root.mtime
-    this.inodes.add({ ...root, mode: fileType.directory | (root.mode & 0o7777) })
+  /** `now`: the time of directories that the tar does not describe. */
+  constructor(now: InodeSource["mtime"]) {
+    this.#now = now
+    this.inodes.add({ mode: fileType.directory | 0o755, uid: 0, gid: 0, mtime: now })
     this.inodes.links[rootInode] = 1
+  }
+
+  /** To be called at the end: what the root directory is unless the tar said so. */
+  finishTop(top: Omit<InodeSource, "mtime">): void {
+    if (this.#describesTop) return
+    const mode = fileType.directory | (top.mode & 0o7777)
+    this.inodes.set(rootInode, { ...top, mode, mtime: this.#now })
   }
 
   /** Throws Failure "invalid" for what unpacking would refuse. Gives the inode of a file with bytes of its own. */
@@ -77,6 +85,7 @@ export class LayerTree {
       if (entry.kind !== "directory")
         throw this.#refused(entry.name, `only a directory can have the name "${shown(entry.name)}"`)
       this.#dress(rootInode, entry)
+      this.#describesTop = true
       return undefined
     }
     return this.#place(entry, clean)

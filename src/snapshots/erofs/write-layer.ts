@@ -91,21 +91,22 @@ const takeIn = async (
 }
 
 /**
- * Writes a layer into an existing empty directory; both files are on the disk when it returns. `top` is what the root
- * directory is unless the tar says otherwise. Throws Failure "invalid" for a tar that cannot be unpacked.
+ * Writes a layer into an existing empty directory; both files are on the disk when it returns. `top` tells, once the tar
+ * has come in, what the root directory is unless the tar says otherwise. Throws Failure "invalid" for a tar that cannot be unpacked.
  */
 export const writeLayer = async (
   directory: string,
   tar: AsyncIterable<Uint8Array>,
-  options: { top: TopDirectory; signal?: AbortSignal | undefined },
+  options: { top: () => Promise<TopDirectory>; signal?: AbortSignal | undefined },
 ): Promise<WrittenLayer> => {
   const seconds = Math.floor(Date.now() / 1000)
-  const tree = new LayerTree({ ...options.top, mtime: [seconds, 0] })
+  const tree = new LayerTree([seconds, 0])
   const scan = new TarScan((entry) => tree.apply(entry))
   await using data = await open(join(directory, "layer.tar"), "wx+", 0o600)
   const tarBytes = await takeIn(data, tar, scan, options.signal)
   const syncing = data.datasync()
   syncing.catch(() => {})
+  tree.finishTop(await options.top())
   await using index = await open(join(directory, "index"), "wx", 0o600)
   await writeImage(index, tree, data, { tarBytes, uuid: randomBytes(16), seconds })
   await Promise.all([syncing, index.datasync()])
