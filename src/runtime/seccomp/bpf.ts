@@ -114,15 +114,50 @@ export function conditional(args: readonly SeccompArgument[], verdict: number): 
   return code
 }
 
-/** `below` when A < k, else `above`. */
-export function split(
-  k: number,
-  below: readonly Instruction[],
-  above: readonly Instruction[],
-): Instruction[] {
-  if (below.length <= maxJump)
-    return [instruction(bpf.greaterOrEqual, k, below.length, 0), ...below, ...above]
-  return [instruction(bpf.greaterOrEqual, k, 0, 1), instruction(bpf.jump, below.length), ...below, ...above]
+/**
+ * Code that is laid out from its end, so that what is there already can be jumped to: equal verdicts share one instruction.
+ * The kernel's time for a filter goes with its length. A place is the count of instructions from there to the end.
+ */
+export class Backwards {
+  readonly #reversed: Instruction[] = []
+  readonly #verdicts = new Map<number, number>()
+
+  /** Puts code in front of what is there; its place. */
+  block(code: readonly Instruction[]): number {
+    this.#reversed.push(...code.toReversed())
+    return this.#reversed.length
+  }
+
+  /** A place that returns the verdict. */
+  verdict(value: number): number {
+    const known = this.#verdicts.get(value)
+    if (known !== undefined && this.#isNear(known)) return known
+    const place = this.block([instruction(bpf.ret, value)])
+    this.#verdicts.set(value, place)
+    return place
+  }
+
+  /** Goes to `below` when A < k, else to `above`. */
+  split(k: number, below: number, above: number): number {
+    const [far, near] = [this.#bring(above), this.#bring(below)]
+    const from = this.#reversed.length
+    return this.block([instruction(bpf.greaterOrEqual, k, from - far, from - near)])
+  }
+
+  get code(): Instruction[] {
+    return this.#reversed.toReversed()
+  }
+
+  /** Also after one more instruction was put in front. */
+  #isNear(place: number): boolean {
+    return this.#reversed.length - place < maxJump
+  }
+
+  /** A conditional jump reaches only so far: further on by way of an unconditional one. */
+  #bring(place: number): number {
+    if (this.#isNear(place)) return place
+    return this.block([instruction(bpf.jump, this.#reversed.length - place)])
+  }
 }
 
 const maxInstructions = 4096

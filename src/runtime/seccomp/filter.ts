@@ -1,7 +1,15 @@
 // Compiles a resolved profile to a seccomp filter: a binary search over ranges of system call numbers.
 import { failure } from "../../base/errors.ts"
 import type { Seccomp, SeccompAction, SeccompArgument, SeccompSyscall } from "../../oci/runtime-spec.ts"
-import { bpf, conditional, encodeProgram, type Instruction, instruction, seccompData, split } from "./bpf.ts"
+import {
+  Backwards,
+  bpf,
+  conditional,
+  encodeProgram,
+  type Instruction,
+  instruction,
+  seccompData,
+} from "./bpf.ts"
 import { nativeArchitectures } from "./profile.ts"
 import { aarch64, type SyscallTable, x86, x86_64 } from "./syscall-tables.ts"
 
@@ -109,20 +117,37 @@ function ranges(seccomp: Seccomp, { table, end }: Architecture): Range[] {
   return list
 }
 
-function leaf({ conditions, otherwise }: Decision): Instruction[] {
-  return [
+function leaf(section: Backwards, { conditions, otherwise }: Decision): number {
+  if (conditions.length === 0) return section.verdict(otherwise)
+  return section.block([
     ...conditions.flatMap(({ args, verdict: result }) => conditional(args, result)),
     instruction(bpf.ret, otherwise),
-  ]
+  ])
 }
 
-function tree(list: readonly Range[]): Instruction[] {
+function tree(section: Backwards, list: readonly Range[]): number {
   const middle = list.length >> 1
   const first = list[0]
   const right = list[middle]
-  if (first === undefined || right === undefined) return []
-  if (list.length === 1) return leaf(first.decision)
-  return split(right.start, tree(list.slice(0, middle)), tree(list.slice(middle)))
+  if (first === undefined || right === undefined) return section.verdict(killProcess)
+  if (list.length === 1) return leaf(section, first.decision)
+  const above = tree(section, list.slice(middle))
+  const below = tree(section, list.slice(0, middle))
+  return section.split(right.start, below, above)
+}
+
+/** The instructions that decide about one architecture's calls. */
+function sectionOf(list: readonly Range[]): Instruction[] {
+  const section = new Backwards()
+  const place = tree(section, list)
+  const { code } = section
+  // A single verdict shared by all may lie further on; mostly the root of the tree is the first instruction.
+  const skipped = code.length - place
+  return [
+    instruction(bpf.load, seccompData.number),
+    ...(skipped === 0 ? [] : [instruction(bpf.jump, skipped)]),
+    ...code,
+  ]
 }
 
 /** The filter's instructions for an architecture ("x64", "arm64") and the ones that the profile puts beside it. */
@@ -135,7 +160,7 @@ export function compile(seccomp: Seccomp, arch: string): Instruction[] {
   for (const name of [...names].reverse()) {
     const architecture = architectures[name]
     if (architecture === undefined) continue
-    const body = [instruction(bpf.load, seccompData.number), ...tree(ranges(seccomp, architecture))]
+    const body = sectionOf(ranges(seccomp, architecture))
     // Not this architecture: over the body, which is longer than a conditional jump reaches.
     rest = [
       instruction(bpf.equal, architecture.audit, 1, 0),
