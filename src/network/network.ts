@@ -8,7 +8,8 @@ import type {
   PublishedPort,
 } from "../state/state.ts"
 
-export { localHosts } from "./files/hosts.ts"
+export { localHosts, updatedHosts } from "./files/hosts.ts"
+export { updatedResolvConf } from "./files/name-server-conf.ts"
 export { openNetworks } from "./networks.ts"
 export { bridgeNameOf, type NetworksOptions } from "./options.ts"
 

@@ -51,12 +51,7 @@ const freshen = (context: Context, id: string, changed: Changed): void => {
   const record = context.catalogue.find(id)
   if (record === undefined) return
   try {
-    const kept = rewriteManagedFiles(runDirectory(context, id), changed)
-    if (kept.length > 0)
-      log.info("a user's changes to a managed file were left as they are", {
-        container: describeContainer(record),
-        files: kept.join(", "),
-      })
+    rewriteManagedFiles(runDirectory(context, id), changed)
     context.catalogue.change(id, { filesStale: undefined }, { durable: false })
   } catch (error) {
     log.warn("managed files could not be brought up to date", {
