@@ -1,5 +1,12 @@
 // Contract. The engine's name server: containers' monitors relay to it what is asked at 127.0.0.11.
-import type { NamedEndpoint } from "./names.ts"
+import { chmodSync, rmSync } from "node:fs"
+import { createServer, type Server, type Socket } from "node:net"
+import { failure } from "../../base/errors.ts"
+import { hostResolver, PUBLIC_SERVERS } from "../files/resolv-conf.ts"
+import { Asker } from "./asker.ts"
+import { answerFrame, FrameReader } from "./frames.ts"
+import { type NamedEndpoint, Names } from "./names.ts"
+import { Upstreams } from "./upstream.ts"
 
 /** Where a container's queries go that no container answers. */
 export interface Upstream {
@@ -32,4 +39,127 @@ export interface NameServerOptions {
   readonly path: string
   /** What a person should know and nothing else tells. */
   readonly warn?: (message: string) => void
+  /** The host's own servers, asked for with each query; otherwise those of its resolv.conf. */
+  readonly hostServers?: () => readonly string[]
+}
+
+/** See {@link NameServer}. Nothing is touched before open(). */
+export const nameServer = (options: NameServerOptions): NameServer => new RelayedNameServer(options)
+
+/** The path of a unix socket, with the byte that ends it. */
+const LONGEST_PATH = 107
+/** Bytes that a monitor has not taken: nothing more is read from it until it has. */
+const HIGH_WATER = 1 << 20
+
+const hostServers = (): (() => readonly string[]) => {
+  const settings = hostResolver()
+  return () => {
+    const { servers } = settings()
+    return servers.length > 0 ? servers : PUBLIC_SERVERS
+  }
+}
+
+class RelayedNameServer implements NameServer {
+  readonly path: string
+  readonly #names = new Names()
+  readonly #upstream = new Map<string, Upstream>()
+  readonly #hostServers: () => readonly string[]
+  readonly #warn: (message: string) => void
+  readonly #sockets = new Set<Socket>()
+  #asked = new Upstreams()
+  #server: Server | undefined
+
+  constructor(options: NameServerOptions) {
+    this.path = options.path
+    this.#hostServers = options.hostServers ?? hostServers()
+    this.#warn = options.warn ?? (() => {})
+  }
+
+  put(endpoint: NamedEndpoint): void {
+    this.#names.put(endpoint)
+  }
+
+  remove(containerId: string, networkId?: string): void {
+    this.#names.remove(containerId, networkId)
+    if (networkId === undefined) this.#upstream.delete(containerId)
+  }
+
+  setUpstream(containerId: string, upstream: Upstream): void {
+    this.#upstream.set(containerId, upstream)
+  }
+
+  async open(): Promise<void> {
+    if (Buffer.byteLength(this.path) > LONGEST_PATH)
+      throw failure(
+        "unavailable",
+        `the name server's socket ${this.path} has a path of more than ${LONGEST_PATH} bytes`,
+      )
+    this.#asked = new Upstreams()
+    // Of a daemon that was killed; an engine has one daemon at a time.
+    rmSync(this.path, { force: true })
+    const server = createServer((socket) => this.#serve(socket))
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error) =>
+        reject(failure("unavailable", `the name server cannot listen at ${this.path}`, { cause: error })),
+      )
+      server.listen(this.path, resolve)
+    })
+    chmodSync(this.path, 0o600)
+    server.on("error", (error) => this.#warn(`the name server is in trouble: ${error.message}`))
+    this.#server = server
+  }
+
+  async close(): Promise<void> {
+    const server = this.#server
+    this.#server = undefined
+    this.#asked.close()
+    for (const socket of this.#sockets) socket.destroy()
+    if (server) await new Promise<void>((resolve) => server.close(() => resolve()))
+  }
+
+  #serve(socket: Socket): void {
+    const reader = new FrameReader()
+    let asker: { readonly asker: Asker; readonly containerId: string } | undefined
+    this.#sockets.add(socket)
+    socket.on("error", () => socket.destroy())
+    socket.on("close", () => this.#sockets.delete(socket))
+    socket.on("drain", () => socket.resume())
+    socket.on("data", (chunk: Buffer) => {
+      const frames = reader.read(chunk)
+      if (!frames) return void socket.destroy()
+      const answers: Buffer[] = []
+      for (const frame of frames)
+        if (frame.kind === "hello")
+          asker = { asker: new Asker(this.#names, frame.containerId), containerId: frame.containerId }
+        else if (asker) {
+          const answer = this.#answer(asker.asker, asker.containerId, frame.bytes, frame.tcp)
+          if (Buffer.isBuffer(answer)) answers.push(answerFrame(frame.ticket, answer))
+          else if (!answer) answers.push(answerFrame(frame.ticket))
+          else void answer.then((bytes) => send(socket, answerFrame(frame.ticket, bytes)))
+        }
+      if (answers.length > 0)
+        send(socket, answers.length === 1 && answers[0] ? answers[0] : Buffer.concat(answers))
+    })
+  }
+
+  /** At once when nobody else must be asked; undefined = no answer. */
+  #answer(
+    asker: Asker,
+    containerId: string,
+    bytes: Buffer,
+    tcp: boolean,
+  ): Buffer | Promise<Buffer> | undefined {
+    const upstream = this.#upstream.get(containerId)
+    const outcome = asker.take(bytes, tcp, upstream?.ndotsSet ?? false)
+    if (!outcome || Buffer.isBuffer(outcome)) return outcome
+    const servers = upstream && upstream.servers.length > 0 ? upstream.servers : this.#hostServers()
+    const known = this.#asked.known(servers, outcome)
+    // The packet is part of what was read: a copy outlives it.
+    return known ?? this.#asked.ask(servers, { ...outcome, bytes: Buffer.from(outcome.bytes) })
+  }
+}
+
+const send = (socket: Socket, bytes: Buffer): void => {
+  if (socket.destroyed) return
+  if (!socket.write(bytes) && socket.writableLength > HIGH_WATER) socket.pause()
 }

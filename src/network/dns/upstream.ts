@@ -1,0 +1,144 @@
+// Questions that no container answers: asked of upstream servers from the host's namespace, each answer kept while it lives.
+import { randomInt } from "node:crypto"
+import { AnswerCache, cacheKey } from "./cache.ts"
+import { exchange } from "./exchange.ts"
+import { CODE, codeOf, type Query, TYPE, truncate, writeAnswer } from "./message.ts"
+
+/** Milliseconds until the next server is asked too, and until nobody is waited for any longer. */
+const NEXT_SERVER = 1500
+const WHOLE = 9000
+/** Times that each server is asked. */
+const ROUNDS = 2
+/** How long a server that did not answer is asked last, milliseconds. */
+const SHUNNED = 30_000
+/** Most questions that are under way at once; further ones fail. */
+const MOST_UNDER_WAY = 1024
+/** What is said to take by UDP: no fragment is needed for it on any usual link. */
+const UDP_SIZE = 1232
+
+export class Upstreams {
+  readonly #cache: AnswerCache
+  readonly #underWay = new Map<string, Promise<Buffer | undefined>>()
+  readonly #shunned = new Map<string, number>()
+  readonly #closing = new AbortController()
+  /** Waiting times, replaced by tests. */
+  readonly #times: { readonly nextServer: number; readonly whole: number }
+
+  constructor(cache: AnswerCache = new AnswerCache(), times = { nextServer: NEXT_SERVER, whole: WHOLE }) {
+    this.#cache = cache
+    this.#times = times
+  }
+
+  /** What is known already: no server is asked. */
+  known(servers: readonly string[], query: Query): Buffer | undefined {
+    const kept = this.#cache.find(cacheKey(servers.join(), query))
+    return kept && dressed(kept, query)
+  }
+
+  /** The answer of the first server that has one; the client's failure answer when none has. Never rejects. */
+  async ask(servers: readonly string[], query: Query): Promise<Buffer> {
+    const key = cacheKey(servers.join(), query)
+    let asked = this.#underWay.get(key)
+    if (!asked && this.#underWay.size < MOST_UNDER_WAY && !this.#closing.signal.aborted) {
+      asked = this.#askAll(servers, query)
+        .then((answer) => {
+          if (answer) this.#cache.put(key, answer)
+          return answer
+        })
+        .finally(() => this.#underWay.delete(key))
+      this.#underWay.set(key, asked)
+    }
+    const answer = await asked
+    return answer ? dressed(answer, query) : writeAnswer(query, CODE.serverFailure)
+  }
+
+  /** Servers in the order in which they are asked: those that lately did not answer come last. */
+  #ordered(servers: readonly string[]): string[] {
+    const now = performance.now()
+    const isShunned = (server: string): boolean => (this.#shunned.get(server) ?? 0) > now
+    return [...servers.filter((server) => !isShunned(server)), ...servers.filter(isShunned)]
+  }
+
+  /** A server is asked when those before it have failed or been slow; whoever answers first, is heard. */
+  #askAll(servers: readonly string[], query: Query): Promise<Buffer | undefined> {
+    const order = Array.from({ length: ROUNDS }, () => this.#ordered(servers)).flat()
+    const over = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#times.whole)])
+    const done = new AbortController()
+    const signal = AbortSignal.any([over, done.signal])
+    return new Promise((resolve) => {
+      let waiting = 0
+      let refused: Buffer | undefined
+      let timer: NodeJS.Timeout | undefined
+      const finish = (answer: Buffer | undefined): void => {
+        clearTimeout(timer)
+        over.removeEventListener("abort", giveUp)
+        done.abort()
+        resolve(answer)
+      }
+      const giveUp = (): void => finish(refused)
+      const next = (): void => {
+        clearTimeout(timer)
+        const server = order.shift()
+        if (server === undefined) {
+          if (waiting === 0) giveUp()
+          return
+        }
+        waiting++
+        timer = setTimeout(() => {
+          this.#shunned.set(server, performance.now() + SHUNNED)
+          next()
+        }, this.#times.nextServer)
+        const sent = question(query)
+        exchange(server, sent, query.end, signal)
+          .then(
+            (answer) => {
+              if (codeOf(answer) === CODE.ok || codeOf(answer) === CODE.noSuchName) {
+                this.#shunned.delete(server)
+                return finish(answer)
+              }
+              refused = answer
+            },
+            () => {
+              if (!signal.aborted) this.#shunned.set(server, performance.now() + SHUNNED)
+            },
+          )
+          .then(() => {
+            waiting--
+            if (!signal.aborted) next()
+          })
+      }
+      over.addEventListener("abort", giveUp)
+      next()
+    })
+  }
+
+  /** Ends what is under way; nothing is asked any more. */
+  close(): void {
+    this.#closing.abort()
+    this.#cache.clear()
+  }
+}
+
+/** The question as we ask it: a random number, the client's wish for recursion and DNSSEC, none of its EDNS options. */
+const question = (query: Query): Buffer => {
+  const out = Buffer.alloc(query.end + (query.edns ? 11 : 0))
+  query.bytes.copy(out, 0, 0, query.end)
+  out.writeUInt16BE(randomInt(65_536), 0)
+  out.writeUInt16BE(query.bytes.readUInt16BE(2) & 0x0110, 2)
+  out.writeUInt16BE(query.edns ? 1 : 0, 10)
+  if (query.edns) {
+    out.writeUInt16BE(TYPE.opt, query.end + 1)
+    out.writeUInt16BE(UDP_SIZE, query.end + 3)
+    out.writeUInt16BE(query.edns.dnssecOk ? 0x8000 : 0, query.end + 7)
+  }
+  return out
+}
+
+/** An upstream answer as this client gets it: its number, its spelling of the name, no more than it takes. */
+const dressed = (answer: Buffer, query: Query): Buffer => {
+  if (answer.length > query.largest) return truncate(answer, query)
+  const out = Buffer.from(answer)
+  query.bytes.copy(out, 0, 0, 2)
+  query.bytes.copy(out, 12, 12, query.end)
+  return out
+}
