@@ -88,6 +88,7 @@ async function composeOver(
     subnet: configuration.bip,
     defaultPools: configuration["default-address-pools"],
     poolSize: configuration["network-pool-size"],
+    nameSocket: join(runRoot, "names.sock"),
     warn: (message) => log.warn(message),
   })
   const cgroupParent = configuration["cgroup-parent"] ?? (instance === "" ? "sloop" : `sloop-${instance}`)

@@ -153,7 +153,7 @@ const attachFurther = async (
       `held:${prepared.held}`,
       links,
       namedWaysOut([first, ...endpoints]),
-      needsNames ? room.segmentTools.nameOperations() : [],
+      needsNames ? room.segmentTools.nameOperations(true) : [],
     )
     return endpoints.map(({ endpoint }) => endpoint)
   } catch (error) {
@@ -182,6 +182,7 @@ const makeAttachment = async (
       container: request.containerId,
       name: request.containerName,
       held: prepared.held,
+      namesLed: endpoints.some(({ record }) => record.dnsNames !== undefined),
       endpoints,
       ports: published.ports,
     }

@@ -18,6 +18,8 @@ export interface Lease {
   readonly name: string
   /** What the launcher holds its namespace by until it is launched; "" = it has made its own. */
   readonly held: string
+  /** What its processes ask 127.0.0.11 is led to its monitor: done once in its namespace. */
+  readonly namesLed: boolean
   readonly endpoints: readonly Endpoint[]
   readonly ports: readonly PublishedPort[]
 }
@@ -70,6 +72,7 @@ const upgraded = (first: FirstLease, bridge: string): Lease => ({
   container: first.container,
   name: "",
   held: first.held,
+  namesLed: false,
   endpoints: [
     {
       link: first.link,

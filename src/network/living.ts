@@ -21,7 +21,7 @@ const memberOf = (room: Room, container: LivingContainer): Member => {
   const { lease: text, id, name } = container
   if (text === undefined)
     return {
-      lease: { container: id, name, held: "", endpoints: [], ports: [] },
+      lease: { container: id, name, held: "", namesLed: false, endpoints: [], ports: [] },
       publications: [],
       launching: false,
     }
@@ -105,6 +105,7 @@ export const connect = async (
       const named = { id: container.id, name: container.name, hostname: request.hostname }
       const endpoint = endpointOf({ segment, asked }, named, { ...link, interfaceName: link.name })
       const all = [...endpoints, endpoint]
+      const leadsNames = !segment.isDefault && !member.lease.namesLed
       room.intents.begin({
         container: container.id,
         pid: container.pid,
@@ -119,7 +120,7 @@ export const connect = async (
         namespaceOf(container),
         [link],
         namedWaysOut(placed(room, all)),
-        segment.isDefault || hasNames(room, endpoints) ? [] : room.segmentTools.nameOperations(),
+        leadsNames ? room.segmentTools.nameOperations(true) : [],
       )
       crashPoint("connect:linked")
       const give = (now: ReturnType<typeof placed>): Promise<Published> =>
@@ -133,6 +134,7 @@ export const connect = async (
       const lease: Lease = {
         ...member.lease,
         name: container.name,
+        namesLed: member.lease.namesLed || leadsNames,
         endpoints: all,
         ports: published.ports,
       }

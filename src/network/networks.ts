@@ -8,6 +8,7 @@ import { openDefaultBridge } from "./bridge/default-bridge.ts"
 import { forwardIpv4 } from "./bridge/sysctls.ts"
 import { createNetwork, networkBlocks, removeNetwork } from "./create-network.ts"
 import { Departures } from "./departures.ts"
+import { nameServer } from "./dns/name-server.ts"
 import { redirectOperations } from "./dns/redirect.ts"
 import type { Driver } from "./driver.ts"
 import { openDrivers } from "./drivers.ts"
@@ -77,7 +78,7 @@ const buildRoom = (options: NetworksOptions, bridgeName: string, mark: string): 
       held,
       departures,
       namespaces: new Namespaces(kernel),
-      nameOperations: redirectOperations,
+      nameOperations: (fresh) => redirectOperations({ fresh }),
       poolSize,
       hasRoom: () => [...segments.values()].reduce((sum, { pool }) => sum + pool.size, 0) < poolSize * POOLS,
       warn,
@@ -86,6 +87,7 @@ const buildRoom = (options: NetworksOptions, bridgeName: string, mark: string): 
     departures,
     removals,
     intents: new Intents(state),
+    ...(options.nameSocket === undefined ? {} : { names: nameServer({ path: options.nameSocket, warn }) }),
     resolver: hostResolver(),
     pools: [
       ...(options.defaultPools?.map(parsePool) ?? defaultPools),

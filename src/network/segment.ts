@@ -23,8 +23,8 @@ export interface SegmentTools {
   readonly held: HeldNamespaces
   readonly departures: Departures
   readonly namespaces: Namespaces
-  /** Operations that every namespace of a user-defined network needs. */
-  readonly nameOperations: () => readonly Operation[]
+  /** Operations that every namespace of a user-defined network needs, once; `fresh`: it has never had them. */
+  readonly nameOperations: (fresh: boolean) => readonly Operation[]
   /** Most namespaces kept ready on one network. */
   readonly poolSize: number
   /** Whether the engine's pools together may hold one more. */
@@ -180,7 +180,7 @@ export class Segment {
         linkLocal: wishes.linkLocal,
         ...this.gatewaysOf(addresses),
         linkOperation: (hostName) => this.linkOperation(hostName, interfaceName, macAddress),
-        operations: this.isDefault ? [] : this.#tools.nameOperations(),
+        operations: this.isDefault ? [] : this.#tools.nameOperations(true),
       })
     } catch (error) {
       this.addressing.release(addresses)

@@ -19,6 +19,7 @@ const IFLA_LINKINFO = 18
 const IFLA_ALIAS = 20
 const IFLA_STATS64 = 23
 const IFLA_AF_SPEC = 26
+const IFLA_GROUP = 27
 const IFLA_NET_NS_FD = 28
 const INFO_KIND = 1
 const INFO_DATA = 2
@@ -234,6 +235,22 @@ export const deleteLink = (link: LinkReference): Message => ({
   flags: ACK,
   struct: struct(link.index ?? 0),
   attributes: named(link),
+})
+
+/** Makes a link one of a group: a number that nobody else uses. */
+export const setGroup = (link: LinkReference, group: number): Message => ({
+  type: SET_LINK,
+  flags: ACK,
+  struct: struct(link.index ?? 0),
+  attributes: [...named(link), u32(IFLA_GROUP, group)],
+})
+
+/** Deletes all links of a group together. Fails with ENODEV when there is none. */
+export const deleteGroup = (group: number): Message => ({
+  type: DELETE_LINK,
+  flags: ACK,
+  struct: struct(0),
+  attributes: [u32(IFLA_GROUP, group)],
 })
 
 /** Asks for one link. */
