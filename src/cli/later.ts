@@ -1,19 +1,11 @@
 // Verbs that docker has and this engine has not yet: each gets a sentence that says what it comes with.
 
-const registries = "comes with registries"
 const builds = "comes with builds"
 const never = (what: string) => `is not part of Sloop: ${what}`
 
 const later: Readonly<Record<string, string>> = {
-  pull: registries,
-  push: registries,
-  login: registries,
-  logout: registries,
-  search: registries,
-  manifest: registries,
-  trust: registries,
-  "image pull": registries,
-  "image push": registries,
+  manifest: "comes with images of several platforms",
+  trust: never("signatures are referrers of an image, as its registry keeps them"),
   build: builds,
   builder: builds,
   buildx: builds,

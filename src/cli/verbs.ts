@@ -95,6 +95,8 @@ const image: Readonly<Record<string, Entry>> = {
   load: { summary: "Load an image from a tar archive or STDIN", load: () => import("./verbs/image/load.ts") },
   ls: { summary: "List images", load: () => import("./verbs/image/ls.ts") },
   prune: { summary: "Remove unused images", load: () => import("./verbs/image/prune.ts") },
+  pull: { summary: "Download an image from a registry", load: () => import("./verbs/image/pull.ts") },
+  push: { summary: "Upload an image to a registry", load: () => import("./verbs/image/push.ts") },
   rm: { summary: "Remove one or more images", load: () => import("./verbs/image/rm.ts") },
   save: {
     summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
@@ -159,6 +161,9 @@ const top: Readonly<Record<string, Entry>> = {
     summary: "Return low-level information on objects",
     load: () => import("./verbs/system/inspect.ts"),
   },
+  login: { summary: "Authenticate to a registry", load: () => import("./verbs/system/login.ts") },
+  logout: { summary: "Log out from a registry", load: () => import("./verbs/system/logout.ts") },
+  search: { summary: "Search a registry for images", load: () => import("./verbs/system/search.ts") },
   version: { summary: "Show the Sloop version information", load: () => import("./verbs/system/version.ts") },
 }
 

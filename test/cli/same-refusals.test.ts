@@ -208,8 +208,10 @@ test("a flag or verb that is nearly right is suggested, as docker does not", asy
 
 test("verbs that come later say with what", async () => {
   for (const [words, what] of [
-    ["pull busybox", "sloop pull is not there yet: it comes with registries"],
-    ["login", "sloop login is not there yet: it comes with registries"],
+    [
+      "trust sign x",
+      "sloop trust is not part of Sloop: signatures are referrers of an image, as its registry keeps them",
+    ],
     ["build .", "sloop build is not there yet: it comes with builds"],
     ["swarm init", "sloop swarm is not part of Sloop: it runs the containers of one machine"],
   ] as const)

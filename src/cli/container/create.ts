@@ -1,7 +1,7 @@
 // Creates a container for create and run: cidfile, warnings, the missing image.
 import { existsSync, writeFileSync } from "node:fs"
 import { failure } from "../../base/errors.ts"
-import { ApiFailure, readLines } from "../../client/client.ts"
+import { ApiFailure } from "../../client/client.ts"
 import type { Parsed } from "../flags.ts"
 import type { Context } from "../verb.ts"
 import { createRequest } from "./request.ts"
@@ -53,10 +53,13 @@ const tagged = (reference: string): string =>
   /@|:[^/]*$/.test(reference) ? reference : `${reference}:latest`
 
 async function pull(context: Context, parsed: Parsed): Promise<void> {
-  const query = { fromImage: tagged(parsed.arguments[0] ?? ""), platform: parsed.string("platform") }
-  const { body } = await context.client.send("POST", "/images/create", { query })
-  for await (const line of readLines<{ status?: string; error?: string }>(body)) {
-    if (line.error) throw failure("unavailable", line.error)
-    if (line.status && !parsed.bool("quiet")) context.warn(line.status)
-  }
+  const [{ registryHeaders }, { drawLines }] = await Promise.all([
+    import("../credentials.ts"),
+    import("../layer-lines.ts"),
+  ])
+  const reference = tagged(parsed.arguments[0] ?? "")
+  const query = { fromImage: reference, platform: parsed.string("platform") }
+  const headers = await registryHeaders(context.env, reference)
+  const { body } = await context.client.send("POST", "/images/create", { query, headers })
+  await drawLines(context.err, body, { quiet: parsed.bool("quiet") })
 }
