@@ -21,18 +21,37 @@ const readRange = (header: string | undefined, size: number): { start: number; e
   return { start, end }
 }
 
+/** A part of bytes that come from their beginning. */
+async function* partOf(
+  bytes: AsyncIterable<Uint8Array>,
+  part: { start: number; end: number } | undefined,
+): AsyncGenerator<Uint8Array> {
+  let at = 0
+  for await (const chunk of bytes) {
+    const from = Math.max(0, (part?.start ?? 0) - at)
+    const to = Math.min(chunk.length, (part?.end ?? Number.POSITIVE_INFINITY) - at)
+    at += chunk.length
+    if (from < to) yield chunk.subarray(from, to)
+    if (part !== undefined && at >= part.end) return
+  }
+}
+
 /** GET and HEAD. */
 export const serveBlob = async (
   exchange: Exchange,
-  { repositories, content }: Store,
+  { repositories, content, cache }: Store,
   repository: string,
   text: string,
 ): Promise<void> => {
   const digest = requireDigest(text)
   const record = repositories.blob(repository, digest) ?? repositories.manifest(repository, digest)
   const stored = record === undefined ? undefined : contentOf(record)
-  const size = stored === undefined ? undefined : content.size(stored)
-  if (stored === undefined || size === undefined) throw unknownBlob(digest)
+  const here = stored === undefined ? undefined : content.size(stored)
+  const coming = here === undefined ? await cache?.fetch(repository, digest) : undefined
+  const size = here ?? coming?.size
+  if (size === undefined) throw unknownBlob(digest)
+  const open = (part?: { start: number; end: number }): AsyncIterable<Uint8Array> =>
+    coming === undefined ? content.open(stored ?? digest, part) : partOf(coming.bytes, part)
   const headers = {
     "Content-Type": "application/octet-stream",
     "Docker-Content-Digest": digest,
@@ -45,8 +64,7 @@ export const serveBlob = async (
     return
   }
   const range = readRange(exchange.header("range"), size)
-  if (range === undefined)
-    await exchange.stream(200, { ...headers, "Content-Length": size }, content.open(stored))
+  if (range === undefined) await exchange.stream(200, { ...headers, "Content-Length": size }, open())
   else
     await exchange.stream(
       206,
@@ -55,7 +73,7 @@ export const serveBlob = async (
         "Content-Length": range.end - range.start,
         "Content-Range": `bytes ${range.start}-${range.end - 1}/${size}`,
       },
-      content.open(stored, range),
+      open(range),
     )
 }
 

@@ -7,15 +7,19 @@ import { openRepositories } from "./repositories.ts"
 import { type Access, createRegistryServer } from "./server.ts"
 import type { Store } from "./store.ts"
 import { Uploads } from "./uploads.ts"
+import { Cache, type Upstream } from "./upstream.ts"
 
 export type { Collected, CollectOptions } from "./collect.ts"
 export type { Access } from "./server.ts"
+export type { Upstream } from "./upstream.ts"
 
 export interface RegistryOptions extends Access {
   readonly state: State
   readonly content: ContentStore
   /** Directory of unfinished uploads, on the content store's file system. */
   readonly uploads: string
+  /** Makes this registry a cache of another. */
+  readonly upstream?: Upstream
   /**
    * Who else uses the content store: `during` keeps it from being swept while a request writes, `released` names blobs
    * that the registry holds no more. Without an owner the registry removes them itself.
@@ -48,6 +52,9 @@ export const openRegistry = (options: RegistryOptions): Registry => {
     content,
     repositories,
     uploads: options.uploads,
+    ...(options.upstream === undefined
+      ? {}
+      : { cache: new Cache(options.upstream, { content, repositories }) }),
     writing: (work) => (owner === undefined ? work() : owner.during(work)),
     released: (digests) => (owner === undefined ? remove(digests) : owner.released(digests)),
   }

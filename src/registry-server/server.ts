@@ -101,6 +101,8 @@ export const createRegistryServer = (store: Store, uploads: Uploads, access: Acc
     const target = readTarget(exchange.path)
     if (target === undefined) throw new Refusal("UNSUPPORTED", "page not found", { status: 404 })
     await admit(exchange)
+    if (store.cache !== undefined && exchange.method !== "GET" && exchange.method !== "HEAD")
+      throw new Refusal("UNSUPPORTED", "this registry is a cache: push to the registry behind it")
     if (access.readOnly && exchange.method !== "GET" && exchange.method !== "HEAD")
       throw new Refusal("DENIED", "this registry is read-only")
     await dispatch(exchange, target)

@@ -1,6 +1,7 @@
 // Where the registry's bytes lie: the content store, into which finished uploads move without being copied.
 import type { ContentStore } from "../content/content.ts"
 import type { Repositories } from "./repositories.ts"
+import type { Cache } from "./upstream.ts"
 
 /** The content store's name for what a repository holds. */
 export const contentOf = ({ content, digest }: { content?: string; digest: string }): string =>
@@ -10,6 +11,8 @@ export const contentOf = ({ content, digest }: { content?: string; digest: strin
 export interface Store {
   readonly content: ContentStore
   readonly repositories: Repositories
+  /** Where what is not here comes from; absent for a registry of its own. */
+  readonly cache?: Cache
   /** Directory of unfinished uploads, on the content store's file system. */
   readonly uploads: string
   /** Runs work that ingests blobs before a repository holds them: the content store is not swept meanwhile. */

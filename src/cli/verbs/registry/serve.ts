@@ -2,7 +2,9 @@
 import { readFileSync } from "node:fs"
 import { parseDuration } from "../../../base/duration.ts"
 import { errorMessage, failure } from "../../../base/errors.ts"
-import { serveRegistry } from "../../../registry-server/registry-server.ts"
+import { VERSION } from "../../../base/version.ts"
+import { openRegistries } from "../../../registry-client/registry-client.ts"
+import { serveRegistry, type Upstream } from "../../../registry-server/registry-server.ts"
 import type { Flag, Parsed } from "../../flags.ts"
 import type { Verb } from "../../verb.ts"
 
@@ -41,6 +43,23 @@ const readTls = (parsed: Parsed): { certificate: string; key: string } | undefin
   return { certificate: readFile("tls-cert", certificate), key: readFile("tls-key", key) }
 }
 
+/** A cache gives up on its upstream soon, because what it has is better than waiting. */
+const readUpstream = (parsed: Parsed): Upstream | undefined => {
+  const domain = parsed.string("upstream")
+  if (domain === undefined) return undefined
+  const registries = openRegistries({
+    mirrors: [],
+    insecure: [],
+    certificates: ["/etc/docker/certs.d", "/etc/sloop/certs.d"],
+    agent: `sloop/${VERSION}`,
+    timing: { answer: 10_000, attempts: 2, firstPause: 200 },
+  })
+  return {
+    freshFor: parseDuration(parsed.string("upstream-fresh") ?? "1m"),
+    repository: (path) => registries.repository({ domain, path }, { actions: "pull" }),
+  }
+}
+
 const isLoopback = (host: string): boolean => /^(127\.\d+\.\d+\.\d+|::1|localhost)$/.test(host)
 
 const ended = (): Promise<void> =>
@@ -61,6 +80,19 @@ export const verb: Verb = {
       summary: "Address to listen on",
     },
     dataRootFlag,
+    {
+      name: "upstream",
+      kind: "string",
+      value: "registry",
+      summary: "Be a cache of this registry (docker.io, HOST:PORT); nothing can be pushed then",
+    },
+    {
+      name: "upstream-fresh",
+      kind: "string",
+      value: "duration",
+      default: "1m",
+      summary: "Believe a cached tag for so long",
+    },
     {
       name: "htpasswd",
       kind: "string",
@@ -111,6 +143,7 @@ export const verb: Verb = {
       readOnly: parsed.bool("read-only"),
       ...(htpasswd === undefined ? {} : { htpasswd }),
       ...(tls === undefined ? {} : { tls }),
+      ...(upstream === undefined ? {} : { upstream }),
       collectEvery: parseDuration(parsed.string("collect-every") ?? "1h"),
       collect: {
         untagged: parsed.bool("collect-untagged"),
