@@ -126,6 +126,7 @@ export const verb: Verb = {
     const { host, port } = readAddress(parsed.string("address") ?? "")
     const htpasswd = parsed.string("htpasswd")
     const tls = readTls(parsed)
+    const upstream = readUpstream(parsed)
     if (
       !isLoopback(host) &&
       htpasswd === undefined &&
