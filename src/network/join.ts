@@ -8,7 +8,7 @@ import { macAddressOf } from "./interface.ts"
 import type { GivenAddresses } from "./ipam/addressing.ts"
 import type { Endpoint, Lease } from "./lease.ts"
 import { givenAddresses, writeLease } from "./lease.ts"
-import { announceNames, announceUpstream, hasNames, managedTexts, namesOf } from "./managed-texts.ts"
+import { announceNames, hasNames, managedTexts, namesOf, namingOf } from "./managed-texts.ts"
 import type { Attachment, JoinRequest } from "./network.ts"
 import type { Prepared } from "./pool.ts"
 import { wantedPorts } from "./ports/host-ports.ts"
@@ -82,7 +82,12 @@ export const endpointOf = (
     ...(segment.isDefault ? {} : { dnsNames: namesOf(container, asked.aliases) }),
     interfaceName: made.interfaceName,
   }
-  return { record, link: made.link, priority: asked.gatewayPriority ?? 0 }
+  return {
+    record,
+    link: made.link,
+    priority: asked.gatewayPriority ?? 0,
+    ...(asked.links.length > 0 ? { links: asked.links } : {}),
+  }
 }
 
 /** Default routes as they should be among these endpoints. */
@@ -185,15 +190,13 @@ const makeAttachment = async (
       namesLed: endpoints.some(({ record }) => record.dnsNames !== undefined),
       endpoints,
       ports: published.ports,
+      naming: namingOf(room, request, endpoints),
     }
     const text = writeLease(lease)
     room.members.put(text, { lease, publications: published.publications, launching: true })
     for (const segment of room.segments.values()) segment.pool.begin(text)
     const names = hasNames(room, endpoints)
-    if (names) {
-      announceUpstream(room, request)
-      announceNames(room, lease)
-    }
+    if (names) announceNames(room, lease)
     return {
       namespace: `held:${prepared.held}`,
       endpoints: endpoints.map(({ record }) => record),

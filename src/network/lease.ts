@@ -1,6 +1,7 @@
 // What a container has of the network room, as text that outlives the daemon: the engine stores it, only this room reads it.
 import { failure } from "../base/errors.ts"
 import type { EndpointRecord, PublishedPort } from "../state/state.ts"
+import type { Upstream } from "./dns/name-server.ts"
 import type { GivenAddresses } from "./ipam/addressing.ts"
 
 /** A container's place on one network. */
@@ -10,6 +11,15 @@ export interface Endpoint {
   readonly link: string
   /** The highest one gives the default gateway. */
   readonly priority: number
+  /** Legacy links, "name:alias": what it alone calls others here. */
+  readonly links?: readonly string[]
+}
+
+/** What the name server is told of a container besides its endpoints. */
+export interface Naming {
+  readonly upstream: Upstream
+  /** Its ports, as "80/tcp". */
+  readonly exposed: readonly string[]
 }
 
 export interface Lease {
@@ -22,6 +32,7 @@ export interface Lease {
   readonly namesLed: boolean
   readonly endpoints: readonly Endpoint[]
   readonly ports: readonly PublishedPort[]
+  readonly naming?: Naming
 }
 
 const VERSION = 2

@@ -7,7 +7,7 @@ import type { Publication } from "./firewall/guard.ts"
 import { endpointOf, namedWaysOut, newLink } from "./join.ts"
 import type { Endpoint, Lease } from "./lease.ts"
 import { givenAddresses, readLease, writeLease } from "./lease.ts"
-import { announceNames, announceUpstream, hasNames, managedTexts, namesOf } from "./managed-texts.ts"
+import { announceNames, hasNames, managedTexts, namesOf, namingOf } from "./managed-texts.ts"
 import type { Member } from "./members.ts"
 import type { Changed, JoinRequest, LivingContainer } from "./network.ts"
 import { wantedPorts } from "./ports/host-ports.ts"
@@ -39,7 +39,6 @@ const replace = (room: Room, container: LivingContainer, member: Member): string
 
 const changed = (room: Room, request: JoinRequest, lease: Lease, text: string): Changed => {
   const names = hasNames(room, lease.endpoints)
-  if (names) announceUpstream(room, request)
   announceNames(room, lease)
   return {
     endpoints: lease.endpoints.map(({ record }) => record),
@@ -137,6 +136,7 @@ export const connect = async (
         namesLed: member.lease.namesLed || leadsNames,
         endpoints: all,
         ports: published.ports,
+        naming: namingOf(room, request, all),
       }
       const text = replace(room, container, { lease, publications: published.publications, launching: false })
       room.intents.end(endpoint.record.endpointId)

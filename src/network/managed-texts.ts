@@ -1,8 +1,9 @@
 // What a container knows of its networks and they of it: the managed files' texts, and the names it is found by.
-import { NAME_SERVER_ADDRESS } from "./dns/redirect.ts"
+import type { NamedEndpoint } from "./dns/names.ts"
 import { hostsText } from "./files/hosts.ts"
-import { resolvConfText } from "./files/resolv-conf.ts"
-import type { Endpoint, Lease } from "./lease.ts"
+import { type NameServerConf, nameServerConf } from "./files/name-server-conf.ts"
+import { type ResolverSettings, resolvConfText } from "./files/resolv-conf.ts"
+import type { Endpoint, Lease, Naming } from "./lease.ts"
 import type { JoinRequest } from "./network.ts"
 import { placed } from "./publishing.ts"
 import type { Room } from "./room.ts"
@@ -30,11 +31,28 @@ export const managedTexts = (
     hostGateway: hostGateway(room),
     links: request.links,
   }),
-  resolvConf: resolvConfText(room.resolver(), {
-    servers: hasNames(room, endpoints) ? [NAME_SERVER_ADDRESS] : request.dns,
-    search: request.dnsSearch,
-    options: request.dnsOptions,
-  }),
+  resolvConf: hasNames(room, endpoints)
+    ? confOf(room, request, endpoints).text
+    : resolvConfText(room.resolver(), asked(request)),
+})
+
+const asked = (request: JoinRequest): ResolverSettings => ({
+  servers: request.dns,
+  search: request.dnsSearch,
+  options: request.dnsOptions,
+})
+
+const confOf = (room: Room, request: JoinRequest, endpoints: readonly Endpoint[]): NameServerConf =>
+  nameServerConf(
+    room.resolver(),
+    asked(request),
+    endpoints.some(({ record }) => record.ipv6 !== undefined),
+  )
+
+/** What the name server is to know of a container besides its endpoints. Throws as managedTexts does. */
+export const namingOf = (room: Room, request: JoinRequest, endpoints: readonly Endpoint[]): Naming => ({
+  upstream: confOf(room, request, endpoints).upstream,
+  exposed: request.exposedPorts,
 })
 
 /** Every name by which others on a user-defined network find a container, in Docker's order. */
@@ -47,29 +65,37 @@ export const namesOf = (
   return [...new Set(names.filter((one) => one !== ""))]
 }
 
-/** Tells the name server where a container is found. */
+/** Tells the name server where a container is found, whom it may call what, and where its other questions go. */
 export const announceNames = (room: Room, lease: Lease): void => {
   if (!room.names) return
+  const ports = portsOf(lease.naming?.exposed ?? [])
   for (const { endpoint, segment } of placed(room, lease.endpoints)) {
     if (segment.isDefault) continue
-    const { record } = endpoint
+    const { record, links } = endpoint
     room.names.put({
       containerId: lease.container,
       networkId: record.network,
       networkName: segment.record.name,
       internal: segment.record.internal,
       names: record.dnsNames ?? [],
+      ports,
       ...(record.ipv4 === undefined ? {} : { ipv4: record.ipv4 }),
       ...(record.ipv6 === undefined ? {} : { ipv6: record.ipv6 }),
+      ...(links === undefined ? {} : { links: links.map(linkOf) }),
     })
   }
+  if (lease.naming) room.names.setUpstream(lease.container, lease.naming.upstream)
 }
 
-/** Tells the name server where a container's other questions go. */
-export const announceUpstream = (room: Room, request: JoinRequest): void => {
-  const options = [...request.dnsOptions, ...room.resolver().options]
-  room.names?.setUpstream(request.containerId, {
-    servers: request.dns,
-    ndotsSet: options.some((option) => option.startsWith("ndots:")),
-  })
+const linkOf = (text: string): { name: string; alias: string } => {
+  const [name = "", alias = name] = text.replace(/^\//, "").split(":")
+  return { name, alias }
 }
+
+const portsOf = (exposed: readonly string[]): NonNullable<NamedEndpoint["ports"]> =>
+  exposed.flatMap((text) => {
+    const [port, protocol = "tcp"] = text.split("/")
+    return protocol === "tcp" || protocol === "udp" || protocol === "sctp"
+      ? [{ port: Number(port), protocol }]
+      : []
+  })
