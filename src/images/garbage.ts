@@ -5,6 +5,7 @@ import { createLog } from "../base/log.ts"
 import type { ContentStore } from "../content/content.ts"
 import type { Snapshotter } from "../snapshots/snapshotter.ts"
 import type { ImageRecord, State } from "../state/state.ts"
+import { type LayerBlobs, placedLayers } from "./layer-blobs.ts"
 
 export interface Garbage {
   /**
@@ -26,6 +27,7 @@ export const openGarbage = (parts: {
   content: ContentStore
   snapshots: Snapshotter
   state: State
+  blobs: LayerBlobs
 }): Garbage => {
   const { content, snapshots, state } = parts
   const suspects = new Set<string>()
@@ -35,7 +37,13 @@ export const openGarbage = (parts: {
     new Set(
       state.images
         .list()
-        .flatMap((record) => [record.id, record.manifestDigest, ...record.layers.map(({ blob }) => blob)]),
+        .flatMap((record) => [
+          record.id,
+          record.manifestDigest,
+          ...placedLayers(record).flatMap((placed) =>
+            parts.blobs.isSpare(placed) ? [] : [placed.layer.blob],
+          ),
+        ]),
     )
   const neededSnapshots = (): Set<string> => {
     const needed = new Set<string>()

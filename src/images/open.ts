@@ -18,6 +18,7 @@ import { commitImage, importImage, targetName } from "./create.ts"
 import { openDownloads } from "./downloads.ts"
 import { openGarbage } from "./garbage.ts"
 import type { Image, Images } from "./images.ts"
+import { openLayerBlobs } from "./layer-blobs.ts"
 import { loadImages } from "./load.ts"
 import { prepareImage } from "./prepare.ts"
 import { pullImages } from "./pull.ts"
@@ -35,6 +36,8 @@ export const openImages = (parts: {
   events: Events
   root: string
   bounds?: DecompressionBounds
+  /** Compressed layers stay beside what came out of them. */
+  keepCompressed?: boolean | undefined
   /** Without mirrors and insecure registries unless given. */
   registries?: Registries
   /** Layers moved at once: 3 and 5 unless given. */
@@ -43,11 +46,13 @@ export const openImages = (parts: {
   const { content, snapshots, state, events } = parts
   mkdirSync(parts.root, { recursive: true, mode: 0o700 })
   const catalog = openCatalog({ content, state })
-  const garbage = openGarbage({ content, snapshots, state })
+  const blobs = openLayerBlobs({ content, snapshots, keepCompressed: parts.keepCompressed ?? false })
+  const garbage = openGarbage({ content, snapshots, state, blobs })
   const announce = announcer(events, catalog)
   // One removal at a time: what forbids it must still be so when it is done.
   const removing = new KeyedMutex()
-  const workshop = { content, snapshots, state, catalog, garbage, bounds: parts.bounds ?? defaultBounds }
+  const bounds = parts.bounds ?? defaultBounds
+  const workshop = { content, snapshots, state, catalog, garbage, bounds, blobs }
   const registries =
     parts.registries ?? openRegistries({ mirrors: [], insecure: [], certificates: [], agent: "sloop" })
   const downloads = openDownloads(content, parts.concurrency?.downloads ?? 3)
@@ -111,7 +116,7 @@ export const openImages = (parts: {
     },
     async *save(references, signal) {
       const images = await selectImages(catalog, references)
-      const tar = await saveImages(content, images, signal)
+      const tar = await saveImages(workshop, images, signal)
       for (const { image } of images) await announce("save", image.id, image.id)
       yield* tar
     },

@@ -115,10 +115,10 @@ export const pullLayers = async (
   })
   const tellers = new Map(layers.map((layer) => [layer, teller(layer, report)] as const))
   const tellOf = (layer: Layer): Tell => tellers.get(layer) ?? (() => {})
-  /** Its files are here, and so is the blob that they came from. */
+  /** Its files are here, and so is the blob that they came from, unless that is not kept. */
   const present = (layer: Layer): boolean =>
     snapshots.has(layer.chainId) &&
-    content.has(layer.blob.digest) &&
+    (content.has(layer.blob.digest) || snapshots.tar(layer.chainId) !== undefined) &&
     (layer.blob.digest === layer.diffId || known.has(`${layer.diffId} ${layer.blob.digest}`))
 
   const downloads = new Map<Layer, Download>()

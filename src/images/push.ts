@@ -23,7 +23,9 @@ import type { ImageRecord } from "../state/state.ts"
 import { announceTravel } from "./announce.ts"
 import { compressedLayer } from "./compressed-layer.ts"
 import type { Workshop } from "./create.ts"
+import { type Delivery, planDelivery } from "./delivery.ts"
 import type { ImageProgress, PushRequest } from "./images.ts"
+import { type PlacedLayer, placedLayers } from "./layer-blobs.ts"
 
 export interface PushParts extends Workshop {
   readonly registries: Registries
@@ -44,31 +46,36 @@ interface Parcel {
   readonly bytes: Uint8Array
   readonly mediaType: string
   readonly config: Descriptor
-  readonly layers: readonly { readonly blob: Descriptor; readonly diffId: string }[]
+  readonly layers: readonly { readonly blob: Descriptor; readonly placed: PlacedLayer }[]
 }
 
 const parcelOf = (bytes: Uint8Array, record: ImageRecord, what: string): Parcel => {
   const manifest = parseManifest(bytes, what)
+  const placed = placedLayers(record)
   return {
     bytes,
     mediaType: manifest.mediaType || mediaTypes.ociManifest,
     config: manifest.config,
-    layers: manifest.layers.map((blob, at) => ({ blob, diffId: record.layers[at]?.diffId ?? blob.digest })),
+    layers: manifest.layers.map((blob, at) => {
+      const own = { layer: { diffId: blob.digest, blob: blob.digest, size: 0 }, chainId: "" }
+      return { blob, placed: placed[at] ?? own }
+    }),
   }
 }
 
 /**
- * The image's own manifest, or one that is made and kept for it: the same image is the same manifest at every push. The
- * layers of an image that was made here are kept compressed from then on.
+ * The image's own manifest, or one that is made and kept for it: the same image is the same manifest at every push. `anew`:
+ * the bytes that the own one names are nowhere to be had.
  */
 const pack = async (
   parts: PushParts,
   record: ImageRecord,
+  anew: boolean,
   suspect: (blob: string) => void,
   signal?: AbortSignal,
 ): Promise<Parcel> => {
   const { content, catalog } = parts
-  if (record.manifestDigest !== "" && content.has(record.manifestDigest))
+  if (!anew && record.manifestDigest !== "" && content.has(record.manifestDigest))
     return parcelOf(
       await content.read(record.manifestDigest),
       record,
@@ -76,11 +83,11 @@ const pack = async (
     )
   const layers: ImageRecord["layers"][number][] = []
   const descriptors: object[] = []
-  for (const layer of record.layers) {
-    const { digest, size, mediaType } = await compressedLayer(content, layer, suspect, signal)
-    layers.push({ ...layer, blob: digest })
+  for (const placed of placedLayers(record)) {
+    const { layer, digest, size, mediaType } = await compressedLayer(parts, placed, suspect, signal)
+    layers.push(layer)
     descriptors.push({ mediaType, digest, size })
-    if (digest !== layer.blob) suspect(layer.blob)
+    if (digest !== placed.layer.blob) suspect(placed.layer.blob)
   }
   const config = { mediaType: mediaTypes.ociConfig, digest: record.id, size: content.size(record.id) ?? 0 }
   const bytes = Buffer.from(
@@ -121,10 +128,12 @@ const pushLayer = async (
   remote: RemoteRepository,
   target: Reference,
   layer: Parcel["layers"][number],
+  delivery: Delivery,
   report: Report,
   signal?: AbortSignal,
 ): Promise<void> => {
-  const { blob, diffId } = layer
+  const { blob } = layer
+  const { diffId } = layer.placed.layer
   const { digest, size: total } = blob
   const tell = (status: string, current?: number) =>
     report({ id: shortId(diffId), status, layer: true, ...(current === undefined ? {} : { current, total }) })
@@ -132,11 +141,11 @@ const pushLayer = async (
     tell("Skipped foreign layer")
     return
   }
-  if (await remote.hasBlob(digest, signal)) {
+  if (delivery.kind === "there") {
     tell("Layer already exists")
     return
   }
-  if (!parts.content.has(digest))
+  if (delivery.kind === "lost")
     throw failure(
       "not-found",
       `cannot push the layer ${digest} to ${remote.name}: neither the registry nor this engine has its bytes; pull the image again`,
@@ -148,7 +157,7 @@ const pushLayer = async (
     last = now
     tell("Pushing", current)
   }
-  const { mountedFrom } = await remote.putBlob(sourceOf(parts.content, blob), {
+  const { mountedFrom } = await remote.putBlob(delivery.source, {
     from: mountSources(parts, target, digest),
     progress,
     ...(signal ? { signal } : {}),
@@ -171,10 +180,53 @@ const requirePlatform = async (
   )
 }
 
+/**
+ * What is sent, and where the bytes come from. Where nobody has a layer's own bytes any more, the layer is compressed anew
+ * and the image gets another manifest, which is told.
+ */
+const plan = async (
+  parts: PushParts,
+  remote: RemoteRepository,
+  target: Reference,
+  record: ImageRecord,
+  credentials: PushRequest["credentials"],
+  suspect: (blob: string) => void,
+  report: Report,
+  signal?: AbortSignal,
+): Promise<{ parcel: Parcel; deliveries: ReadonlyMap<string, Delivery> }> => {
+  const known = parts.catalog.namesOf(record.id).filter(({ digest }) => digest !== undefined)
+  const planned = async (parcel: Parcel): Promise<Map<string, Delivery>> => {
+    const wanted = new Map(
+      parcel.layers
+        .filter(({ blob }) => !isForeignLayerType(blob.mediaType) || blob.urls === undefined)
+        .map(({ blob, placed }) => [blob.digest, { blob, placed }]),
+    )
+    const found = [...wanted.values()].map(({ blob, placed }) =>
+      parts.uploads.run(
+        async (): Promise<[string, Delivery]> => [
+          blob.digest,
+          await planDelivery(parts, remote, target, blob, placed, known, credentials, signal),
+        ],
+      ),
+    )
+    return new Map(await Promise.all(found))
+  }
+  const parcel = await pack(parts, record, false, suspect, signal)
+  const deliveries = await planned(parcel)
+  const lost = parcel.layers.find(({ blob }) => deliveries.get(blob.digest)?.kind === "lost")
+  if (lost === undefined) return { parcel, deliveries }
+  report({
+    status: `The compressed bytes of layer ${shortId(lost.placed.layer.diffId)} are not kept here and no registry that is known to have them gives them: it is compressed anew, and the image's digest changes`,
+  })
+  const again = await pack(parts, record, true, suspect, signal)
+  return { parcel: again, deliveries: await planned(again) }
+}
+
 const pushOne = (
   parts: PushParts,
   remote: RemoteRepository,
   target: Reference,
+  credentials: PushRequest["credentials"],
   report: Report,
   signal?: AbortSignal,
 ): Promise<string> =>
@@ -186,13 +238,23 @@ const pushOne = (
       throw failure("not-found", `An image does not exist locally with the tag: ${familiarName(target)}`)
     for (const { diffId } of record.layers.toReversed())
       report({ id: shortId(diffId), status: "Preparing", layer: true })
-    const parcel = await pack(parts, record, suspect, signal)
+    const { parcel, deliveries } = await plan(
+      parts,
+      remote,
+      target,
+      record,
+      credentials,
+      suspect,
+      report,
+      signal,
+    )
     const stopping = new AbortController()
     const stopped = signal === undefined ? stopping.signal : AbortSignal.any([signal, stopping.signal])
     const sending = new Map<string, Promise<void>>()
     for (const layer of parcel.layers.toReversed()) {
       if (sending.has(layer.blob.digest)) continue
-      const sent = parts.uploads.run(() => pushLayer(parts, remote, target, layer, report, stopped))
+      const delivery = deliveries.get(layer.blob.digest) ?? { kind: "there" }
+      const sent = parts.uploads.run(() => pushLayer(parts, remote, target, layer, delivery, report, stopped))
       sending.set(layer.blob.digest, sent)
       sent.catch(() => stopping.abort(failure("cancelled", "the push was stopped")))
     }
@@ -243,6 +305,7 @@ export const pushImages = async (
     if (request.platform !== undefined && id !== undefined)
       await requirePlatform(parts, id, target, request.platform)
   }
-  for (const target of targets) digests.push(await pushOne(parts, remote, target, report, signal))
+  for (const target of targets)
+    digests.push(await pushOne(parts, remote, target, request.credentials, report, signal))
   return digests
 }

@@ -1,6 +1,4 @@
 // save: images as one tar that is both an OCI layout and a docker-archive; the same bytes for the same images.
-import { byteReader } from "../base/byte-reader.ts"
-import { detectCompression } from "../base/decompress.ts"
 import { digestOf } from "../base/digest-stream.ts"
 import { failure } from "../base/errors.ts"
 import { type TarSource, writeTar } from "../base/tar-writer.ts"
@@ -17,7 +15,9 @@ import {
 } from "../oci/reference.ts"
 import type { Catalog } from "./catalog.ts"
 import { noSuchImage } from "./catalog.ts"
+import { compressionOf } from "./compressed-layer.ts"
 import type { Image } from "./images.ts"
+import { type LayerBlobs, type LayerBytes, type PlacedLayer, placedLayers } from "./layer-blobs.ts"
 
 /** An image and the names under which it is saved. */
 export interface SavedImage {
@@ -67,67 +67,75 @@ const sizeOf = (content: ContentStore, digest: string): number => {
   return size
 }
 
-const layerBlob = async (content: ContentStore, digest: string): Promise<Blob> => {
-  const reader = byteReader(content.open(digest, { start: 0, end: 6 }))
-  const kind = detectCompression(await reader.take(6))
-  await reader.close()
-  const compression = kind === "gzip" || kind === "zstd" ? kind : "none"
-  return { mediaType: layerTypeOf(compression), digest, size: sizeOf(content, digest) }
+/** A layer as it is saved: its blob where those very bytes are here, else its tar. */
+interface SavedLayer extends Blob, LayerBytes {
+  /** Whether it is what the image's own manifest names. */
+  readonly original: boolean
+}
+
+const savedLayer = async (blobs: LayerBlobs, placed: PlacedLayer): Promise<SavedLayer> => {
+  const { blob, diffId } = placed.layer
+  const found = blobs.find(placed)
+  if (found !== undefined)
+    return { ...found, digest: blob, mediaType: layerTypeOf(await compressionOf(found)), original: true }
+  const tar = blobs.tar(placed)
+  if (tar === undefined)
+    throw failure("internal", `the layer ${diffId} of an image is missing: load or pull the image again`)
+  return { ...tar, digest: diffId, mediaType: layerTypeOf("none"), original: false }
 }
 
 /** The image's own manifest when it has one whose blobs are all here, else an OCI one that is made for it. */
 const manifestOf = async (
   content: ContentStore,
   image: Image,
+  layers: readonly SavedLayer[],
 ): Promise<{ mediaType: string; bytes: Uint8Array }> => {
-  if (image.manifestDigest !== "" && content.has(image.manifestDigest)) {
+  const whole = layers.every(({ original }) => original)
+  if (whole && image.manifestDigest !== "" && content.has(image.manifestDigest)) {
     const bytes = await content.read(image.manifestDigest)
     const { mediaType } = parseManifest(bytes, `the manifest ${image.manifestDigest}`)
     return { mediaType: mediaType || mediaTypes.ociManifest, bytes }
   }
-  const layers: Blob[] = []
-  for (const layer of image.layers) layers.push(await layerBlob(content, layer.blob))
   const manifest = {
     schemaVersion: 2,
     mediaType: mediaTypes.ociManifest,
     config: { mediaType: mediaTypes.ociConfig, digest: image.id, size: sizeOf(content, image.id) },
-    layers,
+    layers: layers.map(({ mediaType, digest, size }): Blob => ({ mediaType, digest, size })),
   }
   return { mediaType: mediaTypes.ociManifest, bytes: Buffer.from(JSON.stringify(manifest)) }
 }
 
 /** Everything of the archive is known before its first byte is sent, so that a failure is still an answer. */
 export const saveImages = async (
-  content: ContentStore,
+  parts: { content: ContentStore; blobs: LayerBlobs },
   images: readonly SavedImage[],
   signal?: AbortSignal,
 ): Promise<AsyncIterable<Uint8Array>> => {
+  const { content } = parts
   const blobs = new Map<string, TarSource>()
   const manifests: object[] = []
   const dockerImages: object[] = []
   const repositories: Record<string, Record<string, string>> = {}
   const path = (digest: string): string => `blobs/sha256/${digestHex(digest)}`
 
-  async function* watched(digest: string): AsyncGenerator<Uint8Array> {
-    for await (const chunk of content.open(digest)) {
+  async function* watched(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of source) {
       signal?.throwIfAborted()
       yield chunk
     }
   }
-  const add = (digest: string): void => {
-    blobs.set(digest, {
-      name: path(digest),
-      type: "file",
-      size: sizeOf(content, digest),
-      body: watched(digest),
-    })
+  const add = (digest: string, { size, open }: LayerBytes): void => {
+    blobs.set(digest, { name: path(digest), type: "file", size, body: watched(open(0)) })
   }
 
   for (const { image, names } of images) {
-    const { mediaType, bytes } = await manifestOf(content, image)
+    const layers: SavedLayer[] = []
+    for (const placed of placedLayers(image)) layers.push(await savedLayer(parts.blobs, placed))
+    const { mediaType, bytes } = await manifestOf(content, image, layers)
     const digest = digestOf(bytes)
     blobs.set(digest, { name: path(digest), type: "file", body: bytes })
-    for (const blob of [image.id, ...image.layers.map((layer) => layer.blob)]) add(blob)
+    add(image.id, { size: sizeOf(content, image.id), open: () => content.open(image.id) })
+    for (const layer of layers) add(layer.digest, layer)
     const descriptor = { mediaType, digest, size: bytes.length }
     const platform = {
       architecture: image.architecture,
@@ -147,7 +155,7 @@ export const saveImages = async (
     dockerImages.push({
       Config: path(image.id),
       RepoTags: names.length === 0 ? null : names.map(familiarReference),
-      Layers: image.layers.map((layer) => path(layer.blob)),
+      Layers: layers.map((layer) => path(layer.digest)),
     })
     const top = image.layers.at(-1)
     for (const name of names) {

@@ -15,7 +15,14 @@ export interface ImageRecord {
   readonly size: number
   /** chainID of the top layer, "" for an empty image. */
   readonly chainId: string
-  readonly layers: readonly { readonly diffId: string; readonly blob: string; readonly size: number }[]
+  readonly layers: readonly {
+    readonly diffId: string
+    /** Digest of the bytes that registries have for it; they need not be here (images/layer-blobs.ts). */
+    readonly blob: string
+    readonly size: number
+    /** How the blob was made from the layer's tar, when this engine compressed it: the same way gives the same bytes. */
+    readonly recipe?: { readonly name: string; readonly size: number }
+  }[]
   readonly addedAt: number
   /** Parent image id if known ("" else). */
   readonly parent: string
