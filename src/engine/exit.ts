@@ -20,7 +20,12 @@ const log = createLog("engine")
 
 /** Handles the end of a task when it comes. */
 export const watchExit = (context: Context, live: Live, task: Task): void => {
-  live.ended = task.exited.then((exit) => {
+  const { promise, resolve } = Promise.withResolvers<ExitRecord>()
+  live.giveUp = resolve
+  task.exited.then(resolve)
+  live.ended = promise.then((told) => {
+    const exit = { ...told, reason: told.reason || (live.endedBecause ?? "") }
+    live.endedBecause = undefined
     try {
       handleExit(context, live, task, exit)
     } catch (error) {

@@ -1,4 +1,5 @@
 // What the engine knows of a container only while it runs itself: task, waiting clients, timers.
+import type { ExitRecord } from "../kernel/kernel.ts"
 import type { Task } from "../runtime/runtime.ts"
 import type { WaitCondition } from "./engine.ts"
 import type { LateStream } from "./late-stream.ts"
@@ -18,6 +19,10 @@ export interface Live {
   task?: Task
   /** Resolves when the present run has ended and its end is recorded. */
   ended?: Promise<void>
+  /** Takes an end of the present run for granted that nobody will tell. */
+  giveUp?: (exit: ExitRecord) => void
+  /** Why the present run is being ended, when its monitor cannot know it. */
+  endedBecause?: string
   readonly waiters: Set<Waiter>
   /** Attached before the start; connected by the next one. */
   readonly pending: Set<PendingAttach>

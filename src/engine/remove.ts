@@ -1,13 +1,14 @@
 // Removes a container: the record goes first and is the decision, its traces follow and are finished after a crash.
 
 import { crashPoint } from "../base/crash-point.ts"
-import { errorKind, failure } from "../base/errors.ts"
+import { failure } from "../base/errors.ts"
 import type { ContainerRecord, RemovalRecord } from "../state/state.ts"
 import { announce } from "./announce.ts"
 import { describeContainer, durability } from "./catalogue.ts"
 import type { Context } from "./context.ts"
 import type { Live } from "./live.ts"
 import { containerDirectory } from "./places.ts"
+import { signalRun } from "./signal-run.ts"
 import { signalKill } from "./signals.ts"
 import { takeDown } from "./take-down.ts"
 import { isActive, permit } from "./transitions.ts"
@@ -101,12 +102,8 @@ export const removeRecord = (
 const killFirst = async (context: Context, live: Live): Promise<void> => {
   const { task, ended } = live
   if (task === undefined) return
-  try {
-    await task.signal(signalKill)
-    await task.resume().catch(() => {})
-  } catch (error) {
-    if (errorKind(error) !== "conflict") throw error
-  }
+  const delivery = await signalRun(context, live, signalKill)
+  if (delivery === "delivered") await task.resume().catch(() => {})
   announce(context, context.catalogue.get(live.id), "kill", { signal: "9" })
   await ended
 }

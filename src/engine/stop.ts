@@ -1,53 +1,35 @@
 // Stops, kills, restarts, pauses and resumes.
 
 import { crashPoint } from "../base/crash-point.ts"
-import { errorKind } from "../base/errors.ts"
+import { failure } from "../base/errors.ts"
 import { Limiter } from "../base/limiter.ts"
 import type { ContainerRecord } from "../state/state.ts"
 import { announce } from "./announce.ts"
 import type { Context } from "./context.ts"
 import { resolveEnded } from "./exit.ts"
 import type { Live } from "./live.ts"
+import { endsWithin, signalRun } from "./signal-run.ts"
 import { parseSignal, signalKill, signalTerminate } from "./signals.ts"
 import { launchContainer } from "./start.ts"
 import { isActive, permit } from "./transitions.ts"
 
-/** Sends a signal; one that has ended already is fine. A kill or stop signal also wakes a paused container. */
+/** Sends a signal; one that has ended already is fine. A kill or stop signal also wakes a paused container. False = unheard. */
 const send = async (
   context: Context,
   live: Live,
   record: ContainerRecord,
   signal: number,
   wakes: boolean,
-): Promise<void> => {
+): Promise<boolean> => {
   const { task } = live
-  if (task === undefined) return
-  try {
-    await task.signal(signal)
-  } catch (error) {
-    if (errorKind(error) !== "conflict") throw error
-    return
-  }
+  const delivery = await signalRun(context, live, signal)
+  if (delivery !== "delivered" || task === undefined) return delivery !== "unheard"
   announce(context, record, "kill", { signal: String(signal) })
   if (wakes && context.catalogue.find(record.id)?.status === "paused") {
     await task.resume()
     if (live.task === task) context.catalogue.change(record.id, { status: "running" }, { durable: false })
   }
-}
-
-/** Whether the run ended within so many milliseconds; negative = waits for ever. */
-const endsWithin = async (live: Live, milliseconds: number): Promise<boolean> => {
-  if (live.task === undefined || live.ended === undefined) return true
-  if (milliseconds < 0) {
-    await live.ended
-    return true
-  }
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  const timer = setTimeout(() => resolve(false), milliseconds)
-  live.ended.then(() => resolve(true))
-  const ended = await promise
-  clearTimeout(timer)
-  return ended
+  return true
 }
 
 /** A restart that is due is called off: the container counts as stopped. */
@@ -72,9 +54,11 @@ const stopRun = async (
   const signal = options.signal ?? record.config.stopSignal
   const timeout = options.timeout ?? record.config.stopTimeout ?? context.config.stopTimeout ?? 10
   if (!context.closing) markStopped(context, record)
-  await send(context, live, record, signal === undefined ? signalTerminate : parseSignal(signal), true)
+  const number = signal === undefined ? signalTerminate : parseSignal(signal)
+  const heard = await send(context, live, record, number, true)
   crashPoint("stop:signalled")
-  if (await endsWithin(live, timeout < 0 ? -1 : timeout * 1000)) return
+  // Patience is for those that have heard.
+  if (heard && (await endsWithin(live, timeout < 0 ? -1 : timeout * 1000))) return
   await send(context, live, record, signalKill, true)
   await endsWithin(live, -1)
   crashPoint("stop:ended")
@@ -116,7 +100,11 @@ export const killContainer = async (context: Context, reference: string, signal 
     return
   }
   if (stops) markStopped(context, record)
-  await send(context, live, record, number, stops)
+  if (!(await send(context, live, record, number, stops)))
+    throw failure(
+      "conflict",
+      `container ${record.id} cannot be reached, kill or stop it: its run's files were removed`,
+    )
   if (number === signalKill) await endsWithin(live, 10_000)
 }
 
