@@ -68,6 +68,7 @@ function prepare() {
     curl: "curl",
     openssl: "openssl",
     "docker-registry": "docker-registry",
+    dig: "bind9-dnsutils",
   })
   if (!has("docker")) installPackages(["docker.io"])
   build()

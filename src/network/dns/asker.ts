@@ -8,7 +8,7 @@ const MOST_READY = 1024
 /** Bytes after the question of a query whose answer is kept ready: EDNS without options, at most. */
 const PLAIN_TAIL = 11
 
-/** Ready answers to one question: with several addresses, each time another comes first. */
+/** Ready answers to one question; `turns` has one for each record that may come first. */
 interface Ready {
   readonly query: Query
   /** Undefined: to be asked elsewhere. */
@@ -17,7 +17,6 @@ interface Ready {
     readonly records: readonly ResourceRecord[]
     readonly turns: Buffer[]
   }
-  next: number
 }
 
 /** An answer to send; a query to ask elsewhere; undefined when there is nothing to say. */
@@ -27,6 +26,8 @@ export class Asker {
   readonly #names: Names
   readonly #containerId: string
   readonly #ready = new Map<string, Ready>()
+  /** Type and name to how often they were answered: clients spell one question in many ways. */
+  readonly #turns = new Map<string, number>()
   #version = -1
   #ndotsSet = false
 
@@ -39,6 +40,7 @@ export class Asker {
   take(bytes: Buffer, tcp: boolean, ndotsSet: boolean): Outcome {
     if (this.#version !== this.#names.version || this.#ndotsSet !== ndotsSet) {
       this.#ready.clear()
+      this.#turns.clear()
       this.#version = this.#names.version
       this.#ndotsSet = ndotsSet
     }
@@ -49,7 +51,7 @@ export class Asker {
     if (!ready) return undefined
     const { query, local } = ready
     if (!local) return { ...query, bytes }
-    const turn = local.records.length > 1 ? ready.next++ % local.records.length : 0
+    const turn = local.records.length > 1 ? this.#turn(query) % local.records.length : 0
     const turns = local.turns
     turns[turn] ??= writeAnswer(query, local.code, [
       ...local.records.slice(turn),
@@ -60,6 +62,14 @@ export class Asker {
     return out
   }
 
+  #turn(query: Query): number {
+    const key = `${query.type} ${query.name}`
+    const turn = this.#turns.get(key) ?? 0
+    if (this.#turns.size >= MOST_READY) this.#turns.clear()
+    this.#turns.set(key, turn + 1)
+    return turn
+  }
+
   #prepare(key: string, bytes: Buffer, tcp: boolean): Ready | number | undefined {
     // A copy: the packet is part of what was read from a connection.
     const query = readQuery(Buffer.from(bytes), tcp)
@@ -68,7 +78,6 @@ export class Asker {
     const found = answer(this.#names, this.#containerId, this.#ndotsSet, query)
     const ready: Ready = {
       query,
-      next: 0,
       ...(found.kind === "here" ? { local: { code: found.code, records: found.records, turns: [] } } : {}),
     }
     if (query.bytes.length - query.end <= PLAIN_TAIL) {
