@@ -83,6 +83,14 @@ const container: Readonly<Record<string, Entry>> = {
 }
 
 const image: Readonly<Record<string, Entry>> = {
+  copy: {
+    summary: "Copy an image from one registry to another without storing it here",
+    load: () => import("./verbs/image/copy.ts"),
+  },
+  verify: {
+    summary: "Prove the signature of an image at its registry",
+    load: () => import("./verbs/image/verify.ts"),
+  },
   history: { summary: "Show the history of an image", load: () => import("./verbs/image/history.ts") },
   import: {
     summary: "Import the contents from a tarball to create a filesystem image",
@@ -105,6 +113,26 @@ const image: Readonly<Record<string, Entry>> = {
   tag: {
     summary: "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
     load: () => import("./verbs/image/tag.ts"),
+  },
+}
+
+const manifest: Readonly<Record<string, Entry>> = {
+  annotate: {
+    summary: "Add additional information to a local image manifest",
+    load: () => import("./verbs/manifest/annotate.ts"),
+  },
+  create: {
+    summary: "Create a local manifest list for annotating and pushing to a registry",
+    load: () => import("./verbs/manifest/create.ts"),
+  },
+  inspect: {
+    summary: "Display an image manifest, or manifest list",
+    load: () => import("./verbs/manifest/inspect.ts"),
+  },
+  push: { summary: "Push a manifest list to a repository", load: () => import("./verbs/manifest/push.ts") },
+  rm: {
+    summary: "Delete one or more manifest lists from local storage",
+    load: () => import("./verbs/manifest/rm.ts"),
   },
 }
 
@@ -173,6 +201,7 @@ export const groups: Readonly<
 > = {
   container: { summary: "Manage containers", verbs: container },
   image: { summary: "Manage images", verbs: image },
+  manifest: { summary: "Manage manifests and manifest lists", verbs: manifest },
   network: { summary: "Manage networks", verbs: network },
   registry: { summary: "Serve images to other machines", verbs: registry },
   system: { summary: "Manage the engine", verbs: system },
@@ -187,7 +216,15 @@ const aliases: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 }
 
 const { ls: _ls, prune: _prune, inspect: _inspect, ...containerShort } = container
-const { ls: _imageLs, prune: _imagePrune, inspect: _imageInspect, rm: _imageRm, ...imageShort } = image
+const {
+  copy: _imageCopy,
+  verify: _imageVerify,
+  ls: _imageLs,
+  prune: _imagePrune,
+  inspect: _imageInspect,
+  rm: _imageRm,
+  ...imageShort
+} = image
 
 /** Verbs typed without a management word. */
 export const shortVerbs: Readonly<Record<string, Entry>> = {

@@ -116,3 +116,5 @@ export interface Images {
 export { applyChanges } from "./changes.ts"
 export { inspectRemote, type RemoteImage } from "./inspect-remote.ts"
 export { openImages } from "./open.ts"
+export { acceptAll, type Policy, readPolicy } from "./trust/policy.ts"
+export { findProof } from "./trust/signatures.ts"

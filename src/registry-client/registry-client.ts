@@ -112,4 +112,5 @@ export interface Registries {
   readonly options: RegistryOptions
 }
 
+export { type CopyRequest, type CopyStep, copyImage } from "./copy.ts"
 export { openRegistries } from "./open.ts"
