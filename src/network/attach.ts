@@ -19,7 +19,7 @@ import { interfaceMessages, otherWayOutMessage, type WayOut } from "./interface.
 import type { GivenAddresses } from "./ipam/addressing.ts"
 import { newSerial } from "./namespaces.ts"
 import type { Removals } from "./removals.ts"
-import { collect } from "./request.ts"
+import { collect, isRefusal } from "./request.ts"
 import type { Segment } from "./segment.ts"
 
 /** A link that is to be made in a namespace. */
@@ -88,8 +88,8 @@ export const attachLinks = async (
   }
 }
 
-const isGone = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENODEV")
+/** The link is gone, or its namespace with the last process in it. */
+const isGone = (error: unknown): boolean => isRefusal(error, "ENODEV", "ENOENT", "ESRCH")
 
 /**
  * Takes a link out of service: nothing passes through it and its name and addresses are free when this resolves. The

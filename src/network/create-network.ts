@@ -118,7 +118,7 @@ export const createNetwork = async (
     ipv6: request.ipv6,
     ipamDriver: request.ipam.driver || "default",
     ipamOptions: request.ipam.options,
-    options: driver.options(request, id),
+    options: request.options,
     labels: request.labels,
     subnets: await subnetsFor(room, driver, request),
   }

@@ -28,12 +28,14 @@ export interface Driver {
   readonly isGateway: boolean
   /** Whether endpoints have an end on this host, named in their lease. */
   readonly hasHostEnd: boolean
+  /** Whether endpoints have hardware addresses of their own. */
+  readonly hasMacAddress: boolean
+  /** Whether namespaces are prepared on its networks ahead. */
+  readonly isPrepared: boolean
   /** Whether ports can be published through it, and whether its subnets are this host's own. */
   readonly isGuarded: boolean
   /** Throws Failure for what the driver does not do. `others` are the networks there are. */
   check(request: NetworkCreate, others: readonly NetworkRecord[]): void
-  /** The options that a new network keeps, with what the driver adds. */
-  options(request: NetworkCreate, id: string): Readonly<Record<string, string>>
   /** Makes what is missing on this host, and mends what was changed. What it made is gone when it fails. */
   raise(network: NetworkRecord): Promise<Footing>
   /** Takes it away: nothing new can use it when this resolves; what the kernel is slow at goes on behind. */

@@ -6,10 +6,13 @@ import type { Endpoint } from "./lease.ts"
 export interface Candidate {
   readonly endpoint: Endpoint
   readonly network: NetworkRecord
+  /** Gateways of default routes through it; "" = whoever is on the link; absent = it is no way out. */
+  readonly gateway4?: string
+  readonly gateway6?: string
 }
 
-const gateways = ({ endpoint: { record } }: Candidate): number =>
-  (record.gateway ? 1 : 0) + (record.gateway6 ? 1 : 0)
+const gateways = ({ gateway4, gateway6 }: Candidate): number =>
+  (gateway4 === undefined ? 0 : 1) + (gateway6 === undefined ? 0 : 1)
 
 const compareNames = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
 
@@ -29,7 +32,7 @@ export const inGatewayOrder = <T extends Candidate>(candidates: readonly T[]): T
 /** The endpoint by which each family goes out; absent where there is none. */
 export const waysOut = <T extends Candidate>(candidates: readonly T[]): { ipv4?: T; ipv6?: T } => {
   const ordered = inGatewayOrder(candidates)
-  const ipv4 = ordered.find(({ endpoint }) => endpoint.record.gateway)
-  const ipv6 = ordered.find(({ endpoint }) => endpoint.record.gateway6)
+  const ipv4 = ordered.find(({ gateway4 }) => gateway4 !== undefined)
+  const ipv6 = ordered.find(({ gateway6 }) => gateway6 !== undefined)
   return { ...(ipv4 && { ipv4 }), ...(ipv6 && { ipv6 }) }
 }

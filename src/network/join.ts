@@ -4,7 +4,6 @@ import { errorMessage, failure } from "../base/errors.ts"
 import type { EndpointRecord, NetworkRequest } from "../state/state.ts"
 import { attachLinks, type NamedWayOut, type NewLink } from "./attach.ts"
 import { waysOut } from "./gateway.ts"
-import { macAddressOf } from "./interface.ts"
 import type { GivenAddresses } from "./ipam/addressing.ts"
 import type { Endpoint, Lease } from "./lease.ts"
 import { givenAddresses, writeLease } from "./lease.ts"
@@ -13,7 +12,7 @@ import type { Attachment, JoinRequest } from "./network.ts"
 import type { Prepared } from "./pool.ts"
 import { wantedPorts } from "./ports/host-ports.ts"
 import type { PlacedEndpoint } from "./publishing.ts"
-import { placed, publish } from "./publishing.ts"
+import { candidates, placed, publish } from "./publishing.ts"
 import { findNetwork } from "./records.ts"
 import type { Room } from "./room.ts"
 import { getSegment } from "./room.ts"
@@ -92,13 +91,12 @@ export const endpointOf = (
 
 /** Default routes as they should be among these endpoints. */
 export const namedWaysOut = (endpoints: readonly PlacedEndpoint[]): NamedWayOut[] => {
-  const candidates = endpoints.map((one) => ({ ...one, network: one.segment.record }))
-  const { ipv4, ipv6 } = waysOut(candidates)
+  const { ipv4, ipv6 } = waysOut(candidates(endpoints))
   const way = (family: 4 | 6, one: PlacedEndpoint | undefined, gateway: string | undefined): NamedWayOut[] =>
     one && gateway !== undefined
       ? [{ family, name: one.endpoint.record.interfaceName ?? "eth0", gateway }]
       : []
-  return [...way(4, ipv4, ipv4?.endpoint.record.gateway), ...way(6, ipv6, ipv6?.endpoint.record.gateway6)]
+  return [...way(4, ipv4, ipv4?.gateway4), ...way(6, ipv6, ipv6?.gateway6)]
 }
 
 /** The first name with a prefix that none of `taken` is. */
@@ -118,7 +116,7 @@ export const newLink = async (
     segment,
     link: segment.newHostEnd(),
     name,
-    macAddress: wishes.macAddress?.toLowerCase() ?? macAddressOf(addresses),
+    macAddress: segment.macAddressFor(wishes, addresses),
     addresses,
     linkLocal: wishes.linkLocal,
   }

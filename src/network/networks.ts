@@ -62,6 +62,7 @@ const buildRoom = (options: NetworksOptions, bridgeName: string, mark: string): 
     guard,
     removals,
     mark,
+    networks: () => state.networks.list(),
     mtu: () => [...segments.values()].find(({ isDefault }) => isDefault)?.footing.mtu ?? 1500,
     warn,
   })

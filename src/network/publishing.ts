@@ -3,8 +3,8 @@ import { errorKind, errorMessage, failure } from "../base/errors.ts"
 import type { PortRequest, PublishedPort } from "../state/state.ts"
 import { bridgeOptions } from "./bridge/options.ts"
 import type { Publication } from "./firewall/guard.ts"
-import { inGatewayOrder } from "./gateway.ts"
-import type { Endpoint } from "./lease.ts"
+import { type Candidate, inGatewayOrder } from "./gateway.ts"
+import { type Endpoint, givenAddresses } from "./lease.ts"
 import type { Room } from "./room.ts"
 import { segmentOf } from "./room.ts"
 import type { Segment } from "./segment.ts"
@@ -21,9 +21,18 @@ export const placed = (room: Room, endpoints: readonly Endpoint[]): PlacedEndpoi
     return segment ? [{ endpoint, segment }] : []
   })
 
+/** Endpoints as their order for the way out needs them. */
+export const candidates = (endpoints: readonly PlacedEndpoint[]): (PlacedEndpoint & Candidate)[] =>
+  endpoints.map(({ endpoint, segment }) => ({
+    endpoint,
+    segment,
+    network: segment.record,
+    ...segment.gatewaysOf(givenAddresses(endpoint)),
+  }))
+
 /** The endpoint by which published ports are reached; undefined when none of its networks is reached from outside. */
 export const publisherOf = (endpoints: readonly PlacedEndpoint[]): PlacedEndpoint | undefined =>
-  inGatewayOrder(endpoints.map((one) => ({ ...one, network: one.segment.record }))).find(
+  inGatewayOrder(candidates(endpoints)).find(
     ({ segment }) => segment.driver.isGuarded && !segment.record.internal,
   )
 

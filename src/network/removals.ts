@@ -5,7 +5,7 @@ import { existsSync } from "node:fs"
 import { errorMessage } from "../base/errors.ts"
 import type { Kernel } from "../kernel/kernel.ts"
 import { deleteGroup, deleteLink, setGroup } from "../kernel/netlink/netlink.ts"
-import { routeRequest } from "./request.ts"
+import { isRefusal, routeRequest } from "./request.ts"
 
 /** Milliseconds without another removal after which they are done, and after which they are done anyhow. */
 const QUIET = 40
@@ -16,8 +16,6 @@ interface Removal {
   readonly then: () => Promise<void>
 }
 
-const isGone = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && error.code === "ENODEV"
 const exists = (name: string): boolean => existsSync(`/sys/class/net/${name}`)
 
 export class Removals {
@@ -82,7 +80,8 @@ export class Removals {
 
   async #removeOne(name: string): Promise<void> {
     await routeRequest(this.#kernel, [deleteLink({ name })]).catch((error: unknown) => {
-      if (!isGone(error)) this.#warn(`could not remove network interface ${name}: ${errorMessage(error)}`)
+      if (!isRefusal(error, "ENODEV"))
+        this.#warn(`could not remove network interface ${name}: ${errorMessage(error)}`)
     })
   }
 

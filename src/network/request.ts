@@ -1,5 +1,5 @@
 // One netlink request through the launcher, its replies as one buffer.
-import type { Kernel, Plan } from "../kernel/kernel.ts"
+import { type Kernel, LauncherFailure, type Plan } from "../kernel/kernel.ts"
 import type { Message } from "../kernel/netlink/netlink.ts"
 import { netlinkOperation } from "../kernel/netlink/netlink.ts"
 
@@ -12,8 +12,10 @@ export const collect = async (kernel: Kernel, plan: Plan): Promise<Buffer> => {
 
 /** How often a list is asked for again that changed while the kernel wrote it. */
 const TRIES = 20
-const changedMeanwhile = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && error.code === "EINTR"
+
+/** Whether the kernel refused a request with one of these errors ("ENODEV"). */
+export const isRefusal = (error: unknown, ...names: readonly string[]): boolean =>
+  error instanceof LauncherFailure && names.includes(error.errnoName)
 
 /** Sends a plan again that listed what changed meanwhile: on a busy machine links and rules come and go all the time. */
 const collectSteady = async (kernel: Kernel, plan: Plan): Promise<Buffer> => {
@@ -21,7 +23,7 @@ const collectSteady = async (kernel: Kernel, plan: Plan): Promise<Buffer> => {
     try {
       return await collect(kernel, plan)
     } catch (error) {
-      if (tries === TRIES || !changedMeanwhile(error)) throw error
+      if (tries === TRIES || !isRefusal(error, "EINTR")) throw error
     }
 }
 

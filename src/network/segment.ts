@@ -86,7 +86,8 @@ export class Segment {
     this.isDefault = options.isDefault
     this.addressing = new Addressing(record)
     const fitting = this.addressing.free / ADDRESSES_PER_PREPARED
-    const largest = fitting < BigInt(tools.poolSize) ? Number(fitting) : tools.poolSize
+    const most = driver.isPrepared ? tools.poolSize : 0
+    const largest = fitting < BigInt(most) ? Number(fitting) : most
     this.pool = new Pool({
       create: () => this.make({ linkLocal: [] }),
       drop: (entries) => this.discard(entries),
@@ -126,6 +127,12 @@ export class Segment {
       "route",
       this.driver.linkMessages(this.#record, this.#footing, { hostName, name, macAddress }),
     )
+  }
+
+  /** "" where the driver gives none. */
+  macAddressFor(wishes: EndpointWishes, addresses: GivenAddresses): string {
+    if (!this.driver.hasMacAddress) return ""
+    return wishes.macAddress?.toLowerCase() ?? macAddressOf(addresses)
   }
 
   newHostEnd(): string {
@@ -169,7 +176,7 @@ export class Segment {
     try {
       const link = this.newHostEnd()
       const interfaceName = wishes.interfaceName ?? `${this.interfacePrefix}0`
-      const macAddress = wishes.macAddress?.toLowerCase() ?? macAddressOf(addresses)
+      const macAddress = this.macAddressFor(wishes, addresses)
       const address = addresses.ipv4?.address ?? addresses.ipv6?.address ?? ""
       return await this.#tools.namespaces.make({
         held: this.#tools.held.nameFor(address, newSerial()),

@@ -1,80 +1,31 @@
 // User-defined networks against the real kernel: made, joined, connected, disconnected and removed.
 import { afterEach, expect, test } from "bun:test"
-import { spawn } from "node:child_process"
-import type { Ground, Place } from "../../test/fixtures/network-ground.ts"
-import { joinRequest, openGround, peerSeenBy, run, somePort } from "../../test/fixtures/network-ground.ts"
-import { errorKind, errorMessage } from "../base/errors.ts"
-import type { NetworkRequest, PortRequest } from "../state/state.ts"
-import type { Attachment, JoinRequest, LivingContainer, NetworkCreate, Networks } from "./network.ts"
+import type { Ground } from "../../test/fixtures/network-ground.ts"
+import { openGround, peerSeenBy, run, somePort } from "../../test/fixtures/network-ground.ts"
+import {
+  failed,
+  joining,
+  network,
+  on,
+  placeOfLiving as placeOf,
+  sleepers,
+  until,
+  withPools,
+} from "../../test/fixtures/network-requests.ts"
+import type { NetworkCreate, Networks } from "./network.ts"
 
 const grounds: Ground[] = []
-const sleepers: number[] = []
+const inits = sleepers()
 const opened = async (...options: Parameters<typeof openGround>): Promise<Ground> => {
   const ground = await openGround(...options)
   grounds.push(ground)
   return ground
 }
 afterEach(async () => {
-  for (const pid of sleepers.splice(0)) process.kill(pid, "SIGKILL")
+  inits.end()
   for (const ground of grounds.splice(0)) await ground.close()
 }, 20_000)
 
-const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
-  for (let tries = 0; tries < 150; tries++) {
-    if (await holds()) return
-    await Bun.sleep(20)
-  }
-  throw new Error(`it never came true that ${what}`)
-}
-
-const network = (name: string, more: Partial<NetworkCreate> = {}): NetworkCreate => ({
-  name,
-  driver: "bridge",
-  internal: false,
-  attachable: false,
-  ipv4: true,
-  ipv6: false,
-  options: {},
-  labels: {},
-  ipam: { driver: "default", options: {}, pools: [] },
-  ...more,
-})
-const withPools = (...pools: NetworkCreate["ipam"]["pools"]): Partial<NetworkCreate> => ({
-  ipam: { driver: "default", options: {}, pools },
-})
-const on = (name: string, more: Partial<NetworkRequest> = {}): NetworkRequest => ({
-  network: name,
-  aliases: [],
-  links: [],
-  ...more,
-})
-const joining = (
-  id: string,
-  networks: readonly NetworkRequest[],
-  ports: readonly Partial<PortRequest>[] = [],
-): JoinRequest => ({ ...joinRequest(id, ports), mode: networks[0]?.network ?? "default", networks })
-
-/** A process in a joined namespace, as a container's init is. */
-const living = async (ground: Ground, attachment: Attachment, id: string): Promise<LivingContainer> => {
-  const place = await ground.placeOf(attachment)
-  const child = spawn(place[0] ?? "", [...place.slice(1), "sleep", "600"], { stdio: "ignore" })
-  if (child.pid === undefined) throw new Error("no process was started")
-  sleepers.push(child.pid)
-  await until(
-    "it is in the namespace",
-    () => run("readlink", `/proc/${child.pid}/ns/net`) !== run("readlink", "/proc/self/ns/net"),
-  )
-  ground.networks.joined(attachment.lease)
-  return { id, name: id, pid: child.pid, lease: attachment.lease }
-}
-const placeOf = (container: LivingContainer): Place => ["nsenter", `--net=/proc/${container.pid}/ns/net`]
-const failed = async (work: Promise<unknown>): Promise<[string, string]> => {
-  const error: unknown = await work.then(
-    () => new Error("it did not fail"),
-    (cause: unknown) => cause,
-  )
-  return [errorKind(error), errorMessage(error)]
-}
 const bridgeOf = (networks: Networks, name: string): string => `br-${networks.get(name).id.slice(0, 12)}`
 const hasLink = (name: string): boolean => run("ip", "-o", "link").includes(`: ${name}:`)
 
@@ -90,7 +41,7 @@ test("a network is made, joined by name, and removed without a trace", async () 
   expect(endpoint?.networkName).toBe("blue")
   expect(endpoint?.gateway).toBe(made.subnets[0]?.gateway)
   expect(endpoint?.dnsNames).toEqual(["web", "www"])
-  const container = await living(ground, attachment, "web")
+  const container = await inits.start(ground, attachment, "web")
   const routes = run(...placeOf(container), "ip", "route")
   expect(routes).toContain(`default via ${endpoint?.gateway} dev eth0`)
   expect(await failed(networks.remove("blue"))).toEqual([
@@ -109,7 +60,7 @@ test("connect and disconnect change a running container's links and default rout
   const { networks } = ground
   for (const name of ["aaa", "zzz"]) await networks.create(network(name))
   const request = joining("web", [on("zzz")])
-  const first = await living(ground, await networks.join(request), "web")
+  const first = await inits.start(ground, await networks.join(request), "web")
   const both = await networks.connect(first, request, on("aaa"))
   expect(both.endpoints.map(({ interfaceName }) => interfaceName)).toEqual(["eth0", "eth1"])
   const connected = { ...first, lease: both.lease }
@@ -148,7 +99,7 @@ test("a published port is reached on a user-defined network, and follows the way
   for (const name of ["one", "two"]) await networks.create(network(name))
   const hostPort = somePort()
   const request = joining("web", [on("one")], [{ hostPort }])
-  const container = await living(ground, await networks.join(request), "web")
+  const container = await inits.start(ground, await networks.join(request), "web")
   await ground.serve(placeOf(container), 80)
   const seen = (): string | undefined =>
     peerSeenBy(ground.outside.place, ground.outside.hostAddress, hostPort)
@@ -250,7 +201,7 @@ test("several networks at once: names of interfaces and the way out are Docker's
   const attachment = await networks.join(
     joining("web", [on("mm"), on("inner"), on("aa", { gatewayPriority: 0 })]),
   )
-  const container = await living(ground, attachment, "web")
+  const container = await inits.start(ground, attachment, "web")
   expect(attachment.endpoints.map(({ networkName, interfaceName }) => [networkName, interfaceName])).toEqual([
     ["mm", "eth0"],
     ["aa", "eth1"],
@@ -262,7 +213,7 @@ test("several networks at once: names of interfaces and the way out are Docker's
     `default via ${aa?.gateway} dev eth1`,
   )
   const preferred = await networks.join(joining("two", [on("mm", { gatewayPriority: 1 }), on("aa")]))
-  const two = await living(ground, preferred, "two")
+  const two = await inits.start(ground, preferred, "two")
   expect(run(...placeOf(two), "ip", "route", "show", "default").trim()).toBe(
     `default via ${mm?.gateway} dev eth0`,
   )

@@ -36,6 +36,8 @@ export const endpointWishes = (
   if (interfaceName && !isInterfaceName(interfaceName))
     throw failure("invalid", `invalid interface name ${JSON.stringify(interfaceName)} in ${INTERFACE_NAME}`)
   const mac = asked.macAddress || macAddress
+  if (mac && !segment.driver.hasMacAddress)
+    throw failure("invalid", `${segment.driver.name} interfaces do not support custom mac address assignment`)
   return {
     linkLocal: asked.linkLocal ?? [],
     ...(ipv4 ? { ipv4 } : {}),

@@ -99,7 +99,9 @@ export const bridgeDriver = (tools: BridgeDriverOptions): Driver => {
     name: "bridge",
     isGateway: true,
     hasHostEnd: true,
+    hasMacAddress: true,
     isGuarded: true,
+    isPrepared: true,
 
     check(request, others) {
       const { bridgeName } = bridgeOptions({ id: "0".repeat(64), ...request })
@@ -120,8 +122,6 @@ export const bridgeDriver = (tools: BridgeDriverOptions): Driver => {
           `cannot create network ${request.name}: conflicts with network ${twin.id} (${bridgeName}): networks have same bridge name`,
         )
     },
-
-    options: (request) => request.options,
 
     async raise(network): Promise<Footing> {
       const { bridgeName } = bridgeOptions(network)
