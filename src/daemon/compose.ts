@@ -8,7 +8,7 @@ import { VERSION } from "../base/version.ts"
 import { openContent } from "../content/content.ts"
 import { createEngine, type Engine } from "../engine/engine.ts"
 import { createEvents } from "../events/events.ts"
-import { openImages } from "../images/images.ts"
+import { openImages, readPolicy } from "../images/images.ts"
 import { openKernel } from "../kernel/kernel.ts"
 import { createLogs } from "../logs/logs.ts"
 import { openNetworks } from "../network/network.ts"
@@ -59,6 +59,7 @@ async function composeOver(
   configuration: Configuration,
 ): Promise<Composed> {
   const { dataRoot, runRoot } = configuration
+  const imagePolicy = configuration["image-policy"]
   const instance = instanceOf(dataRoot)
   if (!configuration["leave-cgroup-moves"]) await favorCgroupMoves(kernel)
   const state = openState(join(dataRoot, "state.db"))
@@ -74,6 +75,7 @@ async function composeOver(
     events,
     root: join(dataRoot, "images"),
     registries: registriesOf(configuration),
+    policy: imagePolicy === undefined ? undefined : readPolicy(imagePolicy),
     concurrency: {
       downloads: configuration["max-concurrent-downloads"],
       uploads: configuration["max-concurrent-uploads"],

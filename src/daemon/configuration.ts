@@ -40,6 +40,7 @@ const settings = v.strictObject({
   "max-concurrent-downloads": v.optional(several),
   "max-concurrent-uploads": v.optional(several),
   "max-download-attempts": v.optional(several),
+  "image-policy": v.optional(text),
   name: v.optional(text),
 })
 type Settings = v.InferOutput<typeof settings>
@@ -117,6 +118,11 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     key: "seccomp-profile",
     kind: "text",
     help: "File with the default seccomp profile",
+  },
+  "--image-policy": {
+    key: "image-policy",
+    kind: "text",
+    help: "File that says which registries' images must be signed, and by whose keys",
   },
   "--registry-mirror": {
     key: "registry-mirrors",

@@ -25,6 +25,7 @@ import { pullImages } from "./pull.ts"
 import { pushImages } from "./push.ts"
 import { pruneImages, removeImage } from "./removal.ts"
 import { saveImages, selectImages } from "./save.ts"
+import { acceptAll, type Policy } from "./trust/policy.ts"
 
 const log = createLog("images")
 
@@ -40,6 +41,8 @@ export const openImages = (parts: {
   keepCompressed?: boolean | undefined
   /** Without mirrors and insecure registries unless given. */
   registries?: Registries
+  /** Lets every image in unless given. */
+  policy?: Policy | undefined
   /** Layers moved at once: 3 and 5 unless given. */
   concurrency?: { readonly downloads?: number | undefined; readonly uploads?: number | undefined }
 }): Images => {
@@ -56,7 +59,7 @@ export const openImages = (parts: {
   const registries =
     parts.registries ?? openRegistries({ mirrors: [], insecure: [], certificates: [], agent: "sloop" })
   const downloads = openDownloads(content, parts.concurrency?.downloads ?? 3)
-  const pulling = { ...workshop, registries, downloads, events }
+  const pulling = { ...workshop, registries, downloads, events, policy: parts.policy ?? acceptAll }
   const pushing = { ...workshop, registries, events, uploads: new Limiter(parts.concurrency?.uploads ?? 5) }
   const removal = { catalog, garbage, snapshots, state, announce }
 

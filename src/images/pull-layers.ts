@@ -11,11 +11,14 @@ import type { ImageRecord } from "../state/state.ts"
 import type { Workshop } from "./create.ts"
 import type { Download, DownloadState, Downloads } from "./downloads.ts"
 import type { ImageProgress } from "./images.ts"
+import type { Policy } from "./trust/policy.ts"
 
 export interface PullParts extends Workshop {
   readonly registries: Registries
   readonly downloads: Downloads
   readonly events: Events
+  /** Which images must prove a signature before they are taken in. */
+  readonly policy: Policy
 }
 
 /** What was being done belongs to the failure; its kind stays. */

@@ -26,6 +26,7 @@ import { announceTravel } from "./announce.ts"
 import type { ImageProgress, PullRequest } from "./images.ts"
 import { during, type PullParts, pullLayers } from "./pull-layers.ts"
 import { type ResolvedManifest, resolveManifest } from "./resolve.ts"
+import { requireTrust } from "./trust/signatures.ts"
 
 type Report = (progress: ImageProgress) => void
 
@@ -129,12 +130,14 @@ const pullOne = (
       report({ id: reference.digest ?? reference.tag ?? "", status: `Pulling from ${reference.path}` })
     const current = await findCurrent(parts, remote, reference, platform, signal)
     if (current !== undefined) {
+      await requireTrust(parts.policy, remote, reference, [current.digest], signal)
       begin()
       report({ status: `Digest: ${current.digest}` })
       return { id: current.id, changed: false }
     }
     const resolved = await resolveManifest(remote, reference, platform, signal)
     const { manifest, document, digest } = resolved
+    await requireTrust(parts.policy, remote, reference, [digest, document.digest], signal)
     const config = suitableConfig(
       await fetchSmall(parts, remote, manifest.config, suspect, signal),
       resolved,
