@@ -15,7 +15,7 @@ export const proveCredentials = async (
   host: string,
   signal?: AbortSignal,
 ): Promise<{ identityToken: string }> => {
-  const step: Step = { what: "log in to", repository: host, pulls: false }
+  const step: Step = { what: "log in to", repository: host, pulls: false, proves: true }
   const { origin, trust } = await endpoint.reach()
   const call = async (authorization?: string) => {
     try {

@@ -14,6 +14,8 @@ export interface Step {
   readonly reference?: string
   /** Pulls hide whether a repository exists, as Docker does. */
   readonly pulls: boolean
+  /** Whether the credentials themselves are what is asked about. */
+  readonly proves?: boolean
 }
 
 /** Starts a sentence about a step: "cannot fetch the layer … of busybox". */
@@ -131,6 +133,11 @@ const explain = (step: Step, status: number, found: Told, scarce: boolean): Fail
           `${denied}: ${cannot(step)}; '${loginHint(name)}' with a name that may write there`,
         )
   }
+  if (step.proves === true && (status === 401 || status === 403))
+    return refusal(
+      "unauthorized",
+      `${/^unauthorized/.test(said) ? "" : "unauthorized: "}${said} (${cannot(step)})`,
+    )
   if (status === 401 || found.code === "UNAUTHORIZED")
     return refusal(
       "forbidden",

@@ -173,6 +173,8 @@ const stream = async (
         chunk = smaller
         continue
       }
+      if (answer.headers.location === undefined)
+        throw new BrokenConnection(`${cannot(step)}: the registry's answer to a part of it is none`, "ODD")
       upload = { ...uploadOf(answer, step), least: upload.least }
       at = end
       fruitless = 0
