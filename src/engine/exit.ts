@@ -137,6 +137,7 @@ export const handleExit = (context: Context, live: Live, task: Task | undefined,
   crashPoint("exit:recorded")
   resolveEnded(live, exit.code, exit.reason)
   publishEnd(context, ended, tellOom)
+  live.tellsOfLeaving = true
   live.teardown = context.background.run(`taking down ${describeContainer(ended)}`, async () => {
     await cleared
     await takeDown(context, ended)

@@ -28,6 +28,8 @@ export interface Live {
   readonly pending: Set<PendingAttach>
   /** The last run's teardown (network, cgroups); the next start and removal wait for it. */
   teardown?: Promise<void>
+  /** That teardown tells of the networks and volumes that the run leaves; a removal after it need not. */
+  tellsOfLeaving?: boolean
   restartTimer?: NodeJS.Timeout
   /** Milliseconds that the last automatic restart waited. */
   backoff: number

@@ -30,11 +30,15 @@ const removeVolumes = async (context: Context, names: readonly string[]): Promis
 }
 
 /** Clears what is left of a removed container. Every step may be repeated. */
-export const finishRemoval = async (context: Context, removal: RemovalRecord): Promise<void> => {
+export const finishRemoval = async (
+  context: Context,
+  removal: RemovalRecord,
+  options: { silently?: boolean } = {},
+): Promise<void> => {
   const { container } = removal
   await removeVolumes(context, removal.volumes)
   crashPoint("remove:volumes")
-  await takeDown(context, container)
+  await takeDown(context, container, options)
   crashPoint("remove:down")
   await context.snapshots.remove(container.snapshot)
   crashPoint("remove:snapshot")
@@ -94,7 +98,7 @@ export const removeRecord = (
   context.background.run(`removing ${describeContainer(record)}`, async () => {
     await volumes
     if (teardown !== undefined) await teardown
-    await finishRemoval(context, removal)
+    await finishRemoval(context, removal, { silently: live.tellsOfLeaving })
   })
 }
 

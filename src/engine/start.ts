@@ -199,6 +199,7 @@ export const launchContainer = async (
     throw error
   }
   live.task = task
+  live.tellsOfLeaving = false
   crashPoint("start:recorded")
   undo.discard()
   if (started === undefined) return

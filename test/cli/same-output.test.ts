@@ -19,6 +19,19 @@ beforeAll(async () => {
     `${engine.work}:/host`,
   ]
   await engine.ok("run", "-d", "--name", "web", ...web, "busybox", "sleep", "100000")
+  await engine.ok("network", "create", "--label", "tier=front", "--subnet", "10.211.0.0/24", "--ipv6", "own")
+  await engine.ok("network", "create", "--internal", "-o", "com.docker.network.driver.mtu=1400", "inner")
+  const ranges = [
+    "-p",
+    "18900-18903:18900-18903",
+    "-p",
+    "127.0.0.1:18910-18911:90-91/udp",
+    "--expose",
+    "7000-7002",
+  ]
+  const networks = ["--network", "name=own,alias=many,ip=10.211.0.9", "--network", "inner"]
+  await engine.ok("run", "-d", "--name", "multi", ...networks, ...ranges, "busybox", "sleep", "100000")
+  await engine.ok("create", "--name", "stopped", "--network", "own", "-p", "80", "busybox", "true")
   const changes = "echo one; echo two >&2; mkdir /x; touch /x/y; rm /etc/passwd"
   await engine.docker("run", "--name", "ll", "busybox", "sh", "-c", changes)
   await engine.ok("volume", "create", "--label", "k=v", "v2")
@@ -94,6 +107,40 @@ network ls --format json
 network ls --format "{{.ID}} {{.Name}} {{.Driver}} {{.Scope}} {{.IPv6}} {{.IPv4}} {{.Internal}} {{.Labels}} {{.CreatedAt}}"
 network inspect bridge
 network inspect -v nope
+network inspect own
+network inspect own inner nope
+network inspect -f "{{.Name}} {{.Driver}} {{json .IPAM.Config}} {{.Options}} {{.Labels}} {{.EnableIPv4}} {{.EnableIPv6}} {{.Internal}} {{.Attachable}} {{.Ingress}} {{.ConfigOnly}} {{.ConfigFrom.Network}}" own
+network inspect -f "{{range .Containers}}{{.Name}} {{.IPv4Address}} {{.MacAddress}} {{.IPv6Address}}{{end}}" own
+network inspect -f json inner
+network inspect host none
+network ls -f name=own
+network ls -f name=^ow
+network ls -f driver=bridge
+network ls -f driver=null -q
+network ls -f label=tier
+network ls -f label=tier=front --format "{{.Name}}"
+network ls -f label=tier=back
+network ls -f scope=local
+network ls -f scope=swarm
+network ls -f type=custom
+network ls -f type=builtin
+network ls -f type=weird
+network ls -f dangling=true
+network ls -f dangling=false
+network ls -f dangling=maybe
+network ls -f nope=1
+network list
+network ls --format "table {{.Name}}\\t{{.Label \\"tier\\"}}"
+inspect own
+inspect --type network inner
+inspect -f "{{json .NetworkSettings.Networks}}" multi
+inspect -f "{{range $k, $v := .NetworkSettings.Networks}}{{$k}}={{$v.IPAddress}} {{$v.DNSNames}} {{$v.GwPriority}} {{end}}" multi
+inspect -f "{{json .NetworkSettings.Ports}} {{.NetworkSettings.IPAddress}}" multi
+inspect -f "{{json .NetworkSettings}}" stopped
+ps --format "{{.Names}} {{.Networks}} {{.Ports}}"
+ps -a --filter network=own --format "{{.Names}}"
+ps -a --filter network=inner -q
+port multi
 system df
 system df -v
 system df --format json

@@ -10,6 +10,11 @@ beforeAll(async () => {
   await engine.ok("run", "-d", "--name", "cc", "busybox", "sleep", "100000")
   await engine.ok("run", "-d", "--name", "web", "-v", "v1:/data", "busybox", "sleep", "100000")
   await engine.docker("run", "--name", "ll", "busybox", "true")
+  await engine.ok("network", "create", "--subnet", "10.211.0.0/24", "own")
+  await engine.ok("network", "create", "plain")
+  await engine.ok("run", "-d", "--name", "owner", "--network", "own", "busybox", "sleep", "100000")
+  await engine.ok("run", "-d", "--name", "hosted", "--network", "host", "busybox", "sleep", "100000")
+  await engine.ok("run", "-d", "--name", "none-one", "--network", "none", "busybox", "sleep", "100000")
 }, 30_000)
 
 const cases = `
@@ -70,6 +75,83 @@ volume rm -f nope
 run --cap-add X busybox true
 run --name cc busybox
 create --pull never nosuchimage
+network create
+network create a b
+network create bridge
+network create host
+network create own
+network create --subnet 10.0.0.5/24 bad
+network create --subnet 10.212.0.0/24 --gateway 10.213.0.1 bad
+network create --subnet 10.212.0.0/24 --gateway 10.212.0.1 --gateway 10.212.0.2 bad
+network create --subnet nonsense --gateway 10.0.0.1 bad
+network create --subnet nonsense bad
+network create --gateway 10.212.0.1 bad
+network create --ip-range 10.212.0.0/25 bad
+network create --subnet 10.212.0.0/24 --ip-range 10.213.0.0/25 bad
+network create --subnet 10.212.0.0/24 --aux-address a=10.213.0.1 bad
+network create --subnet 10.212.0.0/24 --subnet 10.212.0.0/25 bad
+network create --subnet 10.211.0.0/25 bad
+network create -d overlay bad
+network create -d nodriver bad
+network create --scope swarm bad
+network create --ingress bad
+network create --config-only bad
+network create --config-from own bad
+network create --ipv4=maybe bad
+network create --nope bad
+network create --label =x bad
+network rm
+network rm nope
+network rm -f nope
+network rm bridge
+network rm own
+network remove nope
+network connect
+network connect own
+network connect nope cc
+network connect own nope
+network connect own owner
+network connect --ip 10.9.9.9 own cc
+network connect --ip nonsense own cc
+network connect --ip 172.30.0.1 plain cc
+network connect --alias "a b" own cc
+network connect --driver-opt x own cc
+network connect --gw-priority x own cc
+network connect --link a:b:c own cc
+network connect own hosted
+network connect own none-one
+network connect host cc
+network disconnect
+network disconnect own cc
+network disconnect nope cc
+network disconnect own nope
+network disconnect -f own nope
+network disconnect host hosted
+network disconnect own ll
+network inspect
+network prune --nope
+network prune -f x
+run --rm --network nope busybox true
+run --rm --network own --network own busybox true
+run --rm --network own --network bridge busybox true
+run --rm --network name=own,color=red busybox true
+run --rm --network alias=x,ip=1 busybox true
+run --rm --network name=own,gw-priority=x busybox true
+run --rm --network-alias x busybox true
+run --rm --network host --network-alias x busybox true
+run --rm --network own --ip 10.9.9.9 busybox true
+run --rm --network own --ip 10.211.0.77 --ip6 nonsense busybox true
+run --rm --ip 172.17.0.99 busybox true
+run --rm --network plain --ip 172.30.0.9 busybox true
+run --rm --network own --mac-address nonsense busybox true
+run --rm --network container:cc -p 80:80 busybox true
+run --rm --network container:nope busybox true
+run --rm --network container: busybox true
+run --rm --network container:ll busybox true
+run --rm --network name=own,ip=10.211.0.66 --ip 10.211.0.67 busybox true
+run --rm --network "" busybox true
+run --rm --link nope busybox true
+run --rm --link a:b:c busybox true
 run -p 99999 busybox
 run -p a:b busybox
 run -p 80:70:60:50 busybox

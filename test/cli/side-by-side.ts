@@ -13,9 +13,10 @@ export const caseLines = (text: string): string[][] =>
       ),
     )
 
-/** What may differ: the program's name, ids and times of what each run made, and blanks at the ends of lines. */
+/** What may differ: the order of a container's networks, which the docker client lists in any; the program's name, ids and times of what each run made, and blanks at the ends of lines. */
 const plain = (text: string): string =>
   text
+    .replaceAll("own,inner", "inner,own")
     .replaceAll("docker", "sloop")
     .replaceAll("Docker", "Sloop")
     .replace(/"SystemTime":"[^"]*"/g, "<now>")

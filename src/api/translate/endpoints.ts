@@ -7,8 +7,8 @@ import { present } from "./present.ts"
 /** "default" is the bridge. */
 export const shownMode = (mode: string): string => (mode === "default" || mode === "" ? "bridge" : mode)
 
-/** The fields of an endpoint that are empty while the container does not run. */
-export function endpointAddresses(endpoint: EndpointRecord | undefined) {
+/** The fields at the top of NetworkSettings, which old clients read: those of the default bridge. */
+export function bridgeAddresses(endpoint: EndpointRecord | undefined) {
   return {
     EndpointID: endpoint?.endpointId ?? "",
     Gateway: endpoint?.gateway ?? "",
@@ -81,11 +81,18 @@ export function endpointViews(record: ContainerRecord, minor: number): Record<st
       IPAMConfig: ipamConfig(asked),
       Links: orNull(asked?.links),
       Aliases: aliasesOf(record, place, minor),
+      MacAddress: endpoint?.macAddress ?? "",
       DriverOpts: asked?.driverOptions ? { ...asked.driverOptions } : null,
       GwPriority: asked?.gatewayPriority ?? 0,
       NetworkID: endpoint?.network ?? asked?.networkId ?? "",
+      EndpointID: endpoint?.endpointId ?? "",
+      Gateway: endpoint?.gateway ?? "",
+      IPAddress: endpoint?.ipv4 ?? "",
+      IPPrefixLen: endpoint?.ipv4PrefixLength ?? 0,
+      IPv6Gateway: endpoint?.gateway6 ?? "",
+      GlobalIPv6Address: endpoint?.ipv6 ?? "",
+      GlobalIPv6PrefixLen: endpoint?.ipv6PrefixLength ?? 0,
       DNSNames: dnsNames(record, place),
-      ...endpointAddresses(endpoint),
     }
   }
   return views

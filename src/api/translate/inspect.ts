@@ -8,7 +8,7 @@ import type {
   HealthView,
   MountPointView,
 } from "../../wire/wire.ts"
-import { endpointAddresses, endpointViews, mainMac } from "./endpoints.ts"
+import { bridgeAddresses, endpointViews, mainMac } from "./endpoints.ts"
 import { hostConfigView } from "./host-config.ts"
 import { publishedPorts } from "./ports.ts"
 import { present } from "./present.ts"
@@ -74,7 +74,7 @@ export function containerInspect(
       LinkLocalIPv6PrefixLen: 0,
       SecondaryIPAddresses: null,
       SecondaryIPv6Addresses: null,
-      ...endpointAddresses(record.endpoints.find(({ networkName }) => networkName === "bridge")),
+      ...bridgeAddresses(record.endpoints.find(({ networkName }) => networkName === "bridge")),
       Networks: endpointViews(record, minor),
     },
   }

@@ -10,8 +10,8 @@ export const verb: Verb = {
   interspersed: true,
   least: 1,
   most: Number.POSITIVE_INFINITY,
-  run: (context, parsed) =>
-    forEach(context, parsed.arguments, async (name) => {
+  async run(context, parsed) {
+    const code = await forEach(context, parsed.arguments, async (name) => {
       try {
         await context.client.call("DELETE", `/networks/${encodeURIComponent(name)}`)
         return name
@@ -19,5 +19,9 @@ export const verb: Verb = {
         if (parsed.bool("force") && error instanceof ApiFailure && error.status === 404) return null
         throw error
       }
-    }),
+    })
+    // As docker's client ends.
+    if (code !== 0) context.warn(`exit status ${code}`)
+    return code
+  },
 }
