@@ -16,15 +16,16 @@ export interface Reply {
 /** Attributes by type (the last one wins, as in the kernel). */
 export type Attributes = ReadonlyMap<number, Buffer>
 
-/** Splits a run of attributes. Malformed tails end the reading; the kernel never sends them. */
-export const readAttributes = (bytes: Buffer): Attributes => {
+/** Splits a run of attributes; none when there is none. Malformed tails end the reading; the kernel never sends them. */
+export const readAttributes = (bytes: Buffer | undefined): Attributes => {
   const found = new Map<number, Buffer>()
-  for (const [type, value] of listAttributes(bytes)) found.set(type, value)
+  if (!bytes) return found
+  for (const [type, value] of readAttributeList(bytes)) found.set(type, value)
   return found
 }
 
 /** Attributes in order, for lists whose entries share a type. */
-const listAttributes = (bytes: Buffer): [type: number, value: Buffer][] => {
+export const readAttributeList = (bytes: Buffer): [type: number, value: Buffer][] => {
   const found: [number, Buffer][] = []
   for (let at = 0; at + 4 <= bytes.length; ) {
     const length = bytes.readUInt16LE(at)

@@ -28,6 +28,14 @@ export type Expression =
       /** Text of the value in dumps. */
       readonly shown?: string
     }
+  /** Whether a value lies in a range, both ends included. */
+  | {
+      readonly kind: "within"
+      readonly inverted: boolean
+      readonly from: Register
+      readonly first: Uint8Array
+      readonly last: Uint8Array
+    }
   | {
       readonly kind: "mask"
       readonly from: Register
@@ -67,6 +75,8 @@ export type Expression =
   | { readonly kind: "masquerade" }
   | { readonly kind: "verdict"; readonly verdict: Verdict }
   | { readonly kind: "counter" }
+  /** An expression of somebody else's rule, as it was read. */
+  | { readonly kind: "foreign"; readonly name: string; readonly attributes: readonly Attribute[] }
 
 const META_KEYS = { mark: 3, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const
 const CT_KEYS = { state: 0, direction: 1, status: 2 } as const
@@ -119,6 +129,14 @@ const encodeBody = (expression: Expression): [name: string, ...Attribute[]] => {
         be32(2, expression.equal ? 0 : 1),
         dataValue(3, expression.value),
       ]
+    case "within":
+      return [
+        "range",
+        register(1, expression.from),
+        be32(2, expression.inverted ? 1 : 0),
+        dataValue(3, expression.first),
+        dataValue(4, expression.last),
+      ]
     case "mask":
       return [
         "bitwise",
@@ -165,6 +183,8 @@ const encodeBody = (expression: Expression): [name: string, ...Attribute[]] => {
       return ["immediate", be32(1, 0), dataVerdict(2, expression.verdict)]
     case "counter":
       return ["counter"]
+    case "foreign":
+      return [expression.name, ...expression.attributes]
   }
 }
 
@@ -187,6 +207,8 @@ export const describeExpression = (expression: Expression): string => {
       return `r${expression.to} = route type of the ${expression.of} address`
     case "compare":
       return `r${expression.from} ${expression.equal ? "==" : "!="} ${expression.shown ?? `0x${Buffer.from(expression.value).toString("hex")}`}`
+    case "within":
+      return `r${expression.from} ${expression.inverted ? "not " : ""}within 0x${Buffer.from(expression.first).toString("hex")}..${Buffer.from(expression.last).toString("hex")}`
     case "mask":
       return `r${expression.to} = r${expression.from} & 0x${Buffer.from(expression.mask).toString("hex")}`
     case "lookup":
@@ -208,5 +230,7 @@ export const describeExpression = (expression: Expression): string => {
         : expression.verdict.kind
     case "counter":
       return "count"
+    case "foreign":
+      return expression.name
   }
 }

@@ -1,10 +1,11 @@
 // Door of the netlink encoders and decoders. Pure: bytes in, bytes out; the launcher sends them.
 export * from "./address.ts"
 export * from "./conntrack.ts"
-export { readReplies } from "./decode.ts"
+export { readAttributes, readReplies, readText } from "./decode.ts"
 export * from "./expression.ts"
 export * from "./link.ts"
 export type { Attribute, Encoded, Message } from "./message.ts"
 export { encode, netlinkOperation } from "./message.ts"
 export * from "./nftables.ts"
+export * from "./nftables-read.ts"
 export * from "./route.ts"

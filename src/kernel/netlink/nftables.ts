@@ -1,9 +1,9 @@
 // nf_tables objects: tables, chains, rules, sets, maps and their elements, in batches that take effect as one.
-import { readAttributes, readReplies, readText } from "./decode.ts"
+import { readAttributes } from "./decode.ts"
 import type { Expression, Verdict } from "./expression.ts"
 import { dataValue, dataVerdict, encodeExpression } from "./expression.ts"
 import type { Attribute, Message } from "./message.ts"
-import { ACK, APPEND, be32, bytes, CREATE, DUMP, nest, text } from "./message.ts"
+import { ACK, APPEND, be32, bytes, CREATE, nest, text } from "./message.ts"
 
 const SUBSYSTEM = 10
 const BATCH_BEGIN = 16
@@ -11,7 +11,6 @@ const BATCH_END = 17
 const NEW_TABLE = 0
 const DELETE_TABLE = 2
 const NEW_CHAIN = 3
-const GET_CHAIN = 4
 const NEW_RULE = 6
 const NEW_SET = 9
 const NEW_ELEMENT = 12
@@ -228,36 +227,82 @@ export const addElements = (table: TableName, set: string, list: readonly Elemen
 export const removeElements = (table: TableName, set: string, list: readonly Element[]): Message[] =>
   elements(table, DELETE_ELEMENT, 0, set, list)
 
-/** Asks for all chains of a family. */
-export const listChains = (family: number): Message => ({
-  type: (SUBSYSTEM << 8) | GET_CHAIN,
-  flags: DUMP,
-  struct: struct(family),
-  attributes: [],
-})
+const SET_FLAGS = 3
+/** Anonymous and constant sets, and those that packets change, become plain ones. */
+const COPIED_SET_FLAGS = FLAG_INTERVAL | FLAG_MAP | FLAG_CONCATENATED | 0x10
+/** Types, lengths, the parts of a key, timeouts and what listing tools keep there. */
+const COPIED_SET = [4, 5, 6, 7, 9, 11, 12, 13]
+const NESTED = 0x8000
+const SET_DESCRIPTION = 9
 
-export interface ListedChain {
-  readonly table: string
-  readonly name: string
-  /** Base chains only. */
-  readonly hook?: keyof typeof HOOKS
-  readonly policy?: "accept" | "drop"
+/** Creates a set like one that was read (its attributes) under another name. */
+export const copySet = (
+  table: TableName,
+  name: string,
+  attributes: ReadonlyMap<number, Buffer>,
+  id: number,
+): Message =>
+  message(table, NEW_SET, CREATE, [
+    text(1, table.name),
+    text(2, name),
+    be32(SET_FLAGS, (attributes.get(SET_FLAGS)?.readUInt32BE() ?? 0) & COPIED_SET_FLAGS),
+    ...COPIED_SET.flatMap((type) => {
+      const value = attributes.get(type)
+      return value ? [bytes(type === SET_DESCRIPTION ? type | NESTED : type, value)] : []
+    }),
+    be32(10, id),
+  ])
+
+/** An element as it was read; `chain` replaces the one that its verdict leads to. */
+export interface CopiedElement {
+  readonly attributes: ReadonlyMap<number, Buffer>
+  readonly chain?: string
 }
+const KEY = 1
+const DATA = 2
+const FLAGS = 3
+const KEY_END = 10
+/** Keys, value, flags, timeout and what is left of it. */
+const COPIED_ELEMENT = [KEY, FLAGS, 4, 5, KEY_END] as const
+const NESTED_IN_ELEMENT: readonly number[] = [KEY, DATA, KEY_END]
 
-/** Chains among replies. */
-export const readChains = (replies: Buffer): ListedChain[] =>
-  readReplies(replies)
-    .filter(({ type }) => type === ((SUBSYSTEM << 8) | NEW_CHAIN))
-    .map(({ body }) => {
-      const attributes = readAttributes(body.subarray(4))
-      const hook = attributes.get(4)
-      const number = hook ? readAttributes(hook).get(1)?.readUInt32BE() : undefined
-      const policy = attributes.get(5)?.readUInt32BE()
-      const names = ["prerouting", "input", "forward", "output", "postrouting"] as const
-      return {
-        table: readText(attributes.get(1)),
-        name: readText(attributes.get(3)),
-        ...(number === undefined ? {} : { hook: names[number] }),
-        ...(policy === undefined ? {} : { policy: policy === 0 ? ("drop" as const) : ("accept" as const) }),
-      }
-    })
+/** Trees of intervals want ascending keys, an interval's end before the start of another at the same place. */
+const inOrder = (one: CopiedElement, other: CopiedElement): number =>
+  Buffer.compare(one.attributes.get(KEY) ?? Buffer.alloc(0), other.attributes.get(KEY) ?? Buffer.alloc(0)) ||
+  (other.attributes.get(FLAGS)?.readUInt32BE() ?? 0) - (one.attributes.get(FLAGS)?.readUInt32BE() ?? 0)
+
+const copiedData = ({ attributes, chain }: CopiedElement): Attribute[] => {
+  const value = attributes.get(DATA)
+  if (!value) return []
+  if (chain === undefined) return [bytes(DATA | NESTED, value)]
+  const code = readAttributes(readAttributes(value).get(2)).get(1)?.readInt32BE()
+  return [dataVerdict(DATA, { kind: code === VERDICT_GOTO ? "goto" : "jump", chain })]
+}
+const VERDICT_GOTO = -4
+
+/** Adds elements like those that were read. */
+export const copyElements = (table: TableName, set: string, list: readonly CopiedElement[]): Message[] => {
+  const sorted = list.toSorted(inOrder)
+  const messages: Message[] = []
+  for (let at = 0; at < sorted.length; at += ELEMENTS_PER_MESSAGE)
+    messages.push(
+      message(table, NEW_ELEMENT, CREATE, [
+        text(1, table.name),
+        text(2, set),
+        nest(
+          3,
+          ...sorted.slice(at, at + ELEMENTS_PER_MESSAGE).map((element) =>
+            nest(
+              LIST_ELEMENT,
+              ...COPIED_ELEMENT.flatMap((type) => {
+                const value = element.attributes.get(type)
+                return value ? [bytes(NESTED_IN_ELEMENT.includes(type) ? type | NESTED : type, value)] : []
+              }),
+              ...copiedData(element),
+            ),
+          ),
+        ),
+      ]),
+    )
+  return messages
+}

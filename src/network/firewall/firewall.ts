@@ -1,21 +1,20 @@
 // Keeps the engine's nf_tables table equal to what should be: rebuilt as one batch, changed by single elements.
+import { errorMessage } from "../../base/errors.ts"
 import type { Kernel } from "../../kernel/kernel.ts"
 import type { Element, Message, TableName } from "../../kernel/netlink/netlink.ts"
-import {
-  addElements,
-  batch,
-  createTable,
-  deleteTable,
-  listChains,
-  readChains,
-  removeElements,
-} from "../../kernel/netlink/netlink.ts"
+import { addElements, batch, createTable, deleteTable, removeElements } from "../../kernel/netlink/netlink.ts"
 import { netfilterRequest } from "../request.ts"
 import type { Placed } from "./elements.ts"
 import { CountedElements, networkElements, publicationElements } from "./elements.ts"
 import { forgetFlowsTo } from "./flows.ts"
-import type { Guard, GuardedNetwork, Publication } from "./guard.ts"
+import type { FirewallOptions, Guard, GuardedNetwork, Publication } from "./guard.ts"
+import { HostFirewall } from "./host/host-firewall.ts"
 import { rebuildMessages, ruleset, tableName } from "./ruleset.ts"
+import type { TablesChange } from "./watch.ts"
+import { TableWatch } from "./watch.ts"
+
+/** Name of the processes that change tables for us, as the kernel tells it. */
+const OWN_PROCESS = "sloop-launcher"
 
 /** See {@link Guard}. */
 export class Firewall implements Guard {
@@ -28,9 +27,18 @@ export class Firewall implements Guard {
   #last: Promise<unknown> = Promise.resolve()
   #forgetting: Promise<unknown> = Promise.resolve()
 
-  constructor(kernel: Kernel, table: string) {
+  readonly #host: HostFirewall
+  readonly #warn: (message: string) => void
+  #watch: TableWatch | undefined
+  /** Whether a look at what others have changed is queued already. */
+  #looking = false
+  #removed = false
+
+  constructor(kernel: Kernel, table: string, options: FirewallOptions = {}) {
     this.#kernel = kernel
     this.#table = tableName(table)
+    this.#warn = options.warn ?? (() => {})
+    this.#host = new HostFirewall(kernel, this.#table, options.mode ?? "honest")
   }
 
   #send(messages: readonly Message[]): Promise<unknown> {
@@ -65,7 +73,20 @@ export class Firewall implements Guard {
   }
 
   async #rebuild(): Promise<void> {
-    await this.#send(rebuildMessages(ruleset(this.#table.name), this.#elements.all()))
+    const rebuild = (more: readonly Message[]) =>
+      this.#send(rebuildMessages(ruleset(this.#table.name), this.#elements.all(), more))
+    await this.#host.look()
+    const { copies } = this.#host
+    await rebuild(copies).catch((error: unknown) => {
+      if (copies.length === 0) throw error
+      this.#host.refused(error)
+      return rebuild([])
+    })
+    this.#tell()
+  }
+
+  #tell(): void {
+    for (const warning of this.#host.untold()) this.#warn(warning)
   }
 
   /** Sends changes of elements; a table that is not as it should be is put in place whole. */
@@ -151,25 +172,59 @@ export class Firewall implements Guard {
     await this.#forgetting
   }
 
-  async watch(): Promise<void> {}
-  async close(): Promise<void> {}
-
-  remove(): Promise<void> {
-    return this.#inTurn(async () => {
-      await this.#send(batch([createTable(this.#table), deleteTable(this.#table)]))
+  async watch(): Promise<void> {
+    this.#watch ??= new TableWatch(this.#kernel, {
+      changed: (change) => this.#heed(change),
+      missed: () => this.#putBack("changes that could not be followed"),
     })
+    await this.#watch.start()
   }
 
-  /** A base chain at forward whose policy is drop (dockerd sets one) drops what it does not accept itself. */
+  #heed({ by, tables }: TablesChange): void {
+    const isOurs = (table: (typeof tables)[number]): boolean =>
+      table.family === this.#table.family && table.table === this.#table.name
+    if (by !== OWN_PROCESS && tables.some(isOurs)) this.#putBack(by)
+    else if (!tables.every(isOurs)) this.#lookAtOthers()
+  }
+
+  #putBack(by: string): void {
+    if (this.#removed) return
+    this.#inTurn(() => this.#rebuild()).then(
+      () =>
+        this.#warn(
+          `firewall table ${this.#table.name} was put back after ${by || "somebody"} had changed it`,
+        ),
+      (error: unknown) =>
+        this.#warn(`firewall table ${this.#table.name} could not be put back: ${errorMessage(error)}`),
+    )
+  }
+
+  /** Others' rules changed: those for this host's own ports are asked of published ones too. */
+  #lookAtOthers(): void {
+    if (this.#looking || this.#removed) return
+    this.#looking = true
+    this.#inTurn(async () => {
+      this.#looking = false
+      if (await this.#host.look()) await this.#rebuild()
+      this.#tell()
+    }).catch((error: unknown) =>
+      this.#warn(`other firewall tables could not be looked at: ${errorMessage(error)}`),
+    )
+  }
+
+  async close(): Promise<void> {
+    this.#removed = true
+    await this.#watch?.close()
+    await this.settled()
+  }
+
+  async remove(): Promise<void> {
+    await this.close()
+    await this.#inTurn(() => this.#send(batch([createTable(this.#table), deleteTable(this.#table)])))
+  }
+
   async warnings(): Promise<string[]> {
-    return readChains(await netfilterRequest(this.#kernel, [listChains(0)]))
-      .filter(
-        (chain) => chain.hook === "forward" && chain.policy === "drop" && chain.table !== this.#table.name,
-      )
-      .map(
-        (chain) =>
-          `chain ${chain.name} of firewall table ${chain.table} drops forwarded packets by its policy: ` +
-          "containers may not reach other hosts, nor be reached at published ports from there, until it accepts them",
-      )
+    await this.#inTurn(() => this.#host.look())
+    return this.#host.warnings()
   }
 }

@@ -53,6 +53,19 @@ export interface Publication {
   readonly otherSubnets?: readonly string[]
 }
 
+/**
+ * Whether rules that keep others from this host's own ports keep them from published ports too ("honest"), or published
+ * ports are open whatever the host's rules for itself say ("docker").
+ */
+export type FirewallMode = "honest" | "docker"
+
+export interface FirewallOptions {
+  /** "honest" when absent. */
+  readonly mode?: FirewallMode
+  /** What a person should know: told when it becomes true, once. */
+  readonly warn?: (message: string) => void
+}
+
 /** The engine's table in the kernel and its desired state, which is remembered: the table can be put back at any time. */
 export interface Guard {
   /**

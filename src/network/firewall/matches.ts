@@ -135,6 +135,16 @@ export const socketKnown = (version: Version, map: string): Part => ({
     { kind: "lookup", set: map, from: 0, to: 0 },
   ],
 })
+/** Whether a map from protocol and port has the packet's; what it holds is not looked at. */
+export const portKnown = (version: Version, map: string): Part => ({
+  nft: `meta l4proto . th dport @${map}`,
+  expressions: [
+    ...nfproto(version),
+    { kind: "meta", key: "l4proto", to: 0 },
+    { kind: "payload", base: "transport", offset: 2, length: 2, to: 1 },
+    { kind: "lookup", set: map, from: 0, to: 0 },
+  ],
+})
 export const isIcmp = (version: Version): Part => ({
   nft: `meta l4proto ${version === 4 ? "icmp" : "ipv6-icmp"}`,
   expressions: [{ kind: "meta", key: "l4proto", to: 0 }, is(Uint8Array.of(ICMP[version]))],
@@ -150,7 +160,14 @@ const connectionHas = (key: "state" | "status", bits: number, nft: string): Part
 })
 export const translated = connectionHas("status", DESTINATION_CHANGED, "ct status dnat")
 export const related = connectionHas("state", RELATED, "ct state related")
-export const beginning = connectionHas("state", NEW, "ct state new")
+export const notBeginning: Part = {
+  nft: "ct state & new == 0",
+  expressions: [
+    { kind: "ct", key: "state", to: 0 },
+    { kind: "mask", from: 0, to: 0, mask: number32(NEW) },
+    { kind: "compare", equal: true, from: 0, value: number32(0) },
+  ],
+}
 export const isAnswer: Part = {
   nft: "ct direction reply",
   expressions: [{ kind: "ct", key: "direction", to: 0 }, is(Uint8Array.of(REPLY))],

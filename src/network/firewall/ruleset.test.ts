@@ -10,9 +10,7 @@ import {
   makeNamespace,
   type PrivateNamespace,
 } from "../../../test/fixtures/private-namespace.ts"
-import { fakeKernel } from "../../kernel/fake.ts"
 import type { Kernel } from "../../kernel/kernel.ts"
-import { createChain, encode } from "../../kernel/netlink/netlink.ts"
 import { describeRuleset } from "./describe.ts"
 import { Firewall } from "./firewall.ts"
 import type { GuardedNetwork, Publication } from "./guard.ts"
@@ -171,19 +169,19 @@ test("what cannot be published is refused, and nothing of it is kept", async () 
 })
 
 test("a foreign chain that drops forwarded packets by its policy is told", async () => {
-  const at = (policy: "accept" | "drop", name: string, chain: string) =>
-    createChain(
-      { family: 2, name },
-      { name: chain, hook: { type: "filter", at: "forward", priority: 0, policy } },
-    )
-  const fake = fakeKernel({
-    // What the kernel lists has the shape of what creates it.
-    receive: () => [
-      encode([at("drop", "filter", "FORWARD"), at("accept", "other", "forward"), at("drop", "sloop", "x")])
-        .bytes,
-    ],
-  })
-  expect(await new Firewall(fake, "sloop").warnings()).toEqual([
-    "chain FORWARD of firewall table filter drops forwarded packets by its policy: containers may not reach other hosts, nor be reached at published ports from there, until it accepts them",
-  ])
+  const rules = [
+    "add table ip filter",
+    "add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }",
+  ]
+  for (const rule of rules) listed(rule)
+  const told: string[] = []
+  const firewall = new Firewall(kernel, table, { warn: (message) => told.push(message) })
+  const warning =
+    "chain FORWARD of firewall table filter drops forwarded packets by its policy: containers may not reach other hosts, nor be reached at published ports from there, until it accepts them"
+  expect(await firewall.warnings()).toEqual([warning])
+  await firewall.rebuild([bridge], [])
+  await firewall.rebuild()
+  expect(told).toEqual([warning])
+  await firewall.remove()
+  listed("delete table ip filter")
 })

@@ -288,8 +288,12 @@ export const ruleset = (table: string): Ruleset => ({
   ],
 })
 
-/** One batch that puts the whole table in place of whatever is there under its name. */
-export const rebuildMessages = (rules: Ruleset, elements: ElementsBySet): Message[] => {
+/** One batch that puts the whole table, with what is `more` in it, in place of whatever is there under its name. */
+export const rebuildMessages = (
+  rules: Ruleset,
+  elements: ElementsBySet,
+  more: readonly Message[] = [],
+): Message[] => {
   const { table } = rules
   return batch([
     // Deleting a table that is missing fails the batch, creating one that exists does not.
@@ -309,5 +313,6 @@ export const rebuildMessages = (rules: Ruleset, elements: ElementsBySet): Messag
       ),
     ),
     ...[...elements].flatMap(([set, list]) => addElements(table, set, list)),
+    ...more,
   ])
 }
