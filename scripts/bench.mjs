@@ -20,6 +20,7 @@ requireRoot("The bench")
 ensureDependencies()
 if (!has("dockerd")) installPackages(["docker.io"])
 if (!has("podman")) installPackages(["podman"])
+if (!has("dnsperf")) installPackages(["dnsperf"])
 build()
 makeBaseImage(join(projectRoot, ".cache", "busybox.tar"))
 process.exitCode =
