@@ -13,6 +13,7 @@
 
 #define IMAGE "erofs:"
 #define HELD "layer:"
+#define STEP "root-overlay"
 
 struct layer_name {
   char text[64];
@@ -34,7 +35,7 @@ static int refused(int fs, const char *directory, const char *what, struct failu
   ssize_t got = read(fs, log, sizeof log - 1);
   while (got > 0 && (log[got - 1] == '\n')) got--;
   if (got > 0) log[got] = 0;
-  return fail(failure, "root-overlay", directory, error, "%s: %s%s%s", what, strerror(error),
+  return fail(failure, STEP, directory, error, "%s: %s%s%s", what, strerror(error),
               got > 2 ? "; the kernel says: " : "", got > 2 ? log + 2 : "");
 }
 
@@ -48,9 +49,9 @@ static int set_file(int fs, const char *key, int file) {
 static int image_mount(int directory, int index, const char *path, struct failure *failure) {
   OWN_FD tar = openat(directory, "layer.tar", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   if (tar < 0)
-    return fail(failure, "root-overlay", path, errno, "the layer's tar cannot be opened: %s", strerror(errno));
+    return fail(failure, STEP, path, errno, "the layer's tar cannot be opened: %s", strerror(errno));
   OWN_FD fs = call_fsopen("erofs");
-  if (fs < 0) return fail(failure, "root-overlay", path, errno, "the kernel has no EROFS file system");
+  if (fs < 0) return fail(failure, STEP, path, errno, "the kernel has no EROFS file system");
   if (set_file(fs, "source", index) || set_file(fs, "device", tar))
     return refused(fs, path, "the layer's files are refused", failure);
   if (call_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
@@ -64,12 +65,12 @@ static int image_open(struct request *request, const char *path, struct failure 
   OWN_FD directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   OWN_FD index = directory < 0 ? -1 : openat(directory, "index", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   if (index < 0 || fstat(index, &status))
-    return fail(failure, "root-overlay", path, errno, "the layer cannot be opened: %s", strerror(errno));
+    return fail(failure, STEP, path, errno, "the layer cannot be opened: %s", strerror(errno));
   struct layer_name name = name_of(&status);
   int held = held_find(name.text);
   // A copy: a monitor closes what it was born with.
   int tree = held >= 0 ? fcntl(held, F_DUPFD_CLOEXEC, 0) : image_mount(directory, index, path, failure);
-  if (tree < 0) return held >= 0 ? fail(failure, "root-overlay", path, errno, "the layer cannot be opened") : -1;
+  if (tree < 0) return held >= 0 ? fail(failure, STEP, path, errno, "the layer cannot be opened") : -1;
   // Not being held costs the next root a mount and nothing else.
   if (held < 0 && request->mailbox >= 0) held_hold(request, name.text, tree);
   return tree;
@@ -82,7 +83,7 @@ int layers_open(struct request *request, const struct operation *overlay, struct
   for (uint32_t i = 3; overlay && i < overlay->count; i++) any |= !strncmp(overlay->args[i], IMAGE, strlen(IMAGE));
   if (!any) return 0;
   layers->trees = calloc(overlay->count, sizeof *layers->trees);
-  if (!layers->trees) return fail(failure, "root-overlay", "", ENOMEM, "out of memory");
+  if (!layers->trees) return fail(failure, STEP, "", ENOMEM, "out of memory");
   for (uint32_t i = 3; i < overlay->count; i++) {
     const char *lower = overlay->args[i];
     bool image = !strncmp(lower, IMAGE, strlen(IMAGE));

@@ -3,8 +3,8 @@
 #define SLOOP_LAYERS_H
 #include "verbs.h"
 
-// The lower directories of a root-overlay that are images ("erofs:DIRECTORY"): trees[n] is a detached mount of the n-th
-// lower, -1 where that is a plain directory.
+// The lower directories of a root-overlay or a view that are images ("erofs:DIRECTORY"): trees[n] is a detached mount
+// of the n-th lower, -1 where that is a plain directory.
 struct layers {
   int *trees;
   uint32_t count;

@@ -161,30 +161,31 @@ static int take_from_root(void) {
 
 // Kernels before 6.7 take the layers only as one option of at most a page: descriptors make it short. The old call
 // mounts at a path, so it is done in a mount namespace of this process alone.
-static int overlay_classic(const struct operation *operation, struct failure *failure) {
+static int overlay_classic(const struct operation *operation, const char *upper, const char *work,
+                           struct failure *failure) {
   char options[4000];
   // Before the layers are opened: the overlay takes only layers of its own mount namespace.
-  if (unshare(CLONE_NEWNS)) return fail(failure, "root-overlay", "", errno, "no private mount namespace can be made");
+  if (unshare(CLONE_NEWNS)) return fail(failure, operation->name, "", errno, "no private mount namespace can be made");
   size_t used = (size_t)snprintf(options, sizeof options, "%s%slowerdir=", operation->args[2],
                                  *operation->args[2] ? "," : "");
   for (uint32_t i = 3; i < operation->count; i++) {
     int layer = open(operation->args[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (layer < 0) return fail(failure, "root-overlay", operation->args[i], errno, "the layer cannot be opened");
+    if (layer < 0) return fail(failure, operation->name, operation->args[i], errno, "the layer cannot be opened");
     used += (size_t)snprintf(options + used, sizeof options - used, "%s/proc/self/fd/%d", i > 3 ? ":" : "", layer);
-    if (used >= sizeof options) return fail(failure, "root-overlay", "", E2BIG, "too many layers for this kernel");
+    if (used >= sizeof options) return fail(failure, operation->name, "", E2BIG, "too many layers for this kernel");
   }
-  for (int i = 0; i < 2 && *operation->args[0]; i++) {
-    int layer = open(operation->args[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (layer < 0) return fail(failure, "root-overlay", operation->args[i], errno, "the layer cannot be opened");
+  for (int i = 0; i < 2 && *upper; i++) {
+    int layer = open(i ? work : upper, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (layer < 0) return fail(failure, operation->name, i ? work : upper, errno, "the layer cannot be opened");
     used += (size_t)snprintf(options + used, sizeof options - used, ",%s=/proc/self/fd/%d", i ? "workdir" : "upperdir",
                              layer);
-    if (used >= sizeof options) return fail(failure, "root-overlay", "", E2BIG, "too many layers for this kernel");
+    if (used >= sizeof options) return fail(failure, operation->name, "", E2BIG, "too many layers for this kernel");
   }
   if (call_mount("overlay", "/", "overlay", 0, options))
-    return fail(failure, "root-overlay", operation->args[0], errno, "the overlay cannot be mounted: %s",
+    return fail(failure, operation->name, upper, errno, "the overlay cannot be mounted: %s",
                 strerror(errno));
   int tree = take_from_root();
-  return tree < 0 ? fail(failure, "root-overlay", operation->args[0], errno, "the overlay cannot be opened") : tree;
+  return tree < 0 ? fail(failure, operation->name, upper, errno, "the overlay cannot be opened") : tree;
 }
 
 // The kernel refuses an overlay of one lower layer and nothing else: a read-only copy of its mount shows the same.
@@ -211,31 +212,43 @@ static int lower_set(int fs, const struct operation *operation, uint32_t n, cons
   return layer_set(fs, "lowerdir+", operation->args[n + 3]);
 }
 
-int mount_overlay(const struct operation *operation, const struct layers *layers, struct failure *failure) {
-  const char *upper = operation->args[0], *work = operation->args[1];
+static int overlay_create(const struct operation *operation, const char *upper, const char *work,
+                          const struct layers *layers, struct failure *failure) {
   if (!*upper != !*work)
-    return fail(failure, "root-overlay", upper, EINVAL, "upper and work directory belong together");
+    return fail(failure, operation->name, upper, EINVAL, "upper and work directory belong together");
   bool images = layers->count > 0;
   if (images && (!knows_single_layers() || (!*upper && operation->count == 4)))
-    return fail(failure, "root-overlay", operation->args[3], ENOTSUP, "a layer of this kind cannot be used here");
+    return fail(failure, operation->name, operation->args[3], ENOTSUP, "a layer of this kind cannot be used here");
   if (!*upper && operation->count == 4) return single_lower(operation->args[3], failure);
-  if (!knows_single_layers()) return overlay_classic(operation, failure);
+  if (!knows_single_layers()) return overlay_classic(operation, upper, work, failure);
   OWN_FD fs = call_fsopen("overlay");
-  if (fs < 0) return fail(failure, "root-overlay", upper, errno, "the kernel has no overlay file system");
+  if (fs < 0) return fail(failure, operation->name, upper, errno, "the kernel has no overlay file system");
   OWN_MEMORY char *options = strdup(operation->args[2]);
-  if (!options) return fail(failure, "root-overlay", upper, ENOMEM, "out of memory");
+  if (!options) return fail(failure, operation->name, upper, ENOMEM, "out of memory");
   for (uint32_t i = 3; i < operation->count; i++) {
     if (!lower_set(fs, operation, i - 3, layers)) continue;
-    return context_failed(fs, "root-overlay", operation->args[i], "the layer is refused", failure);
+    return context_failed(fs, operation->name, operation->args[i], "the layer is refused", failure);
   }
   if (*upper && layer_set(fs, "upperdir", upper))
-    return context_failed(fs, "root-overlay", upper, "the upper directory is refused", failure);
+    return context_failed(fs, operation->name, upper, "the upper directory is refused", failure);
   if (*upper && layer_set(fs, "workdir", work))
-    return context_failed(fs, "root-overlay", work, "the work directory is refused", failure);
+    return context_failed(fs, operation->name, work, "the work directory is refused", failure);
   if (call_fsconfig(fs, FSCONFIG_SET_STRING, "source", "overlay", 0) || options_set(fs, options))
-    return context_failed(fs, "root-overlay", operation->args[2], "an option is refused", failure);
+    return context_failed(fs, operation->name, operation->args[2], "an option is refused", failure);
   if (call_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
-    return context_failed(fs, "root-overlay", upper, "the overlay cannot be made", failure);
+    return context_failed(fs, operation->name, upper, "the overlay cannot be made", failure);
   int tree = call_fsmount(fs, 0);
-  return tree < 0 ? context_failed(fs, "root-overlay", upper, "the overlay cannot be mounted", failure) : tree;
+  return tree < 0 ? context_failed(fs, operation->name, upper, "the overlay cannot be mounted", failure) : tree;
+}
+
+int mount_overlay(const struct operation *operation, const struct layers *layers, struct failure *failure) {
+  return overlay_create(operation, operation->args[0], operation->args[1], layers, failure);
+}
+
+int mount_view(const struct operation *operation, const struct layers *layers, struct failure *failure) {
+  int tree = overlay_create(operation, "", "", layers, failure);
+  struct mount_attr readonly = {.attr_set = MOUNT_ATTR_RDONLY};
+  if (tree < 0 || !call_mount_setattr(tree, "", AT_EMPTY_PATH, &readonly)) return tree;
+  close(tree);
+  return fail(failure, operation->name, operation->args[0], errno, "the image cannot be made read-only");
 }

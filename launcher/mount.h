@@ -28,6 +28,8 @@ int mount_create(const char *type, const char *source, const char *options, unsi
 // The overlay that a root-overlay operation describes, detached; layers are those of its lowers that are images. On
 // kernels before 6.7 this process gets a mount namespace of its own by it.
 int mount_overlay(const struct operation *operation, const struct layers *layers, struct failure *failure);
+// The read-only overlay of a view operation, detached.
+int mount_view(const struct operation *operation, const struct layers *layers, struct failure *failure);
 // Puts a detached mount onto a target.
 int mount_attach(int tree, int target);
 #endif

@@ -47,10 +47,23 @@ static int sources_open_here(const struct plan *plan, struct sources *sources, s
   return 0;
 }
 
+static int views_open(struct request *request, struct sources *sources, struct failure *failure) {
+  const struct operation *view = plan_find(request->plan, "view", 0);
+  if (!view) return 0;
+  sources->views = calloc(request->plan->count, sizeof *sources->views);
+  if (!sources->views) return fail(failure, "view", "", ENOMEM, "out of memory");
+  for (uint32_t i = 0; view; view = plan_find(request->plan, "view", ++i)) {
+    if (layers_open(request, view, &sources->views[sources->view_count], failure)) return -1;
+    sources->view_count++;
+  }
+  return 0;
+}
+
 int sources_open(struct request *request, struct sources *sources, struct failure *failure) {
   uint32_t binds = 0;
   *sources = (struct sources){.root = -1};
   if (layers_open(request, plan_find(request->plan, "root-overlay", 0), &sources->layers, failure)) return -1;
+  if (views_open(request, sources, failure)) return sources_close(sources), -1;
   for (uint32_t i = 0; i < request->plan->count; i++) binds += !strcmp(request->plan->operations[i].name, "bind");
   if (!binds && !plan_find(request->plan, "root-path", 0)) return 0;
   sources->trees = calloc(binds + 1, sizeof *sources->trees);
@@ -72,6 +85,8 @@ void sources_close(struct sources *sources) {
   for (uint32_t i = 0; i < sources->count; i++) own_close(&sources->trees[i]);
   free(sources->trees);
   layers_close(&sources->layers);
+  for (uint32_t i = 0; i < sources->view_count; i++) layers_close(&sources->views[i]);
+  free(sources->views);
   *sources = (struct sources){.root = -1};
 }
 

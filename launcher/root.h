@@ -13,6 +13,8 @@ struct sources {
   int *trees;
   uint32_t count;
   struct layers layers;
+  struct layers *views;  // of the plan's view operations, in order
+  uint32_t view_count;
 };
 int sources_open(struct request *request, struct sources *sources, struct failure *failure);
 void sources_close(struct sources *sources);

@@ -38,6 +38,18 @@ static int perform_bind(struct rootfs *rootfs, const struct operation *operation
   return root_bind(rootfs->root, operation, rootfs->sources->trees[rootfs->binds++], failure);
 }
 
+static int perform_view(struct rootfs *rootfs, const struct operation *operation, struct failure *failure) {
+  const char *path = operation->args[0];
+  struct mount_flags flags;
+  if (mount_flags_parse(operation->args[1], &flags, "view", path, failure)) return -1;
+  OWN_FD tree = mount_view(operation, &rootfs->sources->views[rootfs->views++], failure);
+  OWN_FD target = tree < 0 ? -1 : target_open(rootfs->root, path, TARGET_DIRECTORY, tree, "view", failure);
+  if (target < 0 || mount_flags_apply(tree, &flags, "view", path, failure)) return -1;
+  if (mount_attach(tree, target))
+    return fail(failure, "view", path, errno, "the image cannot be attached: %s", strerror(errno));
+  return 0;
+}
+
 static int perform_device(struct rootfs *rootfs, const struct operation *operation, struct failure *failure) {
   return device_make(rootfs->root, operation, failure);
 }
@@ -125,6 +137,7 @@ static const struct {
     {"device", perform_device},       {"symlink", perform_symlink},
     {"directory", perform_directory}, {"mask", perform_mask},
     {"readonly", perform_readonly},   {"console", perform_console},
+    {"view", perform_view},
 };
 
 int rootfs_perform(struct rootfs *rootfs, struct failure *failure) {

@@ -12,7 +12,7 @@ struct rootfs {
   struct sources *sources;
   struct console console;
   int empty;  // a detached empty read-only tmpfs, the pattern of masks; -1 = not made yet
-  uint32_t binds;
+  uint32_t binds, views;
   // Called once, before the first cgroup mount and at the latest before the root is entered.
   int (*settle)(void *context, struct failure *failure);
   void *context;

@@ -167,6 +167,10 @@ function mountOperation(mount: SpecMount): Operation {
     return ["bind", mount.source, mount.destination, flags.join(","), create, mount.subpath ?? ""]
   }
   const options = mount.options.filter((option) => !mountFlags.has(option))
+  const lowers = options.find((option) => option.startsWith("lowerdir="))?.slice(9)
+  // Layers that are EROFS images ("erofs:DIRECTORY") are the launcher's to mount.
+  if (mount.type === "overlay" && lowers !== undefined)
+    return ["view", mount.destination, flags.join(","), "", ...lowers.split(/(?<!erofs):(?=\/|erofs:\/)/)]
   return ["mount", mount.type, mount.source, mount.destination, flags.join(","), options.join(",")]
 }
 
