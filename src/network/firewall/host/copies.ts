@@ -125,18 +125,16 @@ class Copier {
     this.#add(chain, accept)
   }
 
+  /** A rule that is not understood is left out: it neither opens nor shuts what the others leave as it is. */
   #copyRule(rule: ListedRule, table: HostTable, prefix: string): void {
+    if (!decides(rule)) return
     const copied: Expression[] = []
     for (const expression of rule.expressions) {
       const part = this.#copyExpression(expression, table, prefix)
       if (part === "never") return
       if (part === "unknown") {
         this.#warn(rule, expression)
-        // What would accept accepts without the condition, what would drop does not: as if the rule were Docker's.
-        if (rule.expressions.some((one) => verdictOf(one)?.kind !== "accept" && verdictOf(one))) return
-        if (!rule.expressions.some((one) => verdictOf(one)?.kind === "accept")) return
-        copied.push({ kind: "verdict", verdict: { kind: "accept" } })
-        break
+        return
       }
       copied.push(...part)
     }
@@ -204,6 +202,15 @@ class Copier {
     ]
   }
 }
+
+/** Rules that only count or log decide nothing. */
+const decides = (rule: ListedRule): boolean =>
+  rule.expressions.some(
+    (expression) =>
+      ["lookup", "reject", "target"].includes(expression.name) ||
+      verdictOf(expression) !== undefined ||
+      copyPlain(expression) === "unknown",
+  )
 
 /** A table whose rules only ever accept need not be asked. */
 const canDrop = (table: HostTable): boolean =>

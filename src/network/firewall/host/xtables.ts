@@ -36,8 +36,8 @@ const number32 = (value: number): Buffer => {
 
 /** struct xt_conntrack_mtinfo1 to 3: only states; their bits are those of nf_tables. */
 const conntrack = (info: Buffer): Translation => {
-  if (info.length < 154) return unknown
-  const [matches, inverts, states] = [info.readUInt16LE(148), info.readUInt16LE(150), info.readUInt16LE(152)]
+  if (info.length < 152) return unknown
+  const [matches, inverts, states] = [info.readUInt16LE(146), info.readUInt16LE(148), info.readUInt16LE(150)]
   if (matches !== 1 || states > 0xf) return unknown
   return expressions(
     { kind: "ct", key: "state", to: 0 },
@@ -114,6 +114,10 @@ export const translate = (expression: ListedExpression): Translation => {
   switch (name) {
     case "comment":
       return always
+    // Published are ports, and these have none.
+    case "icmp":
+    case "icmp6":
+      return { kind: "never" }
     case "conntrack":
       return revision >= 1 ? conntrack(info) : unknown
     case "multiport":
