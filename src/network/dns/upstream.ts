@@ -20,7 +20,9 @@ export class Upstreams {
   readonly #cache: AnswerCache
   readonly #underWay = new Map<string, Promise<Buffer | undefined>>()
   readonly #shunned = new Map<string, number>()
-  readonly #closing = new AbortController()
+  /** Ends one question each. */
+  readonly #endings = new Set<() => void>()
+  #closed = false
   /** Waiting times, replaced by tests. */
   readonly #times: { readonly nextServer: number; readonly whole: number }
 
@@ -39,7 +41,7 @@ export class Upstreams {
   async ask(servers: readonly string[], query: Query): Promise<Buffer> {
     const key = cacheKey(servers.join(), query)
     let asked = this.#underWay.get(key)
-    if (!asked && this.#underWay.size < MOST_UNDER_WAY && !this.#closing.signal.aborted) {
+    if (!asked && this.#underWay.size < MOST_UNDER_WAY && !this.#closed) {
       asked = this.#askAll(servers, query)
         .then((answer) => {
           if (answer) this.#cache.put(key, answer)
@@ -62,20 +64,22 @@ export class Upstreams {
   /** A server is asked when those before it have failed or been slow; whoever answers first, is heard. */
   #askAll(servers: readonly string[], query: Query): Promise<Buffer | undefined> {
     const order = Array.from({ length: ROUNDS }, () => this.#ordered(servers)).flat()
-    const over = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#times.whole)])
     const done = new AbortController()
-    const signal = AbortSignal.any([over, done.signal])
+    const { signal } = done
     return new Promise((resolve) => {
       let waiting = 0
       let refused: Buffer | undefined
       let timer: NodeJS.Timeout | undefined
       const finish = (answer: Buffer | undefined): void => {
         clearTimeout(timer)
-        over.removeEventListener("abort", giveUp)
+        clearTimeout(whole)
+        this.#endings.delete(giveUp)
         done.abort()
         resolve(answer)
       }
       const giveUp = (): void => finish(refused)
+      const whole = setTimeout(giveUp, this.#times.whole)
+      this.#endings.add(giveUp)
       const next = (): void => {
         clearTimeout(timer)
         const server = order.shift()
@@ -107,14 +111,14 @@ export class Upstreams {
             if (!signal.aborted) next()
           })
       }
-      over.addEventListener("abort", giveUp)
       next()
     })
   }
 
   /** Ends what is under way; nothing is asked any more. */
   close(): void {
-    this.#closing.abort()
+    this.#closed = true
+    for (const end of this.#endings) end()
     this.#cache.clear()
   }
 }
