@@ -21,6 +21,7 @@ import { favorCgroupMoves } from "./cgroup-moves.ts"
 import { removeCgroupParents } from "./cgroup-parents.ts"
 import { type Configuration, DEFAULT_DATA_ROOT } from "./configuration.ts"
 import { extractLauncher } from "./embedded-launcher.ts"
+import { hostRegistry } from "./registry.ts"
 import { keepRunFilesInMemory, releaseRunFiles } from "./run-files.ts"
 
 const log = createLog("daemon")
@@ -120,9 +121,11 @@ async function composeOver(
     },
   })
   await engine.recover()
+  const registry = await hostRegistry(configuration, { content, state, images })
   return {
     engine,
     async close({ stopContainers }) {
+      await registry?.close()
       await engine.close({ stopContainers })
       const running = state.containers
         .list()

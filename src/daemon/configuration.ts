@@ -41,6 +41,11 @@ const settings = v.strictObject({
   "max-concurrent-uploads": v.optional(several),
   "max-download-attempts": v.optional(several),
   "image-policy": v.optional(text),
+  "registry-address": v.optional(text),
+  "registry-names": v.optional(texts),
+  "registry-htpasswd": v.optional(text),
+  "registry-tls-cert": v.optional(text),
+  "registry-tls-key": v.optional(text),
   name: v.optional(text),
 })
 type Settings = v.InferOutput<typeof settings>
@@ -123,6 +128,31 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     key: "image-policy",
     kind: "text",
     help: "File that says which registries' images must be signed, and by whose keys",
+  },
+  "--registry-address": {
+    key: "registry-address",
+    kind: "text",
+    help: "ADDRESS:PORT to serve a registry on, with the images that are tagged ADDRESS:PORT/NAME",
+  },
+  "--registry-name": {
+    key: "registry-names",
+    kind: "list",
+    help: "Another HOST[:PORT] under which clients know the registry; repeatable",
+  },
+  "--registry-htpasswd": {
+    key: "registry-htpasswd",
+    kind: "text",
+    help: "Password file (bcrypt) of the registry",
+  },
+  "--registry-tls-cert": {
+    key: "registry-tls-cert",
+    kind: "text",
+    help: "PEM certificate chain of the registry",
+  },
+  "--registry-tls-key": {
+    key: "registry-tls-key",
+    kind: "text",
+    help: "PEM key of the registry's certificate",
   },
   "--registry-mirror": {
     key: "registry-mirrors",

@@ -15,6 +15,8 @@ export interface Garbage {
   during<T>(work: (suspect: (blob: string) => void) => Promise<T>): Promise<T>
   /** Marks what a removed image used, and sweeps if nobody is writing. */
   release(record: ImageRecord): void
+  /** Names blobs that others kept in the content store until now. */
+  released(blobs: readonly string[]): void
   /** ChainIDs of a stack, from its top, that no image and no container needs. */
   unneeded(chainId: string): string[]
   /** Looks at every blob and snapshot there is. Called at start-up. */
@@ -33,18 +35,20 @@ export const openGarbage = (parts: {
   const suspects = new Set<string>()
   let writers = 0
 
-  const neededBlobs = (): Set<string> =>
-    new Set(
-      state.images
-        .list()
-        .flatMap((record) => [
-          record.id,
-          record.manifestDigest,
-          ...placedLayers(record).flatMap((placed) =>
-            parts.blobs.isSpare(placed) ? [] : [placed.layer.blob],
-          ),
-        ]),
+  const neededBlobs = (): Set<string> => {
+    const byImages = state.images
+      .list()
+      .flatMap((record) => [
+        record.id,
+        record.manifestDigest,
+        ...placedLayers(record).flatMap((placed) => (parts.blobs.isSpare(placed) ? [] : [placed.layer.blob])),
+      ])
+    // The registry that the engine may serve keeps its blobs in the same store.
+    const byRegistry = [...state.registryBlobs.list(), ...state.registryManifests.list()].map(
+      ({ content: stored, digest }) => stored ?? digest,
     )
+    return new Set([...byImages, ...byRegistry])
+  }
   const neededSnapshots = (): Set<string> => {
     const needed = new Set<string>()
     const keep = (chainId: string): void => {
@@ -92,6 +96,10 @@ export const openGarbage = (parts: {
       suspects.add(record.id)
       if (record.manifestDigest !== "") suspects.add(record.manifestDigest)
       for (const { blob } of record.layers) suspects.add(blob)
+      sweep()
+    },
+    released(blobs) {
+      for (const blob of blobs) suspects.add(blob)
       sweep()
     },
     unneeded(chainId) {

@@ -5,6 +5,7 @@ import type { ExecutionConfig } from "../oci/execution-config.ts"
 import type { Platform } from "../oci/platform.ts"
 import type { Credentials, Registries } from "../registry-client/registry-client.ts"
 import type { ImageRecord } from "../state/state.ts"
+import type { PublishedImages } from "./published.ts"
 
 export type { ExecutionConfig as ImageConfig } from "../oci/execution-config.ts"
 
@@ -110,11 +111,19 @@ export interface Images {
   }): Promise<string>
   /** A read-only root of the image, for looking into it. */
   view(image: Image): RootMount
+  /** What a registry serves of the images whose names begin with one of these domains. */
+  published(domains: readonly string[]): PublishedImages
+  /** For whoever else keeps blobs in the engine's content store: nothing is swept while work runs. */
+  sharing: {
+    during<T>(work: () => Promise<T>): Promise<T>
+    released(blobs: readonly string[]): void
+  }
   recover(): Promise<void>
 }
 
 export { applyChanges } from "./changes.ts"
 export { inspectRemote, type RemoteImage } from "./inspect-remote.ts"
 export { openImages } from "./open.ts"
+export type { PublishedBlob, PublishedDocument, PublishedImages } from "./published.ts"
 export { acceptAll, type Policy, readPolicy } from "./trust/policy.ts"
 export { findProof } from "./trust/signatures.ts"

@@ -21,6 +21,7 @@ import type { Image, Images } from "./images.ts"
 import { openLayerBlobs } from "./layer-blobs.ts"
 import { loadImages } from "./load.ts"
 import { prepareImage } from "./prepare.ts"
+import { openPublished } from "./published.ts"
 import { pullImages } from "./pull.ts"
 import { pushImages } from "./push.ts"
 import { pruneImages, removeImage } from "./removal.ts"
@@ -156,6 +157,11 @@ export const openImages = (parts: {
       return id
     },
     view: (image) => snapshots.view(image.chainId),
+    published: (domains) => openPublished({ content, state, catalog, blobs }, domains),
+    sharing: {
+      during: (work) => garbage.during(() => work()),
+      released: (digests) => garbage.released(digests),
+    },
     async recover() {
       // Nothing else writes blobs yet, so what is unfinished belongs to a process that has ended.
       await content.recover()

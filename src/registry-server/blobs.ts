@@ -39,7 +39,7 @@ async function* partOf(
 /** GET and HEAD. */
 export const serveBlob = async (
   exchange: Exchange,
-  { repositories, content, cache }: Store,
+  { repositories, content, cache, images }: Store,
   repository: string,
   text: string,
 ): Promise<void> => {
@@ -47,11 +47,15 @@ export const serveBlob = async (
   const record = repositories.blob(repository, digest) ?? repositories.manifest(repository, digest)
   const stored = record === undefined ? undefined : contentOf(record)
   const here = stored === undefined ? undefined : content.size(stored)
-  const coming = here === undefined ? await cache?.fetch(repository, digest) : undefined
-  const size = here ?? coming?.size
+  const served = here === undefined ? images?.blob(repository, digest) : undefined
+  const coming = (here ?? served) === undefined ? await cache?.fetch(repository, digest) : undefined
+  const size = here ?? served?.size ?? coming?.size
   if (size === undefined) throw unknownBlob(digest)
-  const open = (part?: { start: number; end: number }): AsyncIterable<Uint8Array> =>
-    coming === undefined ? content.open(stored ?? digest, part) : partOf(coming.bytes, part)
+  const open = (part?: { start: number; end: number }): AsyncIterable<Uint8Array> => {
+    if (served !== undefined)
+      return partOf(served.open(part?.start ?? 0), part && { start: 0, end: part.end - part.start })
+    return coming === undefined ? content.open(stored ?? digest, part) : partOf(coming.bytes, part)
+  }
   const headers = {
     "Content-Type": "application/octet-stream",
     "Docker-Content-Digest": digest,

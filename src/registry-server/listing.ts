@@ -22,16 +22,21 @@ const page = (
   return { entries, headers: { Link: `<${exchange.path}?${query}>; rel="next"` } }
 }
 
-export const serveTags = (exchange: Exchange, { repositories }: Store, repository: string): void => {
-  if (!repositories.has(repository))
+/** Both lists as one, sorted by code point. */
+const united = (one: readonly string[], other: readonly string[]): string[] =>
+  [...new Set([...one, ...other])].toSorted()
+
+export const serveTags = (exchange: Exchange, { repositories, images }: Store, repository: string): void => {
+  const served = images?.tags(repository) ?? []
+  if (!repositories.has(repository) && served.length === 0)
     throw new Refusal("NAME_UNKNOWN", "repository name not known to registry", {
       detail: { name: repository },
     })
-  const { entries, headers } = page(exchange, repositories.tags(repository))
+  const { entries, headers } = page(exchange, united(repositories.tags(repository), served))
   exchange.json({ name: repository, tags: entries }, headers)
 }
 
-export const serveCatalog = (exchange: Exchange, { repositories }: Store): void => {
-  const { entries, headers } = page(exchange, repositories.names())
+export const serveCatalog = (exchange: Exchange, { repositories, images }: Store): void => {
+  const { entries, headers } = page(exchange, united(repositories.names(), images?.repositories() ?? []))
   exchange.json({ repositories: entries }, headers)
 }

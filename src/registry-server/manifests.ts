@@ -17,7 +17,7 @@ export const unknownManifest = (reference: string): Refusal =>
 /** GET and HEAD. */
 export const serveManifest = async (
   exchange: Exchange,
-  { repositories, content, cache }: Store,
+  { repositories, content, cache, images }: Store,
   repository: string,
   text: string,
 ): Promise<void> => {
@@ -25,19 +25,24 @@ export const serveManifest = async (
   await cache?.refresh(repository, reference)
   const digest = isTag(reference) ? repositories.tagged(repository, reference) : reference
   const record = digest === undefined ? undefined : repositories.manifest(repository, digest)
-  if (record === undefined) {
+  const served = record === undefined ? await images?.manifest(repository, reference) : undefined
+  const found =
+    record === undefined
+      ? served
+      : { digest: record.digest, mediaType: record.mediaType, bytes: await content.read(contentOf(record)) }
+  if (found === undefined) {
     if (!repositories.has(repository))
       throw new Refusal("NAME_UNKNOWN", "repository name not known to registry", {
         detail: { name: repository },
       })
     throw unknownManifest(reference)
   }
-  const headers = { "Docker-Content-Digest": record.digest, ETag: `"${record.digest}"` }
+  const headers = { "Docker-Content-Digest": found.digest, ETag: `"${found.digest}"` }
   if (exchange.header("if-none-match") === headers.ETag) {
     exchange.empty(304, headers)
     return
   }
-  exchange.bytes(200, record.mediaType, await content.read(contentOf(record)), headers)
+  exchange.bytes(200, found.mediaType, found.bytes, headers)
 }
 
 /** PUT. */

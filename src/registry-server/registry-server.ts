@@ -5,12 +5,13 @@ import type { State } from "../state/state.ts"
 import { type Collected, type CollectOptions, collectGarbage } from "./collect.ts"
 import { openRepositories } from "./repositories.ts"
 import { type Access, createRegistryServer } from "./server.ts"
-import type { Store } from "./store.ts"
+import type { ServedImages, Store } from "./store.ts"
 import { Uploads } from "./uploads.ts"
 import { Cache, type Upstream } from "./upstream.ts"
 
 export type { Collected, CollectOptions } from "./collect.ts"
 export type { Access } from "./server.ts"
+export type { ServedImages } from "./store.ts"
 export type { Upstream } from "./upstream.ts"
 
 export interface RegistryOptions extends Access {
@@ -20,6 +21,8 @@ export interface RegistryOptions extends Access {
   readonly uploads: string
   /** Makes this registry a cache of another. */
   readonly upstream?: Upstream
+  /** Images to be served where they lie, besides what is pushed. */
+  readonly images?: ServedImages
   /**
    * Who else uses the content store: `during` keeps it from being swept while a request writes, `released` names blobs
    * that the registry holds no more. Without an owner the registry removes them itself.
@@ -52,6 +55,7 @@ export const openRegistry = (options: RegistryOptions): Registry => {
     content,
     repositories,
     uploads: options.uploads,
+    ...(options.images === undefined ? {} : { images: options.images }),
     ...(options.upstream === undefined
       ? {}
       : { cache: new Cache(options.upstream, { content, repositories }) }),

@@ -318,6 +318,10 @@ export function createFakeEngine(): FakeEngine {
       prune: async () => ({ removed: [], reclaimed: 0 }),
       commit: async () => IMAGE_ID,
       view: () => ({ type: "directory", path: "/nonexistent" }),
+      published: () => {
+        throw notHere("a registry")
+      },
+      sharing: { during: (work) => work(), released: () => {} },
       recover: async () => {},
     },
     volumes: {

@@ -2,7 +2,8 @@
 import { afterAll, expect, test } from "bun:test"
 import { type ChildProcess, spawn } from "node:child_process"
 import { generateKeyPairSync } from "node:crypto"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { hashSync } from "bcryptjs"
@@ -26,6 +27,14 @@ const serve = async (...flags: readonly string[]): Promise<string> => {
   }
   throw new Error("sloop registry serve ended before it was ready")
 }
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const probe = createServer().listen(0, "127.0.0.1", () => {
+      const address = probe.address()
+      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
 
 const htpasswd = join(directory, "htpasswd")
 writeFileSync(htpasswd, `ann:${hashSync("secret", 4)}\n`)
@@ -60,6 +69,36 @@ test("docker pushes to it and pulls from it, and through a cache before it", asy
   const refused = await engine.docker("push", `${cache}/team/box:1`)
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("cache")])
 })
+
+test("an engine serves what is tagged for its registry without a copy, and keeps what is pushed there", async () => {
+  const port = await freePort()
+  const host = `localhost:${port}`
+  const serving = await startEngine({ flags: ["--registry-address", `127.0.0.1:${port}`] })
+  try {
+    const blobs = () => readdirSync(join(serving.root, "data/content/blobs/sha256")).length
+    const before = blobs()
+    await serving.ok("tag", "busybox", `${host}/team/box:1`)
+    await engine.ok("pull", `${host}/team/box:1`)
+    expect(await engine.ok("run", "--rm", `${host}/team/box:1`, "echo", "ran")).toBe("ran")
+    const idOf = (where: typeof engine) => where.ok("image", "inspect", "-f", "{{.Id}}", `${host}/team/box:1`)
+    expect(await idOf(engine)).toBe(await idOf(serving))
+    expect(blobs()).toBe(before)
+    expect((await engine.docker("pull", `${host}/team/box:2`)).stderr).toContain("not found")
+
+    await engine.ok("tag", "busybox", `${host}/pushed/box:1`)
+    await engine.ok("push", `${host}/pushed/box:1`)
+    await serving.ok("rmi", "busybox", `${host}/team/box:1`)
+    await serving.ok("system", "prune", "-af")
+    await serving.kill9()
+    await serving.start()
+    await engine.ok("rmi", `${host}/pushed/box:1`)
+    await engine.ok("pull", `${host}/pushed/box:1`)
+    const tags = await (await fetch(`http://${host}/v2/pushed/box/tags/list`)).json()
+    expect(tags).toEqual({ name: "pushed/box", tags: ["1"] })
+  } finally {
+    await serving.close()
+  }
+}, 30_000)
 
 test("passwords are asked for and believed", async () => {
   const name = `${locked}/team/box:1`
