@@ -3,6 +3,7 @@ import { type DecompressionBounds, decompress } from "../base/decompress.ts"
 import { verified } from "../base/digest-stream.ts"
 import { Failure, failure } from "../base/errors.ts"
 import { shortId } from "../base/ids.ts"
+import { Limiter } from "../base/limiter.ts"
 import type { Events } from "../events/events.ts"
 import { extendChain } from "../oci/chain-id.ts"
 import type { Descriptor } from "../oci/descriptor.ts"
@@ -33,6 +34,9 @@ const noBounds: DecompressionBounds = {
   maximumRatio: Number.POSITIVE_INFINITY,
   ratioFreeBytes: Number.POSITIVE_INFINITY,
 }
+
+/** Layers unpacked at once: one more than keeps a processor busy. */
+const mostCommits = 2
 
 /** Milliseconds between two lines of the same layer. */
 const interval = 100
@@ -127,7 +131,10 @@ export const pullLayers = async (
   const downloads = new Map<Layer, Download>()
   const stopping = new AbortController()
   const stopped = signal === undefined ? stopping.signal : AbortSignal.any([signal, stopping.signal])
-  const commit = async (layer: Layer): Promise<ImageRecord["layers"][number]> => {
+  const commit = async (
+    layer: Layer,
+    parentReady: Promise<unknown>,
+  ): Promise<ImageRecord["layers"][number]> => {
     const { blob, diffId, chainId } = layer
     const tell = tellOf(layer)
     const download = downloads.get(layer)
@@ -153,6 +160,7 @@ export const pullLayers = async (
         chainId,
         parent: layer.parent,
         tar: tar(),
+        parentReady,
         signal: stopped,
       })
       // Another pull may have brought the files while this one waited; the blob must be whole all the same.
@@ -165,7 +173,8 @@ export const pullLayers = async (
     }
   }
 
-  let committing: Promise<unknown> | undefined
+  const limiter = new Limiter(mostCommits)
+  const committed: Promise<ImageRecord["layers"][number]>[] = []
   try {
     const missing = layers.filter((layer) => !present(layer))
     for (const layer of layers) tellOf(layer)(missing.includes(layer) ? "Pulling fs layer" : "Already exists")
@@ -178,19 +187,19 @@ export const pullLayers = async (
     const failed = Promise.withResolvers<never>()
     failed.promise.catch(() => {})
     for (const download of downloads.values()) download.done.catch(failed.reject)
-    const done: ImageRecord["layers"][number][] = []
+    let parentReady: Promise<unknown> = Promise.resolve()
     for (const layer of layers) {
       const before = missing.includes(layer) ? undefined : known.get(`${layer.diffId} ${layer.blob.digest}`)
-      if (before === undefined) {
-        const committed = commit(layer)
-        committing = committed
-        done.push(await Promise.race([committed, failed.promise]))
-      } else done.push(before)
+      const ready = parentReady
+      const one = before === undefined ? limiter.run(() => commit(layer, ready)) : Promise.resolve(before)
+      one.catch(() => {})
+      parentReady = one
+      committed.push(one)
     }
-    return done
+    return await Promise.race([Promise.all(committed), failed.promise])
   } finally {
     for (const download of downloads.values()) download.release()
     stopping.abort(failure("cancelled", "the pull was stopped"))
-    await committing?.catch(() => {})
+    await Promise.allSettled(committed)
   }
 }
