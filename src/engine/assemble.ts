@@ -15,7 +15,8 @@ import { commitContainer } from "./commit.ts"
 import { Background, type Context, type EngineConfiguration, type EngineRooms } from "./context.ts"
 import { createContainer } from "./create.ts"
 import type { Containers, Engine, EngineDescription } from "./engine.ts"
-import { createExecs, ExecTable } from "./exec.ts"
+import { createExecs, ExecTable, recoverExecs } from "./exec.ts"
+import { ExecNotes } from "./exec-notes.ts"
 import { listContainers } from "./list.ts"
 import { LiveContainers } from "./live.ts"
 import { changePorts, connectContainerTo, disconnectContainerFrom } from "./networking/living.ts"
@@ -134,7 +135,7 @@ export const createEngine = (options: EngineOptions): Engine => {
     relaunch: (live) => restartContainer(context, live),
   }
   if (rooms.state.settings.find("engine-id") === undefined) rooms.state.settings.put("engine-id", newId())
-  const execs = new ExecTable()
+  const execs = new ExecTable(new ExecNotes(context))
   rooms.events.subscribe((event) => {
     if (event.type === "container" && event.action === "destroy") execs.forgetContainer(event.id)
   })
@@ -155,7 +156,10 @@ export const createEngine = (options: EngineOptions): Engine => {
     removeNetwork: (reference) => removeNetwork(context, reference),
     pruneNetworks: (request) => pruneNetworks(context, request),
     volumeUsers: (name) => volumeUsers(context, name),
-    recover: () => recoverEngine(context),
+    async recover() {
+      await recoverEngine(context)
+      await recoverExecs(context, execs)
+    },
     close: async (request) => {
       try {
         await close(context, request)

@@ -10,8 +10,9 @@ import type { Context } from "./context.ts"
 import { DetachScanner, parseDetachKeys } from "./detach-keys.ts"
 import type { Attached, ExecConfig, ExecRecord, Execs } from "./engine.ts"
 import { execEnvironment } from "./environment.ts"
-import { noteOom } from "./exit.ts"
+import type { ExecNotes } from "./exec-notes.ts"
 import { LateStream } from "./late-stream.ts"
+import type { Live } from "./live.ts"
 import { startFailureCode } from "./start.ts"
 import { permit } from "./transitions.ts"
 
@@ -31,7 +32,12 @@ interface Exec {
 const execFailureCode = (message: string): number => (startFailureCode(message) === 127 ? 127 : 126)
 
 export class ExecTable {
+  readonly notes: ExecNotes
   readonly #execs = new Map<string, Exec>()
+
+  constructor(notes: ExecNotes) {
+    this.notes = notes
+  }
 
   add(exec: Exec): void {
     this.#sweep()
@@ -55,6 +61,7 @@ export class ExecTable {
 
   forgetContainer(containerId: string): void {
     for (const [id, exec] of this.#execs) if (exec.record.containerId === containerId) this.#execs.delete(id)
+    this.notes.forgetContainer(containerId)
   }
 
   #sweep(): void {
@@ -128,16 +135,16 @@ const launchExec = async (
   return process
 }
 
-const follow = (context: Context, exec: Exec, process: MonitoredProcess): void => {
+const follow = (context: Context, execs: ExecTable, exec: Exec, process: MonitoredProcess): void => {
   exec.process = process
   exec.record = { ...exec.record, running: true, pid: process.pid }
   process.exited.then((exit) => {
     exec.record = { ...exec.record, running: false, exitCode: exit.code, pid: 0 }
     exec.idleSince = Date.now()
     exec.process = undefined
+    execs.notes.end(exec.record)
     const container = context.catalogue.find(exec.record.containerId)
     if (container === undefined) return
-    if (exit.oom) noteOom(context, container.id)
     announce(context, container, "exec_die", { execID: exec.record.id, exitCode: String(exit.code) })
   })
 }
@@ -174,21 +181,55 @@ const startExec = async (
   const attaches = !options.detach && (attachStdin || attachStdout || attachStderr)
   const attach = attaches ? { stdin: attachStdin, stdout: attachStdout, stderr: attachStderr } : undefined
   try {
+    execs.notes.add(exec.record)
     const process = await launchExec(context, exec, {
       tty,
       consoleSize: options.consoleSize,
       attach,
       accepted: options.accepted,
     })
-    follow(context, exec, process)
+    follow(context, execs, exec, process)
     return process.stream && { tty, stream: scanned(context, exec, process.stream) }
   } catch (error) {
     if (exec.process === undefined) {
       exec.record = { ...exec.record, running: false, exitCode: execFailureCode(errorMessage(error)) }
       exec.idleSince = Date.now()
+      execs.notes.end(exec.record)
     }
     throw error
   }
+}
+
+/** Finds the execs of a running container again that an earlier engine started. */
+const recoverContainer = async (context: Context, execs: ExecTable, live: Live): Promise<void> => {
+  for (const record of execs.notes.read(live.id)) {
+    const process = await live.task?.findExec(record.id).catch(() => undefined)
+    // One that nobody knows any more never started, or ended long ago.
+    if (process === undefined) {
+      execs.notes.end(record)
+      continue
+    }
+    const exec: Exec = { record, started: true, idleSince: 0 }
+    execs.add(exec)
+    if (process.pid > 0) {
+      follow(context, execs, exec, process)
+      continue
+    }
+    const { code } = await process.exited
+    exec.record = { ...record, running: false, exitCode: code, pid: 0 }
+    exec.idleSince = Date.now()
+    execs.notes.end(record)
+  }
+}
+
+/** See {@link recoverContainer}; for all containers that run. */
+export const recoverExecs = async (context: Context, execs: ExecTable): Promise<void> => {
+  await Promise.all(
+    context.live
+      .list()
+      .filter((live) => live.task !== undefined)
+      .map((live) => recoverContainer(context, execs, live)),
+  )
 }
 
 /** The exec face of the engine. */

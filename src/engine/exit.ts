@@ -13,13 +13,20 @@ import type { Context } from "./context.ts"
 import type { Live } from "./live.ts"
 import { removeRecord } from "./remove.ts"
 import { restartDelay } from "./restart-policy.ts"
-import { signalKill } from "./signals.ts"
 import { takeDown } from "./take-down.ts"
 
 const log = createLog("engine")
 
-/** Handles the end of a task when it comes. */
-export const watchExit = (context: Context, live: Live, task: Task): void => {
+/**
+ * Handles kills for want of memory and the end of a task when they come. `oomTold` = an earlier engine has told of the
+ * kills that there were.
+ */
+export const watchExit = (context: Context, live: Live, task: Task, oomTold = false): void => {
+  let known = oomTold
+  task.onOom(() => {
+    if (!known && live.task === task) noteOom(context, live)
+    known = false
+  })
   const { promise, resolve } = Promise.withResolvers<ExitRecord>()
   live.giveUp = resolve
   task.exited.then(resolve)
@@ -45,17 +52,17 @@ export const resolveEnded = (live: Live, exitCode: number, error: string): void 
   }
 }
 
-/** Notes and tells that the kernel killed a process of a container that goes on, for want of memory. */
-export const noteOom = (context: Context, containerId: string): void => {
-  const { status } = context.catalogue.find(containerId) ?? {}
+/** Notes and tells that the kernel killed a process of a container for want of memory. */
+const noteOom = (context: Context, live: Live): void => {
+  const { status } = context.catalogue.find(live.id) ?? {}
   if (status !== "running" && status !== "paused") return
   try {
-    const record = context.catalogue.change(containerId, { oomKilled: true }, { durable: false })
+    const record = context.catalogue.change(live.id, { oomKilled: true }, { durable: false })
     if (record !== undefined) announce(context, record, "oom")
   } catch (error) {
     // The end of the container tells it again.
     log.error("a kill for want of memory could not be stored", {
-      id: containerId,
+      id: live.id,
       error: errorMessage(error),
     })
   }
@@ -94,8 +101,8 @@ export const handleExit = (context: Context, live: Live, task: Task | undefined,
   const cleared = letGo(task)
   if (record === undefined) return
   crashPoint("exit:known")
-  // The end tells of every kill of the run; one that an exec told of already is told once.
-  const tellOom = exit.oom && (!record.oomKilled || (exit.signal === signalKill && !record.stoppedByUser))
+  // The end tells of every kill of the run; those that were told of when they happened are not told again.
+  const tellOom = exit.oom && !record.oomKilled
   const delay = context.closing
     ? undefined
     : restartDelay(record.config.restart, {

@@ -9,7 +9,6 @@ import type { ContainerRecord, Healthcheck, HealthResult, HealthState } from "..
 import { announce } from "./announce.ts"
 import type { Context } from "./context.ts"
 import { execEnvironment } from "./environment.ts"
-import { noteOom } from "./exit.ts"
 import type { Live } from "./live.ts"
 import { signalKill } from "./signals.ts"
 
@@ -130,7 +129,6 @@ const probe = async (
       stream.destroy()
       return result(-1, `Health check exceeded timeout (${settings.timeout / 1000}s)`)
     }
-    if (exit.oom) noteOom(context, record.id)
     announce(context, record, "exec_die", { execID: id, exitCode: String(exit.code) })
     return result(exit.code, await output)
   } catch (error) {

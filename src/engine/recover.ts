@@ -69,7 +69,7 @@ const adopt = (context: Context, record: ContainerRecord, task: Task): void => {
       }) ?? record
     announce(context, current, "start")
   }
-  watchExit(context, live, task)
+  watchExit(context, live, task, record.oomKilled)
   startHealthcheck(context, live, current)
   if (current.filesStale)
     context.background.run(`telling ${describeContainer(record)} of its networks`, () =>

@@ -130,6 +130,8 @@ export function fakeKernel(script: FakeScript = {}): FakeKernel {
           return attach === undefined ? process : { ...process, stream: new PassThrough() }
         },
         relayNames: async () => {},
+        findExec: async (execId) => execs.find((exec) => exec.id === execId),
+        onOom: () => {},
         expectExec: () => {},
         release: () => {},
       }

@@ -55,6 +55,13 @@ export interface Monitor extends MonitoredProcess {
    * joined in the same breath, which spares a round trip.
    */
   exec(id: string, operations: Plan, attach?: Streams): Promise<StartedExec>
+  /** An exec that was made before, running or among the last that ended (then its pid is 0); undefined when it is not known. */
+  findExec(id: string): Promise<MonitoredProcess | undefined>
+  /**
+   * Calls back with the number of kills for want of memory since the start of the container: at once when there were any,
+   * and after each further one. One listener.
+   */
+  onOom(listener: (kills: number) => void): void
   /** An exec will probably be asked for soon: its connections are made ahead, and dropped when it does not come. */
   expectExec(): void
   /** From now on the monitor relays what is asked at 127.0.0.11 to the name server at the path (as launch's `name-relay` does). */

@@ -14,7 +14,7 @@ import type {
   Streams,
 } from "./kernel.ts"
 import { encodePlan } from "./plan.ts"
-import { exitOf, failureOf, lostMonitor, readExitRecord } from "./reports.ts"
+import { exitOf, failureOf, LauncherFailure, lostMonitor, readExitRecord } from "./reports.ts"
 
 /** How a process is found again when the connection that carried its plan is gone. */
 interface Address {
@@ -24,6 +24,25 @@ interface Address {
   /** The init's exit record, if the plan had one. */
   readonly exitRecord?: string
   readonly lease: Lease
+  /** Of the init. */
+  readonly kills?: Kills
+}
+
+/** How often the kernel has killed for want of memory, as the monitor tells it. */
+class Kills {
+  #count = 0
+  #listener: ((count: number) => void) | undefined
+
+  note(count: number): void {
+    if (!(count > this.#count)) return
+    this.#count = count
+    this.#listener?.(count)
+  }
+
+  listen(listener: (count: number) => void): void {
+    this.#listener = listener
+    if (this.#count > 0) listener(this.#count)
+  }
 }
 
 /** The connections held for one monitor. Once released, nothing is read or asked any more. */
@@ -137,6 +156,7 @@ async function awaitEnding(address: Address, connection: Connection, mayAskAgain
       if (frame.type === "report" && frame.fields[0] === "exited")
         return endingOf(address, connection, frame.fields)
       if (frame.type === "report" && frame.fields[0] === "failed") break
+      if (frame.type === "report" && frame.fields[0] === "oom") address.kills?.note(Number(frame.fields[1]))
     }
   } catch {
     // A broken connection is as good as a closed one: the monitor's socket or the record tell more.
@@ -224,6 +244,15 @@ function monitorOf(address: Address, init: Followed): Monitor {
         throw endedOr(error)
       }
     },
+    findExec: async (id) => {
+      try {
+        return await watch({ socket, exec: id, lease })
+      } catch (error) {
+        if (error instanceof LauncherFailure) return undefined
+        throw error
+      }
+    },
+    onOom: (listener) => address.kills?.listen(listener),
     expectExec: () => doorway.prepare(),
     relayNames: (path, containerId) => ask(address, ["name-relay", path, containerId]),
     release: () => {
@@ -240,7 +269,7 @@ export async function launched(
   lease: Lease,
   exitRecord?: string,
 ): Promise<Monitor> {
-  const address: Address = { socket, exitRecord, lease }
+  const address: Address = { socket, exitRecord, lease, kills: new Kills() }
   return monitorOf(address, await follow(address, connection, true))
 }
 
@@ -250,7 +279,7 @@ export async function findMonitor(
   lease: Lease,
   exitRecord?: string,
 ): Promise<Monitor | undefined> {
-  const address: Address = { socket, exitRecord, lease }
+  const address: Address = { socket, exitRecord, lease, kills: new Kills() }
   const init = await watch(address)
   return init === undefined ? undefined : monitorOf(address, init)
 }

@@ -1,6 +1,6 @@
 // Contract. Runs a container: config → spec (pure) → launch plan (pure) → monitor → Task. Nothing here stores state.
 import type { Duplex } from "node:stream"
-import type { ExitRecord, StartedExec, Streams } from "../kernel/kernel.ts"
+import type { ExitRecord, MonitoredProcess, StartedExec, Streams } from "../kernel/kernel.ts"
 import type { Mount, RootMount } from "../kernel/mount.ts"
 import type { ContainerConfig, Resources } from "../state/container.ts"
 
@@ -94,6 +94,10 @@ export interface Task {
   signal(number: number): Promise<void>
   resize(rows: number, columns: number): Promise<void>
   exec(config: ContainerConfig, request: ExecRequest): Promise<StartedExec>
+  /** An exec that was made before; undefined when its monitor does not know it any more. Its pid is 0 when it has ended. */
+  findExec(id: string): Promise<MonitoredProcess | undefined>
+  /** Calls back with the number of kills for want of memory since the start: at once when there were any, and after each. */
+  onOom(listener: (kills: number) => void): void
   /** An exec will probably follow soon. */
   expectExec(): void
   pause(): Promise<void>

@@ -37,6 +37,8 @@ export function taskOf(
         throw execFailure(error)
       }
     },
+    findExec: (execId) => monitor.findExec(execId),
+    onOom: (listener) => monitor.onOom(listener),
     expectExec: () => monitor.expectExec(),
     pause: () => setFrozen(layout, true),
     resume: () => setFrozen(layout, false),
