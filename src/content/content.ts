@@ -48,6 +48,8 @@ export interface ContentStore {
   read(digest: string): Promise<Uint8Array>
   /** Any blob as a stream of chunks. Throws not-found. */
   open(digest: string, range?: { start: number; end?: number }): AsyncIterable<Uint8Array>
+  /** Gives a blob's file a second name on the same file system, so that removing the blob leaves its bytes there. */
+  link(digest: string, path: string): boolean
   remove(digest: string): Promise<void>
   list(): AsyncIterable<{ digest: string; size: number }>
   /** Drops unfinished ingests. Called once at start-up. */

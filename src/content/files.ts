@@ -1,6 +1,6 @@
 // Blobs as files: ROOT/blobs/sha256/<hex>; unfinished ones as ROOT/ingest/<random>.
 import { randomBytes } from "node:crypto"
-import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs"
+import { linkSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs"
 import { type FileHandle, open, opendir, readFile, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { syncDirectory } from "../base/atomic-file.ts"
@@ -227,6 +227,15 @@ export const openContent = async (root: string): Promise<ContentStore> => {
       }
     },
     open: openBlob,
+    link(digest, path) {
+      try {
+        linkSync(pathOf(digest), path)
+        return true
+      } catch {
+        // Another file system, one without hard links, or no such blob: whoever wants the bytes reads them.
+        return false
+      }
+    },
     async remove(digest) {
       // Synchronous on purpose: between a caller's last look at who uses the blob and its end nothing else runs.
       rmSync(pathOf(digest), { force: true })

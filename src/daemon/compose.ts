@@ -75,6 +75,7 @@ async function composeOver(
     state,
     events,
     root: join(dataRoot, "images"),
+    keepCompressed: configuration["keep-compressed"],
     registries: registriesOf(configuration),
     policy: imagePolicy === undefined ? undefined : readPolicy(imagePolicy),
     concurrency: {

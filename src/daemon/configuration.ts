@@ -32,6 +32,7 @@ const settings = v.strictObject({
   init: v.optional(v.boolean()),
   "cgroup-parent": v.optional(text),
   "leave-cgroup-moves": v.optional(v.boolean()),
+  "keep-compressed": v.optional(v.boolean()),
   snapshotter: v.optional(v.picklist(["overlay", "erofs"], "must be overlay or erofs")),
   "seccomp-profile": v.optional(text),
   "registry-mirrors": v.optional(texts),
@@ -113,6 +114,11 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     key: "leave-cgroup-moves",
     kind: "flag",
     help: "Do not set the kernel's favordynmods, which saves some 10 ms a start",
+  },
+  "--keep-compressed": {
+    key: "keep-compressed",
+    kind: "flag",
+    help: "Keep layers compressed too, as registries have them",
   },
   "--snapshotter": {
     key: "snapshotter",

@@ -75,6 +75,7 @@ const addLayer = async (
     chainId,
     parent,
     tar: content.open(digest),
+    link: (path) => content.link(digest, path),
     ...(options.signal ? { signal: options.signal } : {}),
   })
   return { layer: { diffId: digest, blob: digest, size }, chainId }

@@ -110,6 +110,7 @@ const commitLayers = async (
       chainId,
       parent,
       tar: tar(),
+      ...(blob === diffId ? { link: (path: string) => foundation.content.link(blob, path) } : {}),
       ...(signal ? { signal } : {}),
     })
     layers.push({ diffId, blob, size })

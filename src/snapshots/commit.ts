@@ -5,7 +5,7 @@ import { failure } from "../base/errors.ts"
 import { type Kernel, LauncherFailure } from "../kernel/kernel.ts"
 import type { SnapshotRecord } from "../state/state.ts"
 import type { LayerForm } from "./choose.ts"
-import { type TopDirectory, writeLayer } from "./erofs/write-layer.ts"
+import { type TopDirectory, tarName, writeLayer } from "./erofs/write-layer.ts"
 import type { Snapshotter } from "./snapshotter.ts"
 
 type Request = Parameters<Snapshotter["commitLayer"]>[0]
@@ -66,7 +66,8 @@ export const openCommit = (parts: {
       checkDepth(request.parent)
       return parts.ownerOf(request.parent)
     }
-    const written = await writeLayer(path, request.tar, { top, signal: request.signal })
+    const tar = request.link?.(join(path, tarName)) === true ? "linked" : request.tar
+    const written = await writeLayer(path, tar, { top, signal: request.signal })
     const { size, tarBytes, inodes, diskBytes } = written
     return { size, disk: diskBytes, image: { tarBytes, inodes, top: written.top } }
   }

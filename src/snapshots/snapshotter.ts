@@ -23,6 +23,8 @@ export interface Snapshotter {
     chainId: string
     parent: string
     tar: AsyncIterable<Uint8Array>
+    /** Gives a plain file that holds the very tar this name too; false when it cannot, and the tar is read. */
+    link?: (path: string) => boolean
     parentReady?: Promise<unknown>
     signal?: AbortSignal
   }): Promise<{ size: number }>

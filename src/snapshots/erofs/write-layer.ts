@@ -3,12 +3,16 @@
 //   DIRECTORY/layer.tar   the layer's tar, byte for byte
 //   DIRECTORY/index       metadata only; both are mounted together by the launcher ("erofs:DIRECTORY")
 import { randomBytes } from "node:crypto"
+import { statSync } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import { join } from "node:path"
 import { syncDirectory } from "../../base/atomic-file.ts"
+import { readFileRange } from "../read-range.ts"
 import { writeImage } from "./image-write.ts"
 import { LayerTree, rootInode } from "./layer-tree.ts"
 import { TarScan } from "./tar-scan.ts"
+
+export const tarName = "layer.tar"
 
 export interface TopDirectory {
   readonly mode: number
@@ -61,6 +65,17 @@ const writeWhole = async (file: FileHandle, chunk: Uint8Array): Promise<void> =>
     done += (await file.write(chunk, done, chunk.length - done)).bytesWritten
 }
 
+/** Follows a tar that is there already. Gives its length. */
+const follow = async (path: string, scan: TarScan, signal: AbortSignal | undefined): Promise<number> => {
+  const { size } = statSync(path)
+  for await (const chunk of readFileRange(path, size)) {
+    signal?.throwIfAborted()
+    scan.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length))
+  }
+  scan.end()
+  return size
+}
+
 /** Writes the tar and follows it. Gives its length. */
 const takeIn = async (
   file: FileHandle,
@@ -91,19 +106,23 @@ const takeIn = async (
 }
 
 /**
- * Writes a layer into an existing empty directory; both files are on the disk when it returns. `top` tells, once the tar
+ * Writes a layer into an existing directory, empty but for the tar when that is "linked"; both files are on the disk when it returns. `top` tells, once the tar
  * has come in, what the root directory is unless the tar says otherwise. Throws Failure "invalid" for a tar that cannot be unpacked.
  */
 export const writeLayer = async (
   directory: string,
-  tar: AsyncIterable<Uint8Array>,
+  tar: AsyncIterable<Uint8Array> | "linked",
   options: { top: () => Promise<TopDirectory>; signal?: AbortSignal | undefined },
 ): Promise<WrittenLayer> => {
   const seconds = Math.floor(Date.now() / 1000)
   const tree = new LayerTree([seconds, 0])
   const scan = new TarScan((entry) => tree.apply(entry))
-  await using data = await open(join(directory, "layer.tar"), "wx+", 0o600)
-  const tarBytes = await takeIn(data, tar, scan, options.signal)
+  const path = join(directory, tarName)
+  await using data = await open(path, tar === "linked" ? "r" : "wx+", 0o600)
+  const tarBytes =
+    tar === "linked"
+      ? await follow(path, scan, options.signal)
+      : await takeIn(data, tar, scan, options.signal)
   const syncing = data.datasync()
   syncing.catch(() => {})
   tree.finishTop(await options.top())
