@@ -100,6 +100,7 @@ export const handleExit = (context: Context, live: Live, task: Task | undefined,
   live.stopHealth = undefined
   const cleared = letGo(task)
   if (record === undefined) return
+  if (record.networkLease !== undefined) context.networks.ended(record.networkLease)
   crashPoint("exit:known")
   // The end tells of every kill of the run; those that were told of when they happened are not told again.
   const tellOom = exit.oom && !record.oomKilled

@@ -158,8 +158,10 @@ export const recoverEngine = async (context: Context): Promise<void> => {
   )
   const running = found.filter(({ outcome }) => isTask(outcome))
   await context.networks.open(
-    running.flatMap(({ record }) =>
-      record.networkLease === undefined ? [] : [{ containerId: record.id, lease: record.networkLease }],
+    running.flatMap(({ record, outcome }) =>
+      record.networkLease === undefined || !isTask(outcome)
+        ? []
+        : [{ containerId: record.id, lease: record.networkLease, pid: outcome.pid }],
     ),
   )
   for (const { record, outcome } of found) if (isTask(outcome)) adopt(context, record, outcome)

@@ -33,6 +33,9 @@ export interface NewLink {
   readonly linkLocal: readonly string[]
 }
 
+/** What a link is called inside that is on its way out. */
+export const GONE_NAME = /^gone[0-9a-f]{8}$/
+
 /** A default route by the name of its link; gateway "" = whoever is on the link. */
 export interface NamedWayOut {
   readonly family: 4 | 6

@@ -1,8 +1,10 @@
-// Connections under way, noted before the kernel is asked: what a killed daemon had begun is found by the next one.
+// Links of running containers that are being changed, noted before the kernel is asked: what a killed daemon had begun is
+// found by the next one.
 import type { State } from "../state/state.ts"
 
-/** A link that is being put into the namespace of a running container. */
+/** A link that is being put into, or taken out of, the namespace of a running container. */
 export interface Intent {
+  readonly verb: "connect" | "disconnect"
   readonly container: string
   /** Of its init: the way into the namespace. */
   readonly pid: number
@@ -13,13 +15,15 @@ export interface Intent {
   readonly name: string
 }
 
-const PREFIX = "network.connecting."
-/** A lease is stored well within this many milliseconds after connect() has given it. */
+const PREFIX = "network.changing."
+/** A lease is stored well within this many milliseconds after it was given out. */
 const KEPT_FOR = 5000
 
 const isIntent = (value: unknown): value is Intent =>
   typeof value === "object" &&
   value !== null &&
+  "verb" in value &&
+  (value.verb === "connect" || value.verb === "disconnect") &&
   "container" in value &&
   typeof value.container === "string" &&
   "pid" in value &&
@@ -33,6 +37,7 @@ const isIntent = (value: unknown): value is Intent =>
 
 export class Intents {
   readonly #state: State
+  readonly #ending = new Set<NodeJS.Timeout>()
 
   constructor(state: State) {
     this.#state = state
@@ -42,16 +47,17 @@ export class Intents {
     this.#state.settings.put(PREFIX + intent.endpoint, JSON.stringify(intent), { durable: false })
   }
 
-  /** The connection stands or is undone; its note goes once the container's new lease is surely stored. */
+  /** The change stands or is undone; its note goes once the container's new lease is surely stored. */
   end(endpoint: string): void {
-    setTimeout(() => this.forget(endpoint), KEPT_FOR).unref()
+    const timer = setTimeout(() => {
+      this.#ending.delete(timer)
+      this.forget(endpoint)
+    }, KEPT_FOR)
+    timer.unref()
+    this.#ending.add(timer)
   }
   forget(endpoint: string): void {
-    try {
-      this.#state.settings.remove(PREFIX + endpoint, { durable: false })
-    } catch {
-      // The state is closed already: the next daemon forgets it.
-    }
+    this.#state.settings.remove(PREFIX + endpoint, { durable: false })
   }
 
   /** What earlier daemons noted. */
@@ -61,5 +67,11 @@ export class Intents {
       const value: unknown = JSON.parse(text)
       return isIntent(value) ? [value] : []
     })
+  }
+
+  /** Leaves the notes to the next daemon. */
+  close(): void {
+    for (const timer of this.#ending) clearTimeout(timer)
+    this.#ending.clear()
   }
 }

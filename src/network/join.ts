@@ -85,6 +85,7 @@ export const endpointOf = (
     record,
     link: made.link,
     priority: asked.gatewayPriority ?? 0,
+    ...(asked.linkLocal && asked.linkLocal.length > 0 ? { linkLocal: asked.linkLocal } : {}),
     ...(asked.links.length > 0 ? { links: asked.links } : {}),
   }
 }

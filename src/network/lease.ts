@@ -11,6 +11,8 @@ export interface Endpoint {
   readonly link: string
   /** The highest one gives the default gateway. */
   readonly priority: number
+  /** Further addresses that it was asked to have. */
+  readonly linkLocal?: readonly string[]
   /** Legacy links, "name:alias": what it alone calls others here. */
   readonly links?: readonly string[]
 }

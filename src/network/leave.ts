@@ -16,6 +16,12 @@ export const joined = (room: Room, text: string): void => {
   room.held.dropSoon(member.lease.held)
 }
 
+/** See Networks.ended. */
+export const ended = (room: Room, text: string): void => {
+  const member = room.members.find(text)
+  if (member) member.ended = true
+}
+
 /** See Networks.leave. */
 export const leave = async (room: Room, text: string): Promise<void> => {
   const member = room.members.find(text)

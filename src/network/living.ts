@@ -106,6 +106,7 @@ export const connect = async (
       const all = [...endpoints, endpoint]
       const leadsNames = !segment.isDefault && !member.lease.namesLed
       room.intents.begin({
+        verb: "connect",
         container: container.id,
         pid: container.pid,
         endpoint: endpoint.record.endpointId,
@@ -165,12 +166,15 @@ export const disconnect = async (
   const rest = member.lease.endpoints.filter((endpoint) => endpoint !== leaving)
   const none = async (): Promise<Published> => ({ ports: [], publications: [] })
   const published = await republish(room, member, rest, none)
+  const { endpointId, interfaceName = "eth0" } = leaving.record
+  const named = { container: container.id, pid: container.pid, endpoint: endpointId }
+  room.intents.begin({ verb: "disconnect", ...named, link: leaving.link, name: interfaceName })
   crashPoint("disconnect:published")
   await detachLink(
     room.kernel,
     room.removals,
     namespaceOf(container),
-    { link: leaving.link, name: leaving.record.interfaceName ?? "eth0" },
+    { link: leaving.link, name: interfaceName },
     namedWaysOut(placed(room, rest)),
     room.warn,
   )
@@ -178,6 +182,7 @@ export const disconnect = async (
   segmentOf(room, leaving)?.depart(leaving.link, givenAddresses(leaving))
   room.names?.remove(container.id, network.id)
   unpublishSoon(room, published.stale)
+  room.intents.end(endpointId)
   const lease: Lease = { ...member.lease, endpoints: rest, ports: published.ports }
   const text = replace(room, container, { lease, publications: published.publications, launching: false })
   return changed(room, request, lease, text)

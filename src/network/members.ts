@@ -8,6 +8,8 @@ export interface Member {
   readonly publications: readonly Publication[]
   /** Until its launch has taken the namespace: the key by which pools wait for it. */
   launching: boolean
+  /** Its processes are gone, and what it had is about to be taken back. */
+  ended?: boolean
 }
 
 export class Members {
@@ -26,9 +28,11 @@ export class Members {
     return [...this.#byLease.values()]
   }
 
-  /** Containers on a network. */
+  /** Containers on a network that have not ended. */
   on(network: string): Member[] {
-    return this.list().filter(({ lease }) => lease.endpoints.some(({ record }) => record.network === network))
+    return this.list().filter(
+      ({ lease, ended }) => !ended && lease.endpoints.some(({ record }) => record.network === network),
+    )
   }
 
   /** Ends on this host of a network's endpoints. */

@@ -7,10 +7,12 @@ import type {
   PortRequest,
   PublishedPort,
 } from "../state/state.ts"
+import type { KnownLease } from "./open.ts"
 
 export { localHosts, updatedHosts } from "./files/hosts.ts"
 export { updatedResolvConf } from "./files/name-server-conf.ts"
 export { openNetworks } from "./networks.ts"
+export type { KnownLease } from "./open.ts"
 export { bridgeNameOf, type NetworksOptions } from "./options.ts"
 
 /** What went over one endpoint, from the container's point of view; `name` is its interface there. */
@@ -115,11 +117,13 @@ export interface Networks {
   /** Container names changed: what others resolve from now on. */
   rename(lease: string, name: string): Promise<Changed>
   /** Makes bridge and tables if they are missing, learns what is used already, starts the pool. */
-  open(leases: readonly { containerId: string; lease: string }[]): Promise<void>
+  open(leases: readonly KnownLease[]): Promise<void>
   /** Prepares namespace, address, ports. Failure leaves nothing behind. Port conflicts: "Bind for 0.0.0.0:80 failed: port is already allocated". */
   join(request: JoinRequest): Promise<Attachment>
   /** Called when the launch has taken the namespace (the pool may refill). */
   joined(lease: string): void
+  /** Its processes have ended: it keeps nobody from removing its networks any more. leave() follows, in its own time. */
+  ended(lease: string): void
   /** Removes ports and address; the namespace dies with its last process. Idempotent; must not make the caller wait for the kernel's teardown. */
   leave(lease: string): Promise<void>
   get(reference: string): NetworkRecord

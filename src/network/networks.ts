@@ -19,7 +19,7 @@ import { Intents } from "./intents.ts"
 import { defaultPools, parsePool, privatePool } from "./ipam/address-pools.ts"
 import { cidrText, parseCidr } from "./ipam/cidr.ts"
 import { join } from "./join.ts"
-import { joined, leave } from "./leave.ts"
+import { ended, joined, leave } from "./leave.ts"
 import { changePorts, connect, disconnect, rename } from "./living.ts"
 import { Members } from "./members.ts"
 import { Namespaces } from "./namespaces.ts"
@@ -147,6 +147,7 @@ export const openNetworks = (options: NetworksOptions): Networks => {
     rename: (lease, name) => rename(opened(), lease, name),
     join: (request) => join(opened(), request),
     joined: (lease) => joined(opened(), lease),
+    ended: (lease) => ended(room, lease),
     leave: (lease) => leave(opened(), lease),
     get: (reference) => getNetwork(room, reference),
     find: (reference) => findNetwork(state, reference),
@@ -155,6 +156,7 @@ export const openNetworks = (options: NetworksOptions): Networks => {
     async close({ remove }) {
       for (const segment of room.segments.values()) await segment.close()
       room.departures.close()
+      room.intents.close()
       await room.held.close()
       await room.removals.settled()
       await room.guard.settled()

@@ -1,21 +1,23 @@
 // A daemon starts: the networks are brought up, running containers are remembered, what nobody has is cleared away.
 import { errorMessage } from "../base/errors.ts"
-import { deleteLink, listLinks, netlinkOperation, readLinks } from "../kernel/netlink/netlink.ts"
+import { listLinks, readLinks } from "../kernel/netlink/netlink.ts"
 import type { NetworkRecord } from "../state/state.ts"
 import type { DefaultBridge } from "./bridge/default-bridge.ts"
 import { guarded } from "./bridge/driver.ts"
-import type { Intent } from "./intents.ts"
 import { readLease } from "./lease.ts"
 import { announceNames } from "./managed-texts.ts"
+import { mendMembers } from "./mend.ts"
 import { placed, publicationsOf, publisherOf } from "./publishing.ts"
 import { storeDefaults } from "./records.ts"
-import { collect, routeRequest } from "./request.ts"
+import { routeRequest } from "./request.ts"
 import type { Room } from "./room.ts"
 import { Segment } from "./segment.ts"
 
 export interface KnownLease {
   readonly containerId: string
   readonly lease: string
+  /** Host pid of its init: the way into its namespace, for what must be mended there. */
+  readonly pid?: number
 }
 
 /** Brings up every stored network that has a driver here. One that fails is told and left out. */
@@ -54,22 +56,6 @@ const restore = (room: Room, bridge: string, text: string): void => {
   announceNames(room, lease)
 }
 
-/** A link that a killed daemon was putting into a container's namespace, and whose lease does not know of it. */
-const undoIntent = async (room: Room, intent: Intent): Promise<void> => {
-  const stands = room.members
-    .list()
-    .some(({ lease }) => lease.endpoints.some(({ record }) => record.endpointId === intent.endpoint))
-  if (!stands && intent.link !== "") room.removals.remove(intent.link)
-  const lives = room.members.list().some(({ lease }) => lease.container === intent.container)
-  if (!stands && lives && intent.link === "")
-    await collect(room.kernel, [
-      ["netlink"],
-      ["namespace", `/proc/${intent.pid}/ns/net`],
-      netlinkOperation("inside", "route", [deleteLink({ name: intent.name })]),
-    ]).catch(() => undefined)
-  room.intents.forget(intent.endpoint)
-}
-
 /** Links of this host that nobody has: of networks that are gone, and ends of containers' that are. */
 const clearLinks = async (room: Room, mark: string): Promise<void> => {
   const links = readLinks(await routeRequest(room.kernel, [listLinks()]))
@@ -80,13 +66,6 @@ const clearLinks = async (room: Room, mark: string): Promise<void> => {
   const used = new Set(room.members.list().flatMap(({ lease }) => lease.endpoints.map(({ link }) => link)))
   for (const { name, master } of links)
     if (bridges.has(master) && name.startsWith("vethsl") && !used.has(name)) room.removals.remove(name)
-  const present = new Set(links.map(({ name }) => name))
-  for (const { lease } of room.members.list())
-    for (const { link, record } of lease.endpoints)
-      if (link !== "" && !present.has(link))
-        room.warn(
-          `container ${lease.name || lease.container} has lost its interface on network ${record.networkName}: disconnect and connect it to get another`,
-        )
 }
 
 /** Endpoints whose bridge was made anew are put on it. */
@@ -117,7 +96,10 @@ export const openRoom = async (
   for (const name of left)
     for (const { addressing } of room.segments.values()) addressing.skipPast(room.held.addressIn(name))
   await room.held.drop(left)
-  for (const intent of room.intents.list()) await undoIntent(room, intent)
+  const pids = leases.flatMap(({ containerId, pid }) =>
+    pid === undefined ? [] : [[containerId, pid] as const],
+  )
+  await mendMembers(room, new Map(pids))
   await clearLinks(room, mark)
   await room.names?.open()
   for (const segment of room.segments.values()) segment.pool.schedule()

@@ -237,3 +237,46 @@ test("dual stack: addresses, gateways and default routes of both families", asyn
   expect(only.endpoints[0]?.ipv4).toBeUndefined()
   expect(only.endpoints[0]?.ipv6).toBeDefined()
 }, 30_000)
+
+test("a bridge that somebody removed is made again by the next container, and the others are back on it", async () => {
+  const ground = await opened()
+  const { networks } = ground
+  await networks.create(network("blue"))
+  const web = await networks.join(joining("web", [on("blue")]))
+  const container = await inits.start(ground, web, "web")
+  await ground.serve(placeOf(container), 80)
+  run("ip", "link", "delete", bridgeOf(networks, "blue"))
+  const near = await networks.join(joining("near", [on("blue")]))
+  expect(peerSeenBy(await ground.placeOf(near), web.endpoints[0]?.ipv4 ?? "", 80)).toBe(
+    near.endpoints[0]?.ipv4 ?? "?",
+  )
+  expect(ground.warnings.join()).toContain("was removed by somebody and is made again")
+}, 30_000)
+
+test("an interface that somebody removed is made again by the next daemon; networks and addresses are kept", async () => {
+  const ground = await opened()
+  const { networks } = ground
+  await networks.create(network("blue", withPools({ subnet: "10.77.1.0/24" })))
+  const web = await networks.join(joining("web", [on("blue", { ipv4: "10.77.1.7" })]))
+  const container = await inits.start(ground, web, "web")
+  await ground.serve(placeOf(container), 80)
+  const bridge = bridgeOf(networks, "blue")
+  const end = run("ls", `/sys/class/net/${bridge}/brif`)
+    .split("\n")
+    .filter((name) => web.lease.includes(name))
+  run("ip", "link", "delete", end[0] ?? "")
+  run("ip", "link", "delete", bridge)
+  const again = await ground.reopen([{ containerId: "web", lease: web.lease, pid: container.pid }])
+  const near = await again.join(joining("near", [on("blue")]))
+  expect(near.endpoints[0]?.ipv4).toBe("10.77.1.8")
+  expect(peerSeenBy(await ground.placeOf(near), "10.77.1.7", 80)).toBe("10.77.1.8")
+  expect(run(...placeOf(container), "ip", "route", "show", "default")).toContain("via 10.77.1.1 dev eth0")
+  expect((await failed(again.join(joining("two", [on("blue", { ipv4: "10.77.1.7" })]))))[1]).toBe(
+    "Address already in use",
+  )
+  await again.leave(web.lease)
+  await until("the address rests no more", async () => {
+    const [, message] = await failed(again.join(joining("two", [on("blue", { ipv4: "10.77.1.7" })])))
+    return message === "it did not fail"
+  })
+}, 30_000)

@@ -372,6 +372,7 @@ export function createFakeEngine(): FakeEngine {
         throw notHere("networks")
       },
       joined: () => {},
+      ended: () => {},
       leave: async () => {},
       get(reference) {
         if (reference === "bridge" || bridge.id.startsWith(reference)) return bridge
