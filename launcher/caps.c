@@ -29,9 +29,12 @@ int caps_bound(const struct caps *caps, struct failure *failure) {
   if (!caps->given) return 0;
   for (int capability = 0; capability < 64; capability++) {
     if (caps->bounding >> capability & 1) continue;
-    int held = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+    if (!prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)) continue;
+    // Beyond the last one that the kernel knows; without CAP_SETPCAP only what is not there anyway goes.
+    int error = errno, held = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+    errno = error;
     if (held < 0) break;
-    if (held && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0))
+    if (held)
       return fail(failure, "capabilities", "bounding", errno, "capability %d cannot be dropped", capability);
   }
   return 0;

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "calls.h"
+#include "cgroup-view.h"
 #include "own.h"
 
 enum { CGROUP1_MAGIC = 0x27e0eb, CGROUP2_MAGIC = 0x63677270 };
@@ -48,6 +49,7 @@ static int made_add(struct cgroups *cgroups, const char *path) {
 
 static bool on_cgroup(const char *path) {
   struct statfs status;
+  if (cgroup_view_covers(path)) return true;
   return !statfs(path, &status) && (status.f_type == CGROUP1_MAGIC || status.f_type == CGROUP2_MAGIC);
 }
 
@@ -97,7 +99,7 @@ static int perform_write(const struct operation *operation, struct written *last
     return fail(failure, "cgroup-write", file, EINVAL, "the third argument is neither must nor may");
   int fd = file_open(last, file);
   struct statfs status;
-  if (fd >= 0 && (fstatfs(fd, &status) || (status.f_type != CGROUP1_MAGIC && status.f_type != CGROUP2_MAGIC)))
+  if (fd >= 0 && !cgroup_view_covers(file) && (fstatfs(fd, &status) || (status.f_type != CGROUP1_MAGIC && status.f_type != CGROUP2_MAGIC)))
     return fail(failure, "cgroup-write", file, EINVAL, "this is not a cgroup's file");
   size_t length = strlen(value);
   if (fd >= 0 && write(fd, value, length) == (ssize_t)length) return 0;

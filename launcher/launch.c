@@ -1,12 +1,9 @@
 // The launch verb: makes a container's init. While the child mounts, the parent makes the cgroups and places it.
 #include <errno.h>
-#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "birth.h"
@@ -19,10 +16,44 @@
 #include "process.h"
 #include "rootfs.h"
 #include "rules.h"
+#include "stock.h"
 #include "task.h"
+
+// Pseudo file systems have no source that must be found in the launcher's namespace.
+static bool suits_nursery(const struct plan *plan) {
+  static const char *const pseudo[] = {"proc", "tmpfs", "devpts", "mqueue", "sysfs", "cgroup", "cgroup2"};
+  const struct operation *operation;
+  if (plan_find(plan, "view", 0)) return false;  // its layers are in the launcher's namespace
+  for (uint32_t n = 0; (operation = plan_find(plan, "mount", n)); n++) {
+    size_t i = 0, count = sizeof pseudo / sizeof *pseudo;
+    while (i < count && strcmp(pseudo[i], operation->args[0])) i++;
+    if (i == count) return false;
+  }
+  return true;
+}
+
+static bool is_new(const struct plan *plan, const char *kind) {
+  const struct operation *operation;
+  for (uint32_t n = 0; (operation = plan_find(plan, "namespace", n)); n++)
+    if (!strcmp(operation->args[0], kind)) return !strcmp(operation->args[1], "new");
+  return false;
+}
+
+// Asks early for what is made ahead; the answer is read when it is needed.
+static void order(struct request *request) {
+  const struct plan *plan = request->plan;
+  const bool wanted[STOCK_KINDS] = {[STOCK_MOUNTS] = is_new(plan, "mount") && suits_nursery(plan),
+                                    [STOCK_IPC] = is_new(plan, "ipc"),
+                                    [STOCK_NETWORK] = is_new(plan, "network")};
+  // What a user namespace shall own must be made in it.
+  request->order = is_new(plan, "user") ? -1 : stock_ask(request->counter, wanted);
+  own_close(&request->counter);
+  request->counter = -1;
+}
 
 int verb_launch(struct request *request, struct failure *failure) {
   if (rules_check(request->plan, launch_rules, failure)) return -1;
+  order(request);
   return monitor_main(request, failure);
 }
 
@@ -32,17 +63,9 @@ struct launch {
   struct namespaces namespaces;
   struct sources sources;
   struct cgroups cgroups;
-  int line[2];  // parent's and child's end of the birth line
+  int nursery;     // the mount namespace that the root is put together in, -1: one of the clone's
+  int line[2];     // parent's and child's end of the birth line
 };
-
-static int loopback_up(struct failure *failure) {
-  struct ifreq link = {.ifr_name = "lo"};
-  OWN_FD any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  link.ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
-  if (any >= 0 && !ioctl(any, SIOCSIFFLAGS, &link)) return 0;
-  return fail(failure, "namespace", "network", errno, "the loopback interface cannot be brought up: %s",
-              strerror(errno));
-}
 
 // Root inside a new user namespace, once its maps are written.
 static int become_mapped_root(const struct launch *launch, struct failure *failure) {
@@ -69,11 +92,16 @@ static int child_prepare(struct launch *launch, struct birth *birth, struct fail
   if (become_mapped_root(launch, failure) || namespaces_join(&launch->namespaces, failure)) return -1;
   if (launch->namespaces.fresh & CLONE_NEWNET && loopback_up(failure)) return -1;
   struct rootfs rootfs = {.plan = plan, .ends = launch->ends, .sources = &launch->sources, .console = {-1, -1},
-                          .empty = -1, .settle = settle, .context = launch};
-  rootfs.root = root_mount(launch->request, &launch->sources, failure);
-  if (rootfs.root < 0 || rootfs_perform(&rootfs, failure) || rootfs_enter(&rootfs, failure)) return -1;
+                          .empty = -1, .own = namespaces_own(&launch->namespaces), .settle = settle, .context = launch};
+  // The overlay takes its layers from the launcher's mount namespace.
+  rootfs.root = root_create(launch->request, &launch->sources, failure);
+  if (rootfs.root < 0) return -1;
+  if (launch->nursery >= 0 && setns(launch->nursery, CLONE_NEWNS))
+    return fail(failure, "namespace", "mount", errno, "the nursery cannot be entered: %s", strerror(errno));
+  if (root_attach(rootfs.root, failure) || rootfs_perform(&rootfs, failure) || rootfs_enter(&rootfs, failure)) return -1;
   birth->console = rootfs.console;
-  return system_apply(plan, namespaces_own(&launch->namespaces), failure);
+  if (names_apply(plan, rootfs.own, failure)) return -1;
+  return rootfs.sysctls_set ? 0 : sysctls_apply(plan, rootfs.own, -1, failure);
 }
 
 static int child_main(struct launch *launch) {
@@ -124,6 +152,20 @@ static int parent_attend(struct launch *launch, bool placed, struct process *ini
   return birth_attend(launch->line[0], &launch->ends->console, failure);
 }
 
+static void stock_use(struct launch *launch) {
+  static const uint64_t flags[STOCK_KINDS] = {CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWNET};
+  static const char *const names[STOCK_KINDS] = {NULL, "ipc", "network"};
+  int given[STOCK_KINDS];
+  stock_receive(launch->request->order, given);
+  launch->request->order = -1;
+  launch->nursery = given[STOCK_MOUNTS];
+  for (int kind = 0; kind < STOCK_KINDS; kind++) {
+    if (given[kind] < 0) continue;
+    launch->namespaces.fresh &= ~flags[kind];
+    if (names[kind]) launch->namespaces.joined[namespace_index(names[kind])] = given[kind];
+  }
+}
+
 static void ends_close(struct stdio_ends *ends) {
   own_close(&ends->in);
   own_close(&ends->out);
@@ -147,6 +189,7 @@ static int prepare(struct launch *launch, struct failure *failure) {
     launch->sources.root = mount_overlay(overlay, &launch->sources.layers, failure);
   if (overlay && launch->namespaces.fresh & CLONE_NEWUSER && launch->sources.root < 0) return -1;
   if (birth_line(launch->line)) return fail(failure, "spawn", "", errno, "the birth line cannot be made");
+  stock_use(launch);
   return 0;
 }
 
@@ -164,7 +207,8 @@ static int spawn(struct launch *launch, struct process *init, struct failure *fa
 }
 
 int launch_spawn(struct request *request, struct stdio_ends *ends, struct process *init, struct failure *failure) {
-  struct launch launch = {.request = request, .ends = ends, .sources = {.root = -1}, .line = {-1, -1}};
+  struct launch launch = {.request = request, .ends = ends, .sources = {.root = -1}, .nursery = -1,
+                           .line = {-1, -1}};
   for (int i = 0; i < NAMESPACE_KINDS; i++) launch.namespaces.joined[i] = -1;
   *init = (struct process){-1, -1};
   ends->console = -1;
@@ -174,6 +218,7 @@ int launch_spawn(struct request *request, struct stdio_ends *ends, struct proces
   ends_close(ends);
   sources_close(&launch.sources);
   namespaces_close(&launch.namespaces);
+  own_close(&launch.nursery);
   if (result) cgroups_undo(&launch.cgroups);
   else cgroups_keep(&launch.cgroups);
   return result;

@@ -12,7 +12,7 @@
 #include "mount.h"
 #include "own.h"
 
-static int names_apply(const struct plan *plan, uint64_t own, struct failure *failure) {
+int names_apply(const struct plan *plan, uint64_t own, struct failure *failure) {
   const struct operation *operation = plan_find(plan, "hostname", 0);
   if (!(own & CLONE_NEWUTS) && (operation || plan_find(plan, "domainname", 0)))
     return fail(failure, "hostname", "", EPERM,
@@ -68,12 +68,11 @@ static int sysctl_write(int proc, const struct operation *operation, uint64_t ow
   return fail(failure, "sysctl", key, errno, "the kernel refuses the value \"%s\": %s", value, strerror(errno));
 }
 
-int system_apply(const struct plan *plan, uint64_t own, struct failure *failure) {
+int sysctls_apply(const struct plan *plan, uint64_t own, int given, struct failure *failure) {
   const struct operation *operation;
-  if (names_apply(plan, own, failure)) return -1;
   if (!plan_find(plan, "sysctl", 0)) return 0;
-  // A procfs of our own that is mounted nowhere: nothing can lie over it (CVE-2025-52881).
-  OWN_FD proc = mount_create("proc", "proc", "", 0, "sysctl", "", failure);
+  OWN_FD made = given < 0 ? mount_create("proc", "proc", "", 0, "sysctl", "", failure) : -1;
+  int proc = given < 0 ? made : given;
   if (proc < 0) return -1;
   for (uint32_t n = 0; (operation = plan_find(plan, "sysctl", n)); n++)
     if (sysctl_write(proc, operation, own, failure)) return -1;

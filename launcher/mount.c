@@ -198,7 +198,7 @@ static int single_lower(const char *path, struct failure *failure) {
 }
 
 // Older kernels take any option without a word and refuse the whole mount at its end, so the version is asked.
-static bool knows_single_layers(void) {
+bool overlay_is_detached(void) {
   struct utsname name;
   unsigned major = 0, minor = 0;
   if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2) return true;
@@ -217,10 +217,10 @@ static int overlay_create(const struct operation *operation, const char *upper, 
   if (!*upper != !*work)
     return fail(failure, operation->name, upper, EINVAL, "upper and work directory belong together");
   bool images = layers->count > 0;
-  if (images && (!knows_single_layers() || (!*upper && operation->count == 4)))
+  if (images && (!overlay_is_detached() || (!*upper && operation->count == 4)))
     return fail(failure, operation->name, operation->args[3], ENOTSUP, "a layer of this kind cannot be used here");
   if (!*upper && operation->count == 4) return single_lower(operation->args[3], failure);
-  if (!knows_single_layers()) return overlay_classic(operation, upper, work, failure);
+  if (!overlay_is_detached()) return overlay_classic(operation, upper, work, failure);
   OWN_FD fs = call_fsopen("overlay");
   if (fs < 0) return fail(failure, operation->name, upper, errno, "the kernel has no overlay file system");
   OWN_MEMORY char *options = strdup(operation->args[2]);

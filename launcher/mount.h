@@ -30,6 +30,8 @@ int mount_create(const char *type, const char *source, const char *options, unsi
 int mount_overlay(const struct operation *operation, const struct layers *layers, struct failure *failure);
 // The read-only overlay of a view operation, detached.
 int mount_view(const struct operation *operation, const struct layers *layers, struct failure *failure);
+// Whether this kernel makes an overlay detached, and takes single layers (6.7 and later).
+bool overlay_is_detached(void);
 // Puts a detached mount onto a target.
 int mount_attach(int tree, int target);
 #endif

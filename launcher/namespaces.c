@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "calls.h"
@@ -89,6 +92,15 @@ int namespaces_join(const struct namespaces *namespaces, struct failure *failure
       return fail(failure, "namespace", kinds[i].kind, errno, "the namespace cannot be joined: %s", strerror(errno));
   }
   return 0;
+}
+
+int loopback_up(struct failure *failure) {
+  struct ifreq link = {.ifr_name = "lo"};
+  OWN_FD any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  link.ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
+  if (any >= 0 && !ioctl(any, SIOCSIFFLAGS, &link)) return 0;
+  return fail(failure, "namespace", "network", errno, "the loopback interface cannot be brought up: %s",
+              strerror(errno));
 }
 
 static int write_map(const struct plan *plan, const char *name, const char *path, struct failure *failure) {

@@ -27,4 +27,6 @@ void namespaces_close(struct namespaces *namespaces);
 int namespaces_join(const struct namespaces *namespaces, struct failure *failure);
 // Writes uid_map and gid_map of a child in a new user namespace.
 int namespaces_map_users(const struct plan *plan, int pid, struct failure *failure);
+// Brings up the loopback interface of this process's network namespace. -1 with the failure filled.
+int loopback_up(struct failure *failure);
 #endif

@@ -90,17 +90,19 @@ void sources_close(struct sources *sources) {
   *sources = (struct sources){.root = -1};
 }
 
-int root_mount(struct request *request, struct sources *sources, struct failure *failure) {
+int root_create(struct request *request, struct sources *sources, struct failure *failure) {
   const struct operation *overlay = plan_find(request->plan, "root-overlay", 0);
-  OWN_FD tree = overlay ? mount_overlay(overlay, &sources->layers, failure) : give_fd(&sources->root);
-  const char *name = overlay ? "root-overlay" : "root-path";
+  OWN_FD tree = overlay && sources->root < 0 ? mount_overlay(overlay, &sources->layers, failure) : give_fd(&sources->root);
   if (tree < 0) return overlay ? -1 : fail(failure, "plan", "", EINVAL, "the plan names no root");
   struct mount_attr private = {.propagation = 1 << 18};
   if (!overlay && call_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &private))
-    return fail(failure, name, "", errno, "the root's propagation cannot be set");
-  if (call_move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH))
-    return fail(failure, name, "", errno, "the root cannot be attached: %s", strerror(errno));
+    return fail(failure, "root-path", "", errno, "the root's propagation cannot be set");
   return give_fd(&tree);
+}
+
+int root_attach(int tree, struct failure *failure) {
+  if (!call_move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH)) return 0;
+  return fail(failure, "root", "", errno, "the root cannot be attached: %s", strerror(errno));
 }
 
 int root_bind(int root, const struct operation *bind, int tree, struct failure *failure) {
@@ -135,8 +137,8 @@ static int open_live(const struct operation *operation, struct failure *failure)
 static int open_with_binds(struct request *request, struct sources *sources, struct failure *failure) {
   const struct plan *plan = request->plan;
   if (unshare(CLONE_NEWNS)) return fail(failure, "bind", "", errno, "no private mount namespace can be made");
-  OWN_FD root = root_mount(request, sources, failure);
-  if (root < 0) return -1;
+  OWN_FD root = root_create(request, sources, failure);
+  if (root < 0 || root_attach(root, failure)) return -1;
   uint32_t bound = 0;
   for (uint32_t i = 0; i < plan->count; i++) {
     const struct operation *operation = &plan->operations[i];

@@ -19,9 +19,10 @@ struct sources {
 int sources_open(struct request *request, struct sources *sources, struct failure *failure);
 void sources_close(struct sources *sources);
 
-// Mounts the root on top of this process's own root, in a mount namespace that is already private to it, and
-// returns a descriptor of it. Takes sources->root.
-int root_mount(struct request *request, struct sources *sources, struct failure *failure);
+// Makes the root, detached, and returns a descriptor of it. Takes sources->root.
+int root_create(struct request *request, struct sources *sources, struct failure *failure);
+// Puts it on top of this process's own root, in a mount namespace that is already private to it.
+int root_attach(int root, struct failure *failure);
 // Attaches one bind to its target.
 int root_bind(int root, const struct operation *bind, int tree, struct failure *failure);
 

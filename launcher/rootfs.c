@@ -2,9 +2,12 @@
 #include "rootfs.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cgroup-view.h"
+#include "limits.h"
 #include "own.h"
 #include "resolve.h"
 
@@ -16,6 +19,17 @@ static int settle(struct rootfs *rootfs, struct failure *failure) {
   return rootfs->settle(rootfs->context, failure);
 }
 
+// The container's own directory of a cgroup hierarchy, with the attributes that a new mount of it would have; -1 when it
+// must be mounted anew.
+static int own_cgroup(const struct rootfs *rootfs, const struct operation *operation, unsigned attributes) {
+  const uint64_t all = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME |
+                       MOUNT_ATTR_NODIRATIME;
+  struct mount_attr exact = {.attr_set = attributes, .attr_clr = all};
+  if (!(rootfs->own & CLONE_NEWCGROUP) || strcmp(operation->args[0], "cgroup")) return -1;
+  OWN_FD view = cgroup_view_open(rootfs->plan, operation->args[4]);
+  return view < 0 || call_mount_setattr(view, "", AT_EMPTY_PATH, &exact) ? -1 : give_fd(&view);
+}
+
 static int perform_mount(struct rootfs *rootfs, const struct operation *operation, struct failure *failure) {
   const char *type = operation->args[0], *source = operation->args[1], *path = operation->args[2];
   struct mount_flags flags;
@@ -23,8 +37,13 @@ static int perform_mount(struct rootfs *rootfs, const struct operation *operatio
   // A cgroup file system shows what the cgroup namespace of the mounting process is rooted at.
   if (!strncmp(type, "cgroup", 6) && settle(rootfs, failure)) return -1;
   unsigned attributes = (unsigned)flags.top.attr_set;
-  OWN_FD tree = mount_create(type, source, operation->args[4], attributes, "mount", path, failure);
+  OWN_FD tree = own_cgroup(rootfs, operation, attributes);
+  if (tree < 0) tree = mount_create(type, source, operation->args[4], attributes, "mount", path, failure);
   if (tree < 0) return -1;
+  if (!strcmp(type, "proc") && !rootfs->sysctls_set && !(attributes & MOUNT_ATTR_RDONLY)) {
+    if (sysctls_apply(rootfs->plan, rootfs->own, tree, failure)) return -1;
+    rootfs->sysctls_set = true;
+  }
   OWN_FD target = target_open(rootfs->root, path, TARGET_DIRECTORY, tree, "mount", failure);
   if (target < 0) return -1;
   if (mount_attach(tree, target))
@@ -78,12 +97,12 @@ static int empty_create(struct failure *failure) {
                       MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, "mask", "", failure);
 }
 
-// One empty file system serves every mask, where the kernel clones a mount that has no place yet (6.15 and later).
+// One empty file system serves every mask: the first is attached itself, the others are its copies. A mount that is never
+// attached would wait for an RCU grace period when it is closed.
 static int empty_directory(struct rootfs *rootfs, struct failure *failure) {
-  if (rootfs->empty < 0) rootfs->empty = empty_create(failure);
-  if (rootfs->empty < 0) return -1;
-  int clone = call_open_tree(rootfs->empty, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
-  return clone < 0 && errno == EINVAL ? empty_create(failure) : clone;
+  if (rootfs->empty >= 0) return call_open_tree(rootfs->empty, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+  rootfs->empty = empty_create(failure);
+  return rootfs->empty < 0 ? -1 : fcntl(rootfs->empty, F_DUPFD_CLOEXEC, 0);
 }
 
 static int null_device(struct failure *failure) {

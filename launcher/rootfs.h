@@ -11,8 +11,10 @@ struct rootfs {
   const struct stdio_ends *ends;
   struct sources *sources;
   struct console console;
-  int empty;  // a detached empty read-only tmpfs, the pattern of masks; -1 = not made yet
+  int empty;  // an empty read-only tmpfs, the pattern of masks; -1 = not made yet
   uint32_t binds, views;
+  uint64_t own;      // CLONE_NEW* of the namespaces that are not the host's
+  bool sysctls_set;  // through the container's own procfs, before it was attached
   // Called once, before the first cgroup mount and at the latest before the root is entered.
   int (*settle)(void *context, struct failure *failure);
   void *context;

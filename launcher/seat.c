@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "calls.h"
+#include "mount.h"
 #include "own.h"
 
 // Detached, private copy of the mount at path.
@@ -71,4 +72,30 @@ int seat_take(const char *socket_path, const char *data_root) {
   if (!call_pivot_root(".", ".")) return call_umount(".", UMOUNT_DETACH) ? -1 : chdir("/");
   // On an initial ramdisk the root cannot be exchanged: the seat then simply lies on top of it.
   return chroot(".") ? -1 : chdir("/");
+}
+
+// A small file system in memory as the root of the namespace that this process is in, with nothing of the old one but
+// the mounts that a root is made with.
+static int nursery_furnish(void) {
+  static const char *const carried[] = {"/dev", "/proc", "/sys"};
+  struct failure failure;
+  OWN_FD root = mount_create("tmpfs", "sloop", "mode=755,nr_inodes=16", 0, "nursery", "", &failure);
+  if (root < 0 || call_move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH)) return -1;
+  for (int i = 0; i < 3; i++)
+    if (mkdirat(root, carried[i] + 1, 0755) || carry_mount(root, carried[i], 0)) return -1;
+  if (carry_path(root, "/sys/fs/cgroup", AT_RECURSIVE) && errno != ENOENT) return -1;
+  struct mount_attr readonly = {.attr_set = MOUNT_ATTR_RDONLY};
+  if (call_mount_setattr(root, "", AT_EMPTY_PATH, &readonly) || fchdir(root) || call_pivot_root(".", ".")) return -1;
+  return call_umount(".", UMOUNT_DETACH);
+}
+
+int seat_nursery(void) {
+  OWN_FD proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  OWN_FD home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  // Older kernels make an overlay at a path only, and take its layers from the namespace that it is made in.
+  if (home < 0 || !overlay_is_detached() || unshare(CLONE_NEWNS)) return -1;
+  OWN_FD nursery = nursery_furnish() ? -1 : openat(proc, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  // Root and working directory become the seat's own, which is where they were.
+  if (setns(home, CLONE_NEWNS)) _exit(70);
+  return give_fd(&nursery);
 }

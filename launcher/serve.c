@@ -17,11 +17,13 @@
 #include <time.h>
 
 #include "calls.h"
+#include "cgroup-view.h"
 #include "claim.h"
 #include "hold.h"
 #include "own.h"
 #include "process.h"
 #include "seat.h"
+#include "stock.h"
 
 // How often a launcher looks whether clients can still reach it.
 enum { LOOK_MS = 5000 };
@@ -48,24 +50,33 @@ static bool peer_trusted(int connection) {
   return !getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) && (peer.uid == 0 || peer.uid == geteuid());
 }
 
+// The parent of all.
+struct launcher {
+  struct request request;  // what every child gets
+  struct stock_keeper stock;
+  int listener, mailbox;
+};
+
 // In the child: a session of its own, so that signals to the daemon's group spare it.
-static int child_main(struct request *request, int listener, int mailbox, connection_function *connection) {
-  close(listener);
-  close(mailbox);
+static int child_main(struct launcher *launcher, connection_function *connection) {
+  struct request *request = &launcher->request;
+  close(launcher->listener);
+  close(launcher->mailbox);
+  request->counter = stock_leave(&launcher->stock);
   setsid();
   signal(SIGCHLD, SIG_DFL);
   signal(SIGPIPE, SIG_IGN);
   return connection(request);
 }
 
-static void serve_one(struct request *request, int listener, int mailbox, connection_function *connection) {
-  OWN_FD client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+static void serve_one(struct launcher *launcher, connection_function *connection) {
+  OWN_FD client = accept4(launcher->listener, NULL, NULL, SOCK_CLOEXEC);
   // Out of descriptors or memory: the connection waits in the queue, and so do we.
   if (client < 0 && errno != EAGAIN && errno != ECONNABORTED) nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
   if (client < 0 || !peer_trusted(client)) return;
-  request->connection = client;
+  launcher->request.connection = client;
   pid_t child = fork();
-  if (child == 0) _exit(child_main(request, listener, mailbox, connection));
+  if (child == 0) _exit(child_main(launcher, connection));
   if (child > 0) return;
   struct failure failure;
   fail(&failure, "fork", "", errno, "the launcher cannot make a process for this request");
@@ -85,28 +96,52 @@ static void settle_in(void) {
   prctl(PR_SET_DUMPABLE, 0);
 }
 
-int serve(const char *socket_path, const char *data_root, connection_function *connection) {
-  struct request request = {.host_mounts = -1, .host_network = -1, .mailbox = -1};
+static int64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int open_all(struct launcher *launcher, const char *socket_path, const char *data_root) {
+  struct request *request = &launcher->request;
   int mailbox[2];
-  settle_in();
-  OWN_FD listener = claim_socket(socket_path);
-  if (listener < 0) return -1;
-  request.host_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-  request.host_network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-  if (request.host_mounts < 0 || request.host_network < 0) return complain("open", "/proc/self/ns");
+  request->host_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  request->host_network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (request->host_mounts < 0 || request->host_network < 0) return complain("open", "/proc/self/ns");
   if (seat_take(socket_path, data_root)) return complain("make", "the launcher's mount namespace");
   if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, mailbox)) return complain("make", "the mailbox");
-  request.mailbox = mailbox[1];
+  launcher->mailbox = mailbox[0];
+  request->mailbox = mailbox[1];
+  if (stock_open(&launcher->stock)) return complain("make", "the stock of namespaces");
+  cgroup_view_learn();
+  return 0;
+}
+
+// Until something comes, the path is looked at again or the stock is to be renewed.
+static int wait_for(struct pollfd waited[3], int due) {
+  bool look = due < 0 || due > LOOK_MS;
+  int ready = poll(waited, 3, look ? LOOK_MS : due);
+  return ready < 0 && errno == EINTR ? 1 : ready || look ? ready : 1;
+}
+
+int serve(const char *socket_path, const char *data_root, connection_function *connection) {
+  struct launcher launcher = {.request = {.host_mounts = -1, .host_network = -1, .mailbox = -1, .counter = -1, .order = -1}};
   struct claim claim;
+  settle_in();
+  launcher.listener = claim_socket(socket_path);
+  if (launcher.listener < 0 || open_all(&launcher, socket_path, data_root)) return -1;
   claim_note(&claim, socket_path);
-  struct pollfd waited[] = {{.fd = listener, .events = POLLIN}, {.fd = mailbox[0], .events = POLLIN}};
+  struct pollfd waited[] = {{.fd = launcher.listener, .events = POLLIN},
+                            {.fd = launcher.mailbox, .events = POLLIN},
+                            {.fd = launcher.stock.counter[0], .events = POLLIN}};
   for (;;) {
-    int ready = poll(waited, 2, LOOK_MS);
-    if (ready < 0 && errno != EINTR) return complain("poll", socket_path);
+    int ready = wait_for(waited, stock_renew(&launcher.stock, now_ms()));
+    if (ready < 0) return complain("poll", socket_path);
     // Whoever needs a launcher starts another one: this one would stay for ever, unseen.
     if (ready == 0 && claim_lost(&claim)) return errno = ENOENT, complain("serve", socket_path);
     // A letter was sent before its sender's client was answered: drained first, the next request sees its effect.
-    held_drain(mailbox[0]);
-    if (waited[0].revents & POLLIN) serve_one(&request, listener, mailbox[0], connection);
+    held_drain(launcher.mailbox);
+    stock_serve(&launcher.stock, now_ms());
+    if (waited[0].revents & POLLIN) serve_one(&launcher, connection);
   }
 }

@@ -12,6 +12,8 @@ struct request {
   int host_mounts;          // descriptor of the host's mount namespace
   int host_network;         // descriptor of the host's network namespace
   int mailbox;              // datagram socket to the launcher's parent (held namespaces), or -1
+  int counter;              // likewise, for namespaces made ahead (stock.h), or -1
+  int order;                // launch: where those that were asked for come, or -1
 };
 
 // Returns 0 after its last report was sent, or -1 with the failure filled (the caller reports it).
