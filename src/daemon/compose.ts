@@ -92,6 +92,7 @@ async function composeOver(
     subnet: configuration.bip,
     defaultPools: configuration["default-address-pools"],
     poolSize: configuration["network-pool-size"],
+    hostGateways: configuration["host-gateway-ips"],
     nameSocket: join(runRoot, "names.sock"),
     warn: (message) => log.warn(message),
   })

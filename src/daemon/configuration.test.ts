@@ -37,6 +37,7 @@ test("what is wrong is named", () => {
     [["extra"], /unknown option extra/],
     [["--data-root"], "--data-root needs a value"],
     [["--data-root="], "--data-root needs a value"],
+    [["--host-gateway-ip", "here"], /must be an IP address/],
     [["--stop-timeout=soon"], "--stop-timeout needs a whole number, not soon"],
     [["--init=maybe"], "--init is true or false, not maybe"],
     [["--log-opt=x"], "--log-opt needs KEY=VALUE, not x"],

@@ -1,5 +1,6 @@
 // What the daemon is told: flags first, then its configuration file, then defaults.
 import { existsSync, readFileSync } from "node:fs"
+import { isIP } from "node:net"
 import { isAbsolute, resolve } from "node:path"
 import * as v from "valibot"
 import { errorMessage, failure } from "../base/errors.ts"
@@ -25,6 +26,17 @@ const settings = v.strictObject({
   bridge: v.optional(text),
   bip: v.optional(text),
   "default-address-pools": v.optional(texts),
+  "host-gateway-ips": v.optional(
+    v.pipe(
+      v.array(
+        v.pipe(
+          text,
+          v.check((address) => isIP(address) !== 0, "must be an IP address"),
+        ),
+      ),
+      v.maxLength(2),
+    ),
+  ),
   "network-pool-size": v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(256))),
   "log-driver": v.optional(v.picklist(["json-file", "none"], "must be json-file or none")),
   "log-opts": v.optional(v.record(v.string(), v.string())),
@@ -95,6 +107,11 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     key: "default-address-pools",
     kind: "list",
     help: "Subnet to choose the default bridge's from; repeatable",
+  },
+  "--host-gateway-ip": {
+    key: "host-gateway-ips",
+    kind: "list",
+    help: "What host-gateway means in --add-host (the default bridge's address); one of each family",
   },
   "--network-pool-size": {
     key: "network-pool-size",

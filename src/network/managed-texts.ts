@@ -12,8 +12,14 @@ import type { Room } from "./room.ts"
 export const hasNames = (room: Room, endpoints: readonly Endpoint[]): boolean =>
   room.names !== undefined && placed(room, endpoints).some(({ segment }) => !segment.isDefault)
 
-const hostGateway = (room: Room): string =>
-  [...room.segments.values()].find(({ isDefault }) => isDefault)?.record.subnets[0]?.gateway ?? ""
+/** What "host-gateway" stands for, by family. */
+const hostGateways = (room: Room): { hostGateway: string; hostGateway6?: string } => {
+  const bridge = [...room.segments.values()].find(({ isDefault }) => isDefault)?.record.subnets ?? []
+  const gateways =
+    room.hostGateways.length > 0 ? room.hostGateways : bridge.flatMap(({ gateway }) => gateway ?? [])
+  const [hostGateway = "", hostGateway6] = gateways
+  return { hostGateway, ...(hostGateway6 === undefined ? {} : { hostGateway6 }) }
+}
 
 /** Texts of /etc/hosts and /etc/resolv.conf. Throws Failure "invalid" for what the request has wrong. */
 export const managedTexts = (
@@ -28,7 +34,7 @@ export const managedTexts = (
       [record.ipv4, record.ipv6].filter((one) => one !== undefined),
     ),
     extraHosts: request.extraHosts,
-    hostGateway: hostGateway(room),
+    ...hostGateways(room),
     links: request.links,
   }),
   resolvConf: hasNames(room, endpoints)

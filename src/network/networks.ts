@@ -90,6 +90,7 @@ const buildRoom = (options: NetworksOptions, bridgeName: string, mark: string): 
     intents: new Intents(state),
     ...(options.nameSocket === undefined ? {} : { names: nameServer({ path: options.nameSocket, warn }) }),
     resolver: hostResolver(),
+    hostGateways: options.hostGateways ?? [],
     pools: [
       ...(options.defaultPools?.map(parsePool) ?? defaultPools),
       privatePool(`${bridgeName} ${machineId()}`),

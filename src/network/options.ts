@@ -18,6 +18,8 @@ export interface NetworksOptions {
   readonly defaultPools?: readonly string[]
   /** Most namespaces kept ready on a network (16). 0 switches the pools off. */
   readonly poolSize?: number
+  /** What "host-gateway" means in extra hosts, one of each family; otherwise the default bridge's own addresses. */
+  readonly hostGateways?: readonly string[]
   /** Path of the socket by which containers' monitors ask for names; without it no names are served. */
   readonly nameSocket?: string
   /** What a person should know and nothing else tells: forwarding switched on, foreign rules in the way. */

@@ -36,6 +36,8 @@ export interface Room {
   readonly resolver: () => ResolverSettings
   /** Where subnets come from that nobody asked for. */
   readonly pools: readonly AddressPool[]
+  /** What "host-gateway" means; empty = the default bridge's own addresses. */
+  readonly hostGateways: readonly string[]
   readonly warn: (message: string) => void
 }
 

@@ -6,7 +6,9 @@ import { join } from "node:path"
 import { execute, startEngine } from "../fixtures/engine.ts"
 import { proof } from "./proof.ts"
 
-const engine = await startEngine()
+const engine = await startEngine({
+  flags: ["--host-gateway-ip=192.0.2.77", "--host-gateway-ip", "2001:db8::77"],
+})
 afterAll(() => engine.close(), 60_000)
 const { docker, ok, work } = engine
 
@@ -125,7 +127,7 @@ proof(
       "cat",
       "/etc/hosts",
     )
-    expect(hosts).toMatch(/^\d+\.\d+\.\d+\.\d+\tup$/m)
+    expect(hosts).toContain("192.0.2.77\tup\n2001:db8::77\tup\n")
     expect(hosts).toMatch(/^\d+\.\d+\.\d+\.\d+\tme$/m)
   },
 )
