@@ -1,5 +1,5 @@
 // Answers of upstream servers, kept for as long as their records live; bounded, the longest unused go first.
-import { CODE, codeOf, HEADER, isTruncated, type Query, skipName, TYPE } from "./message.ts"
+import { ASKED, CODE, codeOf, HEADER, isTruncated, type Query, skipName, TYPE } from "./message.ts"
 
 /** Most answers that are kept, and bytes of one. */
 const MOST = 10_000
@@ -19,7 +19,7 @@ interface Kept {
 
 /** What two queries must have in common to have the same answer. */
 export const cacheKey = (servers: string, query: Query): string =>
-  `${servers}|${query.bytes.readUInt16BE(2) & 0x0110}|${query.edns ? (query.edns.dnssecOk ? 2 : 1) : 0}|${query.type}|${query.class}|${query.name}`
+  `${servers}|${query.bytes.readUInt16BE(2) & ASKED}|${query.edns ? (query.edns.dnssecOk ? 2 : 1) : 0}|${query.type}|${query.class}|${query.name}`
 
 /** The records' times to live of an answer, and how long it may be kept; undefined when the packet is broken. */
 export const readTimes = (bytes: Buffer): { offsets: number[]; seconds: number } | undefined => {

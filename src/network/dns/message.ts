@@ -13,6 +13,8 @@ const FLAG = {
 } as const
 /** Bits that an answer repeats: operation, recursion desired, checking disabled. */
 const REPEATED = 0x7910
+/** Bits of a query that its upstream answer depends on: recursion desired, authentic data, checking disabled. */
+export const ASKED = 0x0130
 /** What a resolver takes by UDP that says nothing of its own. */
 const PLAIN_SIZE = 512
 /** The most that is answered by UDP, whatever a client claims to take. */

@@ -2,7 +2,7 @@
 import { randomInt } from "node:crypto"
 import { AnswerCache, cacheKey } from "./cache.ts"
 import { exchange } from "./exchange.ts"
-import { CODE, codeOf, type Query, TYPE, truncate, writeAnswer } from "./message.ts"
+import { ASKED, CODE, codeOf, type Query, TYPE, truncate, writeAnswer } from "./message.ts"
 
 /** Milliseconds until the next server is asked too, and until nobody is waited for any longer. */
 const NEXT_SERVER = 1500
@@ -123,12 +123,12 @@ export class Upstreams {
   }
 }
 
-/** The question as we ask it: a random number, the client's wish for recursion and DNSSEC, none of its EDNS options. */
+/** The question as we ask it: a random number, the client's wishes for recursion and DNSSEC, none of its EDNS options. */
 const question = (query: Query): Buffer => {
   const out = Buffer.alloc(query.end + (query.edns ? 11 : 0))
   query.bytes.copy(out, 0, 0, query.end)
   out.writeUInt16BE(randomInt(65_536), 0)
-  out.writeUInt16BE(query.bytes.readUInt16BE(2) & 0x0110, 2)
+  out.writeUInt16BE(query.bytes.readUInt16BE(2) & ASKED, 2)
   out.writeUInt16BE(query.edns ? 1 : 0, 10)
   if (query.edns) {
     out.writeUInt16BE(TYPE.opt, query.end + 1)

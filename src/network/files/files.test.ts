@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import fc from "fast-check"
 import { hostsText, updatedHosts } from "./hosts.ts"
 import { nameServerConf, updatedResolvConf } from "./name-server-conf.ts"
-import { parseResolvConf, resolvConfText } from "./resolv-conf.ts"
+import { parseResolvConf, resolvConfText, withResolved } from "./resolv-conf.ts"
 
 const local = `127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -181,4 +181,16 @@ test("a living resolv.conf is written again only while it is as we wrote it", ()
   expect(updatedResolvConf("a", "a", "b")).toBe("b")
   expect(updatedResolvConf("mine", "a", "b")).toBeUndefined()
   expect(updatedResolvConf("a", "a", "a")).toBeUndefined()
+})
+
+test("the host's servers: systemd-resolved's list for its own address, another local resolver as it is", () => {
+  const local = { servers: ["127.0.0.53"], search: ["a"], options: [] }
+  const listed = { servers: ["10.0.0.1"], search: ["b"], options: ["edns0"] }
+  expect(withResolved(local, () => listed)).toEqual({
+    servers: ["10.0.0.1"],
+    search: ["a"],
+    options: ["edns0"],
+  })
+  expect(withResolved(local, () => none)).toBe(local)
+  expect(withResolved(listed, () => local)).toBe(listed)
 })

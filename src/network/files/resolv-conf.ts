@@ -69,6 +69,13 @@ const read = (path: string): ResolverSettings => {
   }
 }
 
+/** The servers that a resolver on this host's loopback asks in its turn, where systemd-resolved lists them. */
+export const withResolved = (own: ResolverSettings, resolved: () => ResolverSettings): ResolverSettings => {
+  if (own.servers.length === 0 || !own.servers.every(isLoopback)) return own
+  const listed = resolved()
+  return listed.servers.length > 0 ? { ...listed, search: own.search } : own
+}
+
 /** How long what was read is good for, milliseconds. */
 const FRESH = 1000
 
@@ -78,9 +85,7 @@ export const hostResolver = (): (() => ResolverSettings) => {
   return () => {
     const now = Date.now()
     if (known && now - known.read < FRESH) return known.settings
-    const own = read(HOST_FILE)
-    const resolved = own.servers.length > 0 && own.servers.every(isLoopback)
-    const settings = resolved ? { ...read(RESOLVED_FILE), search: own.search } : own
+    const settings = withResolved(read(HOST_FILE), () => read(RESOLVED_FILE))
     known = { settings, read: now }
     return settings
   }
