@@ -26,6 +26,9 @@ static socklen_t parse_address(const char *text, uint16_t port, struct sockaddr_
   return sizeof *six;
 }
 
+enum { NOTHING_TO_HOLD = -2 };
+
+// A bound descriptor, NOTHING_TO_HOLD, or -1 with the failure filled.
 static int reserve(const struct operation *operation, struct failure *failure) {
   struct sockaddr_storage address;
   uint64_t port;
@@ -40,6 +43,8 @@ static int reserve(const struct operation *operation, struct failure *failure) {
   if (!length) return fail(failure, "reserve-port", host, EINVAL, "%s is not an address", host);
   int type = stream || sctp ? SOCK_STREAM : SOCK_DGRAM;
   OWN_FD fd = socket(address.ss_family, type | SOCK_CLOEXEC, sctp ? IPPROTO_SCTP : 0);
+  // Where the kernel has no sockets of sctp nobody else can take a port of it either.
+  if (fd < 0 && sctp && errno == EPROTONOSUPPORT) return NOTHING_TO_HOLD;
   if (fd < 0) return fail(failure, "reserve-port", number, errno, "no %s socket can be made", protocol);
   if (address.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
   int bound = bind(fd, (struct sockaddr *)&address, length);
@@ -70,6 +75,7 @@ int ports_reserve(struct monitor *monitor, struct failure *failure) {
     operation = &plan->operations[i];
     if (strcmp(operation->name, "reserve-port")) continue;
     int fd = reserve(operation, failure);
+    if (fd == NOTHING_TO_HOLD) continue;
     if (fd < 0) return -1;
     monitor->ports[monitor->port_count++] = fd;
   }

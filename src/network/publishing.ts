@@ -3,6 +3,7 @@ import { errorKind, errorMessage, failure } from "../base/errors.ts"
 import type { PortRequest, PublishedPort } from "../state/state.ts"
 import { bridgeOptions } from "./bridge/options.ts"
 import type { Publication } from "./firewall/guard.ts"
+import { mergePublications } from "./firewall/publications.ts"
 import { type Candidate, inGatewayOrder } from "./gateway.ts"
 import { type Endpoint, givenAddresses } from "./lease.ts"
 import type { Room } from "./room.ts"
@@ -50,7 +51,7 @@ export const publicationsOf = (
       .filter(({ segment }) => segment !== through.segment)
       .flatMap(({ segment }) => segment.record.subnets.map(({ subnet }) => subnet))
       .filter((subnet) => isIpv6(subnet) === ipv6)
-  return ports.flatMap((port): Publication[] => {
+  const each = ports.flatMap((port): Publication[] => {
     const ipv6 = isIpv6(port.hostAddress)
     const { record } = through.endpoint
     const address = ipv6 ? record.ipv6 : record.ipv4
@@ -67,12 +68,13 @@ export const publicationsOf = (
       },
     ]
   })
+  return mergePublications(each)
 }
 
-/** Requests with the network's own host address where they name none. */
+/** Requests with the network's own host address where they name none; 0.0.0.0 means no certain one, as Docker has it. */
 const bound = (wanted: readonly PortRequest[], { segment }: PlacedEndpoint): PortRequest[] => {
   const { hostBinding } = bridgeOptions(segment.record)
-  return hostBinding === ""
+  return hostBinding === "" || hostBinding === "0.0.0.0"
     ? [...wanted]
     : wanted.map((port) => (port.hostAddress === "" ? { ...port, hostAddress: hostBinding } : port))
 }
@@ -93,7 +95,11 @@ export const publish = async (
   if (wanted.length === 0 || !through) return { ports: [], publications: [] }
   let ports: readonly PublishedPort[] = []
   try {
-    ports = room.ports.allocate(container.id, bound(wanted, through))
+    const { ipv4, ipv6 } = through.endpoint.record
+    ports = room.ports.allocate(container.id, bound(wanted, through), {
+      families: [...(ipv4 ? [4 as const] : []), ...(ipv6 ? [6 as const] : [])],
+      nameOf: (id) => room.state.containers.find(id)?.name,
+    })
     const publications = publicationsOf(ports, through, endpoints)
     await room.guard.publish(publications)
     return { ports, publications }

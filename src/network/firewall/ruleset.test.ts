@@ -14,6 +14,7 @@ import type { Kernel } from "../../kernel/kernel.ts"
 import { describeRuleset } from "./describe.ts"
 import { Firewall } from "./firewall.ts"
 import type { GuardedNetwork, Publication } from "./guard.ts"
+import { mergePublications } from "./publications.ts"
 import { ruleset } from "./ruleset.ts"
 
 const nat = (subnet: string) => ({ subnet, mode: "nat", masquerade: true }) as const
@@ -117,6 +118,18 @@ test("ports come and go as elements; a range whose ports are the same inside is 
   await firewall.unpublish([range, six, offset])
   expect(elementsOf("ranges4") + elementsOf("everywhere6")).toBe("")
   await firewall.remove()
+})
+
+test("ports that follow each other are one publication", () => {
+  const ports = [3, 1, 2, 7].map((number) => ({ ...web, hostPort: 9000 + number, port: 80 + number }))
+  expect(
+    mergePublications([...ports, { ...web, hostPort: 9004, port: 85 }, { ...names, hostPort: 9004 }]),
+  ).toEqual([
+    { ...web, hostPort: 9001, port: 81, count: 3 },
+    { ...web, hostPort: 9004, port: 85 },
+    { ...web, hostPort: 9007, port: 87 },
+    { ...names, hostPort: 9004 },
+  ])
 })
 
 test("networks come and go as elements, whatever their kind", async () => {

@@ -1,5 +1,6 @@
 // Whether somebody on this host has bound a port already: tried for tcp, read from /proc/net for udp.
 import { readFileSync } from "node:fs"
+import { ipBytes } from "../../kernel/netlink/netlink.ts"
 
 /** Why a port cannot be had: a sentence's end as the kernel words it; undefined = it is free. */
 export type BoundTest = (protocol: string, address: string, port: number) => string | undefined
@@ -20,23 +21,25 @@ export const parseUdpTable = (table: string): UdpSocket[] =>
       return port === "" ? [] : [{ address, port: Number.parseInt(port, 16) }]
     })
 
+/** An address as /proc writes it: words of four bytes, each in the machine's byte order. */
 const hexOf = (address: string): string =>
-  address
-    .split(".")
-    .reverse()
-    .map((part) => Number(part).toString(16).padStart(2, "0"))
-    .join("")
-    .toUpperCase()
+  Buffer.from(ipBytes(address)).swap32().toString("hex").toUpperCase()
+const EVERY4 = "00000000"
+const EVERY6 = "0".repeat(32)
 
-/** Whether one of the sockets keeps `address` ("0.0.0.0" = every one) from being bound at that port. */
-export const isUdpBound = (sockets: readonly UdpSocket[], address: string, port: number): boolean =>
-  sockets.some(
+/** Whether one of the sockets keeps `address` ("0.0.0.0" and "::" = every one) from being bound at that port. */
+export const isUdpBound = (sockets: readonly UdpSocket[], address: string, port: number): boolean => {
+  const wanted = hexOf(address)
+  const isEvery = wanted === EVERY4 || wanted === EVERY6
+  return sockets.some(
     (socket) =>
       socket.port === port &&
-      // A socket on :: takes IPv4's port too.
-      (/^0+$/.test(socket.address) ||
-        (address === "0.0.0.0" ? socket.address.length === 8 : socket.address === hexOf(address))),
+      // A socket on :: may take IPv4's port too.
+      (socket.address === EVERY6 ||
+        (socket.address.length === wanted.length &&
+          (isEvery || socket.address === EVERY4 || socket.address === wanted))),
   )
+}
 
 const readUdp = (): UdpSocket[] =>
   ["udp", "udp6"].flatMap((name) => {
@@ -54,7 +57,9 @@ const readUdp = (): UdpSocket[] =>
  */
 const tryListening = (hostname: string, port: number): string | undefined => {
   try {
-    Bun.listen({ hostname, port, exclusive: true, socket: { data() {} } }).stop(true)
+    // Bun heeds ipv6Only, though its types have it elsewhere only: IPv4's port is asked for by itself.
+    const options = { hostname, port, exclusive: true, ipv6Only: true, socket: { data() {} } }
+    Bun.listen(options).stop(true)
     return undefined
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : ""

@@ -1,15 +1,31 @@
 // Host ports: which are published, who holds them, and which one a container gets.
-import { isIP, isIPv4 } from "node:net"
+import { isIP } from "node:net"
 import { failure } from "../../base/errors.ts"
 import type { PortRequest, PublishedPort } from "../../state/state.ts"
 import type { BoundTest } from "./bound.ts"
 import { boundTest } from "./bound.ts"
+import { holderOf } from "./holder.ts"
 
 /** The kernel's own range of ephemeral ports, as Docker takes random ports from. */
 const EPHEMERAL = { first: 32768, last: 60999 }
 
-const isEvery = (address: string): boolean => address === "" || address === "0.0.0.0"
-const shown = (address: string): string => (address === "" ? "0.0.0.0" : address)
+export type Family = 4 | 6
+const EVERY = { 4: "0.0.0.0", 6: "::" } as const
+const isEvery = (address: string): boolean => address === "0.0.0.0" || address === "::"
+const familyOf = (address: string): Family => (isIP(address) === 6 ? 6 : 4)
+/** Address and port as Docker writes them. */
+const shown = (address: string, port: number | string): string =>
+  address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`
+const overlap = (one: string, other: string): boolean =>
+  familyOf(one) === familyOf(other) && (isEvery(one) || isEvery(other) || one === other)
+
+export interface AllocateOptions {
+  /** Families of the container's addresses on the network that its ports are published through; IPv4 alone when absent. */
+  readonly families?: readonly Family[]
+  /** Name of the container with an id, for the sentence of a conflict. */
+  readonly nameOf?: (owner: string) => string | undefined
+  readonly bound?: BoundTest
+}
 
 /** "80/tcp" (or "80") of an image's exposed ports. Undefined for what is no port. */
 const parseExposed = (
@@ -45,6 +61,48 @@ export const wantedPorts = (
   return [...asked, ...more]
 }
 
+const IN_USE = "address already in use"
+
+/** A container that has the port, or what the kernel says. */
+type Obstacle =
+  | { readonly address: string; readonly owner: string }
+  | { readonly address: string; readonly why: string }
+
+/** The addresses of this host that a request means. */
+const addressesFor = ({ hostAddress }: PortRequest, families: readonly Family[]): string[] => {
+  if (hostAddress === "") return families.map((family) => EVERY[family])
+  if (isIP(hostAddress) === 0) throw failure("invalid", `invalid IP address: ${JSON.stringify(hostAddress)}`)
+  const family = familyOf(hostAddress)
+  if (!families.includes(family))
+    throw failure(
+      "invalid",
+      `the container has no IPv${family} address that ports of ${hostAddress} could lead to: ` +
+        (family === 6 ? "put it on a network made with --ipv6" : "put it on a network with IPv4"),
+    )
+  return [hostAddress]
+}
+
+/** Docker's words first, which clients look for; then who is in the way. */
+const conflict = (
+  protocol: string,
+  port: number,
+  obstacle: Obstacle,
+  nameOf: AllocateOptions["nameOf"],
+): Error => {
+  const { address } = obstacle
+  if ("owner" in obstacle) {
+    const name = nameOf?.(obstacle.owner)
+    const by = name === undefined ? "" : ` (container ${name.replace(/^\//, "")} has it)`
+    return failure("conflict", `Bind for ${shown(address, port)} failed: port is already allocated${by}`)
+  }
+  const holder = obstacle.why === IN_USE ? holderOf(protocol, address, port) : undefined
+  const by = holder ? ` (process ${holder.name}, pid ${holder.pid}, has it)` : ""
+  return failure(
+    "conflict",
+    `failed to bind host port for ${shown(address, port)}/${protocol}: ${obstacle.why}${by}`,
+  )
+}
+
 /** Who has which host port. */
 export class HostPorts {
   /** protocol/port to the addresses and owners. */
@@ -55,7 +113,7 @@ export class HostPorts {
   owner(protocol: string, address: string, port: number): string | undefined {
     return this.#taken
       .get(`${protocol}/${port}`)
-      ?.find((entry) => isEvery(address) || isEvery(entry.address) || entry.address === address)?.owner
+      ?.find((entry) => overlap(address === "" ? EVERY[4] : address, entry.address))?.owner
   }
 
   /** Notes ports as held (recovery). */
@@ -69,21 +127,27 @@ export class HostPorts {
   }
 
   /**
-   * Gives a container its host ports, all or none. Throws Failure "conflict" naming the port, and the container that
-   * holds it through `describe`.
+   * Gives a container its host ports, all or none: each request one, or one of each family at the same number when it
+   * names no address. Throws Failure "conflict" naming the port, and the container or process that holds it; "invalid" for
+   * an address that is none, or of a family that the container does not have.
    */
-  allocate(owner: string, requests: readonly PortRequest[], bound: BoundTest = boundTest()): PublishedPort[] {
+  allocate(owner: string, requests: readonly PortRequest[], options: AllocateOptions = {}): PublishedPort[] {
+    const bound = options.bound ?? boundTest()
     const given: PublishedPort[] = []
     try {
       for (const request of requests) {
-        const port: PublishedPort = {
-          protocol: request.protocol,
-          containerPort: request.containerPort,
-          hostAddress: shown(request.hostAddress),
-          hostPort: this.#choose(request, bound),
+        const addresses = addressesFor(request, options.families ?? [4])
+        const hostPort = this.#choose(request, addresses, bound, options.nameOf)
+        for (const hostAddress of addresses) {
+          const port = {
+            protocol: request.protocol,
+            containerPort: request.containerPort,
+            hostAddress,
+            hostPort,
+          }
+          this.#hold(owner, port)
+          given.push(port)
         }
-        this.#hold(owner, port)
-        given.push(port)
       }
       return given
     } catch (error) {
@@ -92,40 +156,48 @@ export class HostPorts {
     }
   }
 
-  #choose(request: PortRequest, bound: BoundTest): number {
-    const { protocol, hostPort } = request
-    const address = shown(request.hostAddress)
-    if (isIP(address) === 0) throw failure("invalid", `invalid IP address: ${JSON.stringify(address)}`)
-    if (!isIPv4(address))
-      throw failure(
-        "not-implemented",
-        `network bridge has no IPv6, so that no port is published on ${address}`,
-      )
-    if (!hostPort) return this.#chooseRandom(protocol, address, bound)
-    const last = request.hostPortEnd ?? hostPort
+  /** Why a port cannot be had on one of the addresses; undefined when it can be on all. */
+  #obstacle(
+    protocol: string,
+    addresses: readonly string[],
+    port: number,
+    bound: BoundTest,
+  ): Obstacle | undefined {
+    for (const address of addresses) {
+      const owner = this.owner(protocol, address, port)
+      if (owner !== undefined) return { address, owner }
+      const why = bound(protocol, address, port)
+      if (why !== undefined) return { address, why }
+    }
+    return undefined
+  }
+
+  #choose(
+    { protocol, hostPort, hostPortEnd }: PortRequest,
+    addresses: readonly string[],
+    bound: BoundTest,
+    nameOf: AllocateOptions["nameOf"],
+  ): number {
+    if (!hostPort) return this.#chooseRandom(protocol, addresses, bound)
+    const last = hostPortEnd ?? hostPort
     for (let port = hostPort; port <= last; port++) {
-      const ours = this.owner(protocol, address, port) !== undefined
-      const why = ours ? "" : bound(protocol, address, port)
-      if (why === undefined) return port
-      if (last !== hostPort) continue
-      if (ours) throw failure("conflict", `Bind for ${address}:${port} failed: port is already allocated`)
-      throw failure("conflict", `failed to bind host port for ${address}:${port}/${protocol}: ${why}`)
+      const obstacle = this.#obstacle(protocol, addresses, port, bound)
+      if (!obstacle) return port
+      if (last === hostPort) throw conflict(protocol, port, obstacle, nameOf)
     }
     throw failure(
       "conflict",
-      `Bind for ${address}:${hostPort}-${last} failed: all ports of the range are already allocated`,
+      `Bind for ${shown(addresses[0] ?? "", `${hostPort}-${last}`)} failed: all ports of the range are already allocated`,
     )
   }
 
-  #chooseRandom(protocol: string, address: string, bound: BoundTest): number {
+  #chooseRandom(protocol: string, addresses: readonly string[], bound: BoundTest): number {
     for (let tries = EPHEMERAL.last - EPHEMERAL.first; tries >= 0; tries--) {
       const port = this.#next
       this.#next = port === EPHEMERAL.last ? EPHEMERAL.first : port + 1
-      if (this.owner(protocol, address, port) !== undefined) continue
-      const why = bound(protocol, address, port)
-      if (why === undefined) return port
-      if (why !== "address already in use")
-        throw failure("conflict", `failed to bind host port for ${address}:${port}/${protocol}: ${why}`)
+      const obstacle = this.#obstacle(protocol, addresses, port, bound)
+      if (!obstacle) return port
+      if ("why" in obstacle && obstacle.why !== IN_USE) throw conflict(protocol, port, obstacle, undefined)
     }
     throw failure(
       "exhausted",
