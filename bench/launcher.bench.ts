@@ -1,109 +1,186 @@
 // The launcher alone: from a plan handed over to its process's exit known, with a prepared network namespace and with
-// one made for it, against the kernel's own floor for the same work on such a machine. The program is the floor's own, a
-// static true: the base image's takes 0.6 ms itself on machines that trap CPUID, because of its libc.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+// one made for it, against the kernel's own floor. Floor and launcher get the same plans in turn, with the same rest
+// before each, and one C program (bench/floor/) holds the clock for both. The container's program is a static true.
+import { type ChildProcess, spawn } from "node:child_process"
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { type Kernel, openKernel } from "../src/kernel/kernel.ts"
-import type { OverlayMount } from "../src/kernel/mount.ts"
+import { dirname, join } from "node:path"
+import { createInterface } from "node:readline"
+import { buildProgram } from "../scripts/launcher.mjs"
+import { type Kernel, openKernel, type Plan } from "../src/kernel/kernel.ts"
 import { createRuntime, type LaunchRequest } from "../src/runtime/runtime.ts"
 import { plainConfig } from "../src/runtime/testing/fixtures.ts"
 import { compile } from "../test/fixtures/c-program.ts"
 import { median } from "./harness/measure.ts"
 import type { Bench } from "./harness/promise.ts"
 
-/** Milliseconds that a C program needs for the same work on such a machine, median. */
-const floor = { cold: 2.05, warm: 1.13 }
-const launcherBinary = process.env.SLOOP_LAUNCHER ?? join(import.meta.dirname, "..", "dist", "launcher")
+const project = join(import.meta.dirname, "..")
+const launcherBinary = process.env.SLOOP_LAUNCHER ?? join(project, "dist", "launcher")
+const kinds = ["cold", "warm"] as const
+const sides = ["launcher", "floor"] as const
+type Kind = (typeof kinds)[number]
 
-/** A kernel that notes how long each launch took until its process's end was known. */
-function timing(kernel: Kernel, samples: number[]): Kernel {
-  return {
-    ...kernel,
-    features: () => kernel.features(),
-    perform: (plan, signal) => kernel.perform(plan, signal),
-    launch: async (...words: Parameters<Kernel["launch"]>) => {
-      const since = performance.now()
-      const monitor = await kernel.launch(...words)
-      void monitor.exited.then(() => samples.push(performance.now() - since))
-      return monitor
-    },
+/** Dead network namespaces are torn down for tens of milliseconds; they would weigh on the next container. */
+const rest = () => new Promise((resolve) => setTimeout(resolve, 60))
+
+/** Thrown instead of launching. */
+class Captured extends Error {
+  readonly plan: Plan
+
+  constructor(plan: Plan) {
+    super("a plan was captured")
+    this.plan = plan
   }
 }
 
-async function layers(directory: string): Promise<(name: string) => OverlayMount> {
+/** The plan that the runtime would hand over. */
+async function planOf(kernel: Kernel, request: LaunchRequest): Promise<Plan> {
+  const capturing: Kernel = {
+    ...kernel,
+    features: () => kernel.features(),
+    perform: (plan, signal) => kernel.perform(plan, signal),
+    launch: (id, plan) => Promise.reject(new Captured([["launch", id], ...plan])),
+  }
+  try {
+    await createRuntime({ kernel: capturing, cgroupParent: "sloop-bench" }).launch(request)
+  } catch (error) {
+    for (let cause = error; cause instanceof Error; cause = cause.cause)
+      if (cause instanceof Captured) return cause.plan
+    throw error
+  }
+  throw new Error("the runtime launched nothing")
+}
+
+function frame(plan: Plan): Buffer {
+  const words = plan.flatMap(([name, ...args]) => [name, String(args.length), ...args])
+  const payload = Buffer.from(words.map((word) => `${word}\0`).join(""))
+  const header = Buffer.from([1, 1, 0, 0, 0, 0, 0, 0])
+  header.writeUInt32LE(payload.length, 4)
+  return Buffer.concat([header, payload])
+}
+
+/** The C program that performs plans itself and asks launchers to; milliseconds for each. */
+class Clock {
+  readonly #child: ChildProcess
+  readonly #answers: AsyncIterableIterator<string>
+
+  constructor(dataRoot: string) {
+    const sources = ["floor.c", "perform.c", "read.c"].map((name) => join(project, "bench", "floor", name))
+    const shared = ["mount.c", "report.c", "plan.c", "seat.c"].map((name) => join(project, "launcher", name))
+    const program = buildProgram([...sources, ...shared], join(dataRoot, "floor"))
+    this.#child = spawn(program, [dataRoot], { stdio: ["pipe", "pipe", "inherit"] })
+    if (!this.#child.stdout) throw new Error("the floor's program has no output")
+    this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
+  }
+
+  async measure(...words: readonly string[]): Promise<number> {
+    this.#child.stdin?.write(`${words.join(" ")}\n`)
+    const microseconds = Number((await this.#answers.next()).value)
+    if (!(microseconds > 0)) throw new Error(`${words[0]} failed`)
+    return microseconds / 1000
+  }
+
+  close(): Promise<unknown> {
+    const ended = new Promise((resolve) => this.#child.once("exit", resolve))
+    this.#child.stdin?.end()
+    return ended
+  }
+}
+
+/** Five layers; as the engine furnishes an image, nothing to mount over is made at a launch. */
+function makeLayers(directory: string): string[] {
   const lower = Array.from({ length: 5 }, (_, index) => join(directory, `layer-${index}`))
+  const [top = directory] = lower
   for (const path of lower) mkdirSync(path, { recursive: true })
-  // As the engine furnishes an image: nothing to mount over is made at a launch.
   for (const path of ["dev", "dev/pts", "dev/shm", "etc", "proc", "sys"])
-    mkdirSync(join(lower[0] ?? directory, path), { recursive: true })
+    mkdirSync(join(top, path), { recursive: true })
   const source = join(directory, "true.c")
   writeFileSync(source, "int main(void) { return 0; }\n")
-  compile(lower[0] ?? directory, source)
-  return (name) => {
-    const [upper, work] = [join(directory, name, "upper"), join(directory, name, "work")]
-    mkdirSync(upper, { recursive: true })
-    mkdirSync(work, { recursive: true })
-    return { type: "overlay", lower, upper, work, options: ["volatile"] }
-  }
+  compile(top, source)
+  return lower
+}
+
+/** Run roots lie on a tmpfs on every distribution. */
+function makeRunRoot(): string {
+  const tmpfs = 0x01021994
+  const place = ["/run", "/dev/shm"].find((path) => statfsSync(path).type === tmpfs)
+  return mkdtempSync(join(place ?? tmpdir(), "sbl-"))
 }
 
 export const bench: Bench = {
   name: "launcher",
   async run({ rounds }) {
     const directory = mkdtempSync(join(tmpdir(), "sbl-"))
-    const samples: Record<keyof typeof floor, number[]> = { cold: [], warm: [] }
-    const kernel = await openKernel({ launcherBinary, runRoot: join(directory, "run"), dataRoot: directory })
+    const runRoot = makeRunRoot()
+    const lower = makeLayers(directory)
+    const samples = new Map(kinds.flatMap((kind) => sides.map((side) => [`${kind} ${side}`, [] as number[]])))
+    const parents = new Set<string>()
+    const kernel = await openKernel({ launcherBinary, runRoot, dataRoot: directory })
     await kernel.perform([["cgroup-favor-moves"]]).catch(() => undefined)
-    const overlay = await layers(directory)
-    const once = async (kind: keyof typeof floor, index: number) => {
-      const id = `${kind}${String(index).padStart(60, "0")}`
-      const own = join(directory, id)
-      mkdirSync(own, { recursive: true })
-      const namespace = kind === "warm" ? `bench-${index}` : undefined
-      if (namespace) await kernel.perform([["netns-create"], ["name", namespace]])
-      const runtime = createRuntime({
-        kernel: timing(kernel, index < 3 ? [] : samples[kind]),
-        cgroupParent: "sloop-bench",
-      })
-      const config = plainConfig({ resources: { memory: 256 << 20, cpuShares: 512, pids: 100 } })
-      const request: LaunchRequest = {
-        id,
-        name: id,
-        config,
-        argv: ["/true"],
-        env: ["PATH=/bin"],
-        root: overlay(id),
-        mounts: [],
-        networkNamespace: namespace ? `held:${namespace}` : "new",
-        joined: {},
-        reservations: [],
-        expectedAttachments: 0,
-        directory: own,
-        runDirectory: join(directory, "c", String(index)),
-        log: { driver: "json-file", path: join(own, "log"), maxBytes: 0, maxFiles: 1 },
-        durableExit: false,
-      }
-      const task = await runtime.launch(request)
-      await task.exited
-      if (namespace) await kernel.perform([["netns-drop"], ["name", namespace]])
-      await runtime.clean({ id, config, runDirectory: request.runDirectory })
-      // Dead network namespaces are torn down for tens of milliseconds; they would weigh on the next one.
-      await new Promise((resolve) => setTimeout(resolve, 60))
+    const clock = new Clock(directory)
+
+    const requestFor = (id: string, networkNamespace: string): LaunchRequest => ({
+      id,
+      name: id,
+      config: plainConfig({ resources: { memory: 256 << 20, cpuShares: 512, pids: 100 } }),
+      argv: ["/true"],
+      env: ["PATH=/bin"],
+      root: {
+        type: "overlay",
+        lower,
+        upper: join(directory, id, "upper"),
+        work: join(directory, id, "work"),
+        options: ["volatile"],
+      },
+      mounts: [],
+      networkNamespace,
+      joined: {},
+      reservations: [],
+      expectedAttachments: 0,
+      directory: join(directory, id),
+      runDirectory: join(runRoot, "c", id.slice(0, 12)),
+      log: { driver: "json-file", path: join(directory, id, "log"), maxBytes: 0, maxFiles: 1 },
+      durableExit: false,
+    })
+    const once = async (kind: Kind, side: (typeof sides)[number], round: number) => {
+      const id = `${round}${kind}${side}`.padStart(64, "0")
+      const request = requestFor(id, kind === "warm" ? `held:${id}` : "new")
+      const plan = await planOf(kernel, request)
+      for (const path of ["upper", "work"]) mkdirSync(join(directory, id, path), { recursive: true })
+      mkdirSync(request.runDirectory, { recursive: true })
+      for (const [name, path] of plan) if (name === "cgroup" && path) parents.add(dirname(path))
+      const file = join(directory, id, "plan")
+      writeFileSync(file, frame(plan))
+      const holds = kind === "warm" && side === "launcher"
+      if (holds) await kernel.perform([["netns-create"], ["name", id]])
+      await rest()
+      const words = side === "floor" ? ["floor"] : ["ask", join(runRoot, "launcher.sock")]
+      const took = await clock.measure(...words, file)
+      if (round >= 3) samples.get(`${kind} ${side}`)?.push(took)
+      if (holds) await kernel.perform([["netns-drop"], ["name", id]])
+      rmSync(join(directory, id), { recursive: true, force: true })
     }
-    for (let index = 0; index < rounds * 3; index++)
-      for (const kind of ["cold", "warm"] as const) await once(kind, index)
-    await kernel.stopLauncher()
-    await kernel.close()
-    rmSync(directory, { recursive: true, force: true })
-    return (["cold", "warm"] as const).map((kind) => ({
-      promise: `launcher alone, ${kind === "cold" ? "namespace made for it" : "prepared network namespace"}: times the kernel's floor`,
-      measured: median(samples[kind]) / floor[kind],
-      unit: "×",
-      limit: 1.5,
-      better: "lower" as const,
-      figures: { milliseconds: median(samples[kind]), floor: floor[kind] },
-      raw: { [kind]: samples[kind] },
-    }))
+    try {
+      for (let round = 0; round < 3 + rounds * 3; round++)
+        for (const kind of kinds) for (const side of sides) await once(kind, side, round)
+    } finally {
+      await clock.close()
+      await kernel.stopLauncher()
+      await kernel.close()
+      for (const path of parents) if (existsSync(path)) rmdirSync(path)
+      for (const path of [directory, runRoot]) rmSync(path, { recursive: true, force: true })
+    }
+    return kinds.map((kind) => {
+      const [own = [], floor = []] = sides.map((side) => samples.get(`${kind} ${side}`) ?? [])
+      return {
+        promise: `launcher alone, ${kind === "cold" ? "namespace made for it" : "prepared network namespace"}: times the kernel's floor`,
+        measured: median(own) / median(floor),
+        unit: "×",
+        limit: 1.5,
+        better: "lower" as const,
+        figures: { milliseconds: median(own), floor: median(floor) },
+        raw: { [kind]: own, [`${kind} floor`]: floor },
+      }
+    })
   },
 }

@@ -2,7 +2,7 @@
 //   node scripts/launcher.mjs [--sanitize] [--out FILE]
 import { spawnSync } from "node:child_process"
 import { mkdirSync, readdirSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { has, projectRoot, requireCompiler, stop } from "./sentences.mjs"
 
@@ -19,21 +19,29 @@ export function buildLauncher({
   sanitize = false,
   out = join(projectRoot, "dist", sanitize ? "launcher-sanitized" : "launcher"),
 } = {}) {
-  requireCompiler()
   const sources = readdirSync(join(projectRoot, "launcher")).filter((name) => name.endsWith(".c"))
+  return buildProgram(
+    sources.map((name) => join(projectRoot, "launcher", name)),
+    out,
+    sanitize,
+  )
+}
+
+/** Compiles these C files as the launcher is compiled, and returns the program's path. */
+export function buildProgram(files, out, sanitize = false) {
+  requireCompiler()
   mkdirSync(dirname(out), { recursive: true })
   const musl = !sanitize && has("musl-gcc")
   const flags = sanitize
     ? ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
     : ["-O2", "-static", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-s"]
   const compiler = musl ? "musl-gcc" : has("cc") ? "cc" : "gcc"
-  const files = sources.map((name) => join(projectRoot, "launcher", name))
   const result = spawnSync(
     compiler,
     [...warnings, ...flags, ...(musl ? kernelHeaders : []), "-o", out, ...files],
     { encoding: "utf8" },
   )
-  if (result.status !== 0) stop(`the launcher did not compile with ${compiler}:\n${result.stderr}`)
+  if (result.status !== 0) stop(`${basename(out)} did not compile with ${compiler}:\n${result.stderr}`)
   return out
 }
 
