@@ -290,3 +290,76 @@ proof(["network connect"], "a container of the default bridge gets names when it
   expect(await lookup("plain", "site")).toEqual([await addressOn("site", "front")])
   expect(await lookup("both", "plain")).toEqual([await addressOn("plain", "front")])
 })
+
+proof(["network create --ipv6", "run --ip6"], "both families, forwards and backwards", async () => {
+  await ok("network", "create", "--ipv6", "--subnet", "fd5a:d0c:5::/64", "six")
+  await ok(
+    "run",
+    "-d",
+    "--name",
+    "six1",
+    "--network",
+    "six",
+    "--ip6",
+    "fd5a:d0c:5::77",
+    "busybox",
+    "sleep",
+    "600",
+  )
+  await ok("run", "-d", "--name", "six2", "--network", "six", "busybox", "sleep", "600")
+  expect(await dig("six2", "+short", "AAAA", "six1")).toBe("fd5a:d0c:5::77")
+  expect(await dig("six2", "+short", "A", "six1")).toBe(await addressOn("six1", "six"))
+  expect(await dig("six2", "+short", "-x", "fd5a:d0c:5::77")).toBe("six1.six.")
+  expect(await lookup("six2", "six1")).toEqual(["fd5a:d0c:5::77", await addressOn("six1", "six")].toSorted())
+  expect(await ok("exec", "six1", "cat", "/etc/hosts")).toMatch(/^fd5a:d0c:5::77\t[0-9a-f]{12}$/m)
+})
+
+proof(["stop", "start", "restart", "rm"], "names come and go with their containers", async () => {
+  const name = "moving"
+  await ok(
+    "run",
+    "-d",
+    "--name",
+    name,
+    "--network",
+    "front",
+    "--stop-signal",
+    "KILL",
+    "busybox",
+    "sleep",
+    "600",
+  )
+  expect(await lookup("both", name)).toEqual([await addressOn(name, "front")])
+  await ok("stop", name)
+  expect(await lookup("both", name)).toEqual([])
+  await ok("start", name)
+  expect(await lookup("both", name)).toEqual([await addressOn(name, "front")])
+  expect(await lookup(name, "both")).toEqual([await addressOn("both", "front")])
+  await ok("restart", name)
+  expect(await lookup(name, name)).toEqual([await addressOn(name, "front")])
+  await ok("rm", "-f", name)
+  expect(await lookup("both", name)).toEqual([])
+})
+
+proof(["run --expose"], "SRV tells of exposed ports", async () => {
+  await ok(
+    "run",
+    "-d",
+    "--name",
+    "served",
+    "--network",
+    "front",
+    "--expose",
+    "8080",
+    "busybox",
+    "sleep",
+    "600",
+  )
+  expect(await dig("both", "+short", "SRV", "_8080._tcp.served")).toBe("0 0 8080 served.front.")
+  expect(await dig("both", "+short", "SRV", "_8081._tcp.served")).toBe("")
+})
+
+proof(["run --network"], "a container that shares another's network has its names", async () => {
+  const shared = await ok("run", "--rm", "--network", "container:linker", "busybox", "nslookup", "store")
+  expect(shared).toContain(await addressOn("site", "front"))
+})
