@@ -14,6 +14,7 @@ import { createCatalogue } from "./catalogue.ts"
 import { commitContainer } from "./commit.ts"
 import { Background, type Context, type EngineConfiguration, type EngineRooms } from "./context.ts"
 import { createContainer } from "./create.ts"
+import { diskUse } from "./disk-use.ts"
 import type { Containers, Engine, EngineDescription } from "./engine.ts"
 import { createExecs, ExecTable, recoverExecs } from "./exec.ts"
 import { ExecNotes } from "./exec-notes.ts"
@@ -147,6 +148,7 @@ export const createEngine = (options: EngineOptions): Engine => {
     networks: rooms.networks,
     events: rooms.events,
     describe: () => describe(context),
+    diskUse: () => diskUse(context),
     removeImage: (reference, request) =>
       rooms.images.remove(reference, request, (imageId) => imageUsers(context, imageId)),
     pruneImages: (request) => rooms.images.prune(request, (imageId) => imageUsers(context, imageId)),

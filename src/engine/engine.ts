@@ -194,6 +194,20 @@ export interface EngineDescription {
   readonly warnings: readonly string[]
 }
 
+/** Bytes in whole blocks, as du counts them, below the data root. */
+export interface DiskUse {
+  /** By chainID (and "furnished:" chainID). */
+  readonly layers: ReadonlyMap<string, number>
+  /** Configs, manifests, and the blobs that are kept. */
+  readonly content: number
+  /** Writable layers, logs and records by container id. */
+  readonly containers: ReadonlyMap<string, number>
+  readonly volumes: ReadonlyMap<string, number>
+  /** The engine's own things by name: database, launcher, spare layers … */
+  readonly own: ReadonlyMap<string, number>
+  readonly total: number
+}
+
 export interface Engine {
   readonly containers: Containers
   readonly execs: Execs
@@ -202,6 +216,8 @@ export interface Engine {
   readonly networks: Networks
   readonly events: Events
   describe(): EngineDescription
+  /** What the disk holds. Containers' layers and volumes are walked, because their owners write to them unseen. */
+  diskUse(): Promise<DiskUse>
   /** Image removal, prune and volume removal that must know who uses what. */
   removeImage(
     reference: string,

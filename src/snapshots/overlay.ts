@@ -20,6 +20,7 @@ import type { OverlayMount } from "../kernel/mount.ts"
 import type { SnapshotRecord, State } from "../state/state.ts"
 import type { LayerForm } from "./choose.ts"
 import { openCommit } from "./commit.ts"
+import { measureSnapshots } from "./disk-use.ts"
 import type { TopDirectory } from "./erofs/write-layer.ts"
 import { openFurnishing } from "./furnishing.ts"
 import { readFileRange } from "./read-range.ts"
@@ -275,6 +276,8 @@ export const openOverlaySnapshotter = (parts: {
         inodes: Number(answer.get("inodes")?.[0] ?? 0),
       }
     },
+    diskUse: () =>
+      measureSnapshots({ root, kernel, state, idle: ["empty", "floor", "spare", "reap", "try-erofs"] }),
     diff(key) {
       return kernel.receive([
         ["pack"],

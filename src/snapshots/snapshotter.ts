@@ -3,6 +3,16 @@
 import type { Operation } from "../kernel/kernel.ts"
 import type { RootMount } from "../kernel/mount.ts"
 
+/** Bytes in whole blocks, as du counts them. */
+export interface SnapshotsUse {
+  /** Committed and furnished layers by key. */
+  readonly layers: ReadonlyMap<string, number>
+  /** Active snapshots by key. */
+  readonly writable: ReadonlyMap<string, number>
+  /** What belongs to no snapshot: spare and removed layers, the room's own directories. */
+  readonly idle: number
+}
+
 /** The uncompressed bytes of a layer. */
 export interface LayerTar {
   readonly size: number
@@ -51,6 +61,8 @@ export interface Snapshotter {
   layers(key: string): { upper: string; lower: readonly string[] }
   /** Bytes that files have, of the writable layer or of one committed layer; not what they take on the disk. */
   usage(keyOrChainId: string): Promise<{ bytes: number; inodes: number }>
+  /** What everything takes on the disk. Committed layers are known without a walk over their files. */
+  diskUse(): Promise<SnapshotsUse>
   /** A layer diff of an active snapshot as a tar with `.wh.` entries. */
   diff(key: string): AsyncIterable<Uint8Array>
   /** Removes what a crash left: directories without a record, unfinished extractions. Called once at start-up. */

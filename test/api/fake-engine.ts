@@ -384,6 +384,14 @@ export function createFakeEngine(): FakeEngine {
       close: async () => {},
     },
     events,
+    diskUse: async () => ({
+      layers: new Map([["sha256:one", 1_234_567]]),
+      content: 4096,
+      containers: new Map(),
+      volumes: new Map(),
+      own: new Map([["database", 8192]]),
+      total: 1_246_855,
+    }),
     describe: () => ({
       id: "engine-id",
       name: "host",

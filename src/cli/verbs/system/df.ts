@@ -11,6 +11,8 @@ interface Usage {
   Containers: ListedContainer[] | null
   Volumes: { Name: string; UsageData?: { Size: number; RefCount: number } }[] | null
   BuildCache: { Size: number; InUse: boolean; Shared: boolean }[] | null
+  /** Ours alone: all that lies below the data root. */
+  DataRoot?: { Path: string; Total: number; Things: { Name: string; Bytes: number }[] }
 }
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
@@ -114,6 +116,20 @@ function printVerbose(context: Context, usage: Usage): void {
   }
   context.print(`Build cache usage: ${humanSize(sum((usage.BuildCache ?? []).map(({ Size }) => Size)))}\n`)
   for (const line of alignTabs([cacheHeadings])) context.print(line)
+  if (usage.DataRoot === undefined) return
+  const { Path, Total, Things } = usage.DataRoot
+  context.print(`
+Data root usage: ${humanSize(Total)} in ${Path}
+`)
+  const listing = {
+    columns: ["Name", "Size", "Bytes"],
+    headings: { Name: "NAME", Size: "SIZE", Bytes: "BYTES" },
+  }
+  printList(
+    context,
+    listing,
+    Things.map(({ Name, Bytes }) => ({ Name, Size: humanSize(Bytes), Bytes: String(Bytes) })),
+  )
 }
 
 export const verb: Verb = {
