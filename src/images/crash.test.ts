@@ -1,16 +1,19 @@
 // The engine is killed at every step of image work: after a restart the work is done or was never begun.
-import { afterEach, beforeEach, expect, test } from "bun:test"
+import { afterEach, expect, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { dockerArchive, gather, streamed } from "../../test/fixtures/busybox-image.ts"
 import { type ImageStore, openImageStore } from "../../test/fixtures/image-store.ts"
 import { writeTar } from "../base/tar-writer.ts"
+import type { LayerForm } from "../snapshots/snapshotter.ts"
 
 let store: ImageStore
-beforeEach(async () => {
-  store = await openImageStore()
-})
+let form: LayerForm
+const open = async (wanted: LayerForm): Promise<void> => {
+  form = wanted
+  store = await openImageStore({ form })
+}
 afterEach(() => store.close())
 
 const archive = async (): Promise<Uint8Array> => {
@@ -26,7 +29,7 @@ const archive = async (): Promise<Uint8Array> => {
 const dieAt = async (step: string, work: readonly string[]): Promise<void> => {
   const script = join(import.meta.dirname, "../../test/fixtures/image-work.ts")
   const child = spawnSync(process.execPath, [script, store.directory, ...work], {
-    env: { ...process.env, SLOOP_CRASH_AT: step },
+    env: { ...process.env, SLOOP_CRASH_AT: step, SLOOP_TEST_LAYERS: form },
     encoding: "utf8",
   })
   expect(`${child.signal} ${child.stderr}${child.stdout}`).toBe("SIGKILL ")
@@ -51,26 +54,32 @@ const expectNoLeftovers = async (): Promise<void> => {
   expect(readdirSync(join(store.directory, "content", "ingest"))).toEqual([])
 }
 
-for (const step of [
-  "blob:written",
-  "load:spooled",
-  "layer:unpacked",
-  "layer:committed",
-  "load:prepared",
-  "load:named",
-])
-  test(`killed at ${step}`, async () => {
-    const file = join(store.directory, "archive.tar")
-    writeFileSync(file, await archive())
-    await dieAt(step, ["load", file])
-    await expectNoLeftovers()
-    expect(await store.inventory()).toHaveLength(step === "load:named" ? 10 : 0)
-    await store.images.load(streamed(await archive()), () => {})
-    expect(await store.inventory()).toHaveLength(10)
-  }, 30_000)
+/** Two images, their names, configs and layers; and the layers' blobs, where those are kept too. */
+const whole: Readonly<Record<LayerForm, number>> = { overlay: 10, erofs: 8 }
+
+for (const wanted of ["overlay", "erofs"] as const)
+  for (const step of [
+    "blob:written",
+    "load:spooled",
+    "layer:unpacked",
+    "layer:committed",
+    "load:prepared",
+    "load:named",
+  ])
+    test(`${wanted}: killed at ${step}`, async () => {
+      await open(wanted)
+      const file = join(store.directory, "archive.tar")
+      writeFileSync(file, await archive())
+      await dieAt(step, ["load", file])
+      await expectNoLeftovers()
+      expect(await store.inventory()).toHaveLength(step === "load:named" ? whole[wanted] : 0)
+      await store.images.load(streamed(await archive()), () => {})
+      expect(await store.inventory()).toHaveLength(whole[wanted])
+    }, 30_000)
 
 for (const step of ["remove:untagged", "remove:deleted", "snapshot:forgotten"])
   test(`killed at ${step}`, async () => {
+    await open("erofs")
     await store.images.load(streamed(await archive()), () => {})
     const id = (await store.images.get("a:1")).id
     await dieAt(step, ["remove", "a:1"])
@@ -83,6 +92,7 @@ for (const step of ["remove:untagged", "remove:deleted", "snapshot:forgotten"])
   }, 30_000)
 
 test("killed while a writable layer is made, and while it is removed", async () => {
+  await open("erofs")
   await store.images.load(streamed(await archive()), () => {})
   await dieAt("snapshot:made", ["prepare", "a:1", "key"])
   await expectNoLeftovers()
