@@ -21,9 +21,9 @@ export const clientVerbs: readonly string[] = [
 export const flagsOf = (help: string): string[] =>
   [...help.matchAll(/^ {2,}(?:-\w, )?(--[\w-]+)/gm)].map((match) => match[1] ?? "")
 
-const networks = { works: "no", note: "There are the networks bridge, host and none." }
 const windows = { works: "no", note: "Windows only; the client refuses it." }
 const swarm = { works: "no", note: "Swarm only." }
+const configOnly = { works: "no", note: "Refused: each network has its own options and subnets." }
 
 const swarmOnly = (flags: readonly string[]) =>
   Object.fromEntries(flags.map((flag) => [`volume create --${flag}`, swarm]))
@@ -31,19 +31,11 @@ const swarmOnly = (flags: readonly string[]) =>
 /** What does not, or only partly, work, and why. Everything else is said by the tests. */
 export const exceptions: Readonly<Record<string, { works: string; note: string }>> = {
   build: { works: "no", note: "There is no builder yet." },
-  "network create": networks,
-  "network connect": networks,
-  "network disconnect": networks,
-  "network rm": networks,
-  "network prune": { works: "yes", note: "There is never anything to prune." },
-  "run --network": {
-    works: "partly",
-    note: "bridge, host, none and container:ID; no user-defined networks yet.",
-  },
-  "run --network-alias": networks,
-  "run --ip": networks,
-  "run --ip6": networks,
-  "run --link-local-ip": { works: "no", note: "Ignored on the default bridge, as Docker does." },
+  "network create --config-from": configOnly,
+  "network create --config-only": configOnly,
+  "network create --ingress": swarm,
+  "network create --scope": { works: "partly", note: "local only; swarm needs a swarm, as Docker says." },
+  "network create --ipam-driver": { works: "partly", note: "default and null; there are no plugins." },
   "run --storage-opt": { works: "no", note: "Refused: a layer has no size limit of its own." },
   "run --gpus": { works: "no", note: "Refused: devices are given by path, with `--device`." },
   "run --runtime": { works: "partly", note: "One runtime, which answers to sloop and runc." },

@@ -276,6 +276,80 @@ proof(["events", "network prune", "rename"], "events, pruning, and names that ch
   expect(lines).toContain("prune")
 })
 
+proof(
+  [
+    "network create --attachable",
+    "network create --driver",
+    "network create --ipv4",
+    "network create --ipam-opt",
+    "network create --label",
+    "network ls --filter",
+    "network ls --no-trunc",
+    "network ls --quiet",
+    "network inspect --format",
+    "network inspect --verbose",
+    "network rm --force",
+    "network prune --filter",
+    "network prune --force",
+  ],
+  "what a network was asked to be is shown, found and honoured",
+  async () => {
+    const flags = ["--driver", "bridge", "--attachable", "--label", "team=a", "--ipam-opt", "x=y"]
+    const id = await ok("network", "create", ...flags, "--ipv4=false", "--ipv6", "six-only")
+    expect(id).toMatch(/^[0-9a-f]{64}$/)
+    const shown = await ok(
+      "network",
+      "inspect",
+      "--verbose",
+      "--format",
+      "{{.Attachable}} {{.Driver}} {{.EnableIPv4}} {{.EnableIPv6}} {{.Labels}} {{.IPAM.Options}}",
+      "six-only",
+    )
+    expect(shown).toBe("true bridge false true map[team:a] map[x:y]")
+    expect(await ok("network", "ls", "-q", "--no-trunc", "--filter", "label=team=a")).toBe(id)
+    expect(await ok("network", "ls", "--quiet", "--filter", "name=six")).toBe(id.slice(0, 12))
+    await web("six-a", "--network", "six-only")
+    await web("six-b", "--network", id.slice(0, 10))
+    expect(await reaches("six-a", "six-b")).toBe("six-b")
+    expect(await inspect('{{(index .NetworkSettings.Networks "six-only").IPAddress}}', "six-a")).toBe("")
+    expect(
+      await inspect('{{(index .NetworkSettings.Networks "six-only").GlobalIPv6Address}}', "six-a"),
+    ).toMatch(/^f[cd]/)
+    await ok("rm", "-f", "six-a", "six-b")
+    expect(await ok("network", "prune", "--force", "--filter", "label=team=b")).toBe("")
+    expect(await ok("network", "prune", "--force", "--filter", "label=team=a")).toContain("six-only")
+    expect(await ok("network", "rm", "--force", "six-only")).toBe("")
+  },
+)
+
+proof(
+  [
+    "network connect --link",
+    "network connect --link-local-ip",
+    "network connect --driver-opt",
+    "run --link-local-ip",
+    "run --link",
+  ],
+  "links are names of one container alone; link-local addresses; an interface's name",
+  async () => {
+    await ok("network", "create", "linked")
+    await web("store", "--network", "linked")
+    await web("reader", "--network", "linked", "--link", "store:shelf", "--link-local-ip", "169.254.9.8")
+    await web("other", "--network", "linked")
+    expect(await reaches("reader", "shelf")).toBe("store")
+    expect(await reaches("other", "shelf")).toBe("")
+    expect(await ok("exec", "reader", "ip", "-o", "address", "show", "eth0")).toContain("169.254.9.8/")
+    await web("late-reader")
+    const options = ["--link", "store:books", "--link-local-ip", "169.254.9.9"]
+    const name = ["--driver-opt", "com.docker.network.endpoint.ifname=lan7"]
+    await ok("network", "connect", ...options, ...name, "linked", "late-reader")
+    expect(await reaches("late-reader", "books")).toBe("store")
+    expect(await ok("exec", "late-reader", "ip", "-o", "address", "show", "lan7")).toContain("169.254.9.9/")
+    await ok("rm", "-f", "store", "reader", "other", "late-reader")
+    await ok("network", "rm", "linked")
+  },
+)
+
 proof(["network create", "network rm", "network connect"], "what is refused, in Docker's words", async () => {
   await refused("operation is not permitted on predefined bridge network", "network", "create", "bridge")
   await refused("bridge is a pre-defined network and cannot be removed", "network", "rm", "bridge")
