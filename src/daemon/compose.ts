@@ -93,6 +93,8 @@ async function composeOver(
     defaultPools: configuration["default-address-pools"],
     poolSize: configuration["network-pool-size"],
     hostGateways: configuration["host-gateway-ips"],
+    firewallMode: configuration["firewall-mode"],
+    publishDefault: configuration["publish-default"],
     nameSocket: join(runRoot, "names.sock"),
     warn: (message) => log.warn(message),
   })

@@ -37,6 +37,13 @@ const settings = v.strictObject({
       v.maxLength(2),
     ),
   ),
+  "firewall-mode": v.optional(v.picklist(["honest", "docker"], "must be honest or docker")),
+  "publish-default": v.optional(
+    v.pipe(
+      text,
+      v.check((address) => isIP(address) !== 0, "must be an IP address"),
+    ),
+  ),
   "network-pool-size": v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(256))),
   "log-driver": v.optional(v.picklist(["json-file", "none"], "must be json-file or none")),
   "log-opts": v.optional(v.record(v.string(), v.string())),
@@ -112,6 +119,16 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     key: "host-gateway-ips",
     kind: "list",
     help: "What host-gateway means in --add-host (the default bridge's address); one of each family",
+  },
+  "--firewall-mode": {
+    key: "firewall-mode",
+    kind: "text",
+    help: "honest: what keeps others from the host's ports keeps them from published ones (default); docker: it does not",
+  },
+  "--publish-default": {
+    key: "publish-default",
+    kind: "text",
+    help: "Host address of ports published without one, such as 127.0.0.1 (every address)",
   },
   "--network-pool-size": {
     key: "network-pool-size",

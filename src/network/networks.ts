@@ -51,7 +51,10 @@ const machineId = (): string => {
 const buildRoom = (options: NetworksOptions, bridgeName: string, mark: string): Room => {
   const { kernel, state } = options
   const warn = (message: string): void => options.warn?.(message)
-  const guard = new Firewall(kernel, options.instance === "" ? "sloop" : `sloop-${options.instance}`)
+  const guard = new Firewall(kernel, options.instance === "" ? "sloop" : `sloop-${options.instance}`, {
+    ...(options.firewallMode === undefined ? {} : { mode: options.firewallMode }),
+    warn,
+  })
   const removals = new Removals(kernel, warn)
   const departures = new Departures(removals)
   const held = new HeldNamespaces(kernel, bridgeName, warn)
@@ -91,6 +94,7 @@ const buildRoom = (options: NetworksOptions, bridgeName: string, mark: string): 
     ...(options.nameSocket === undefined ? {} : { names: nameServer({ path: options.nameSocket, warn }) }),
     resolver: hostResolver(),
     hostGateways: options.hostGateways ?? [],
+    publishDefault: options.publishDefault ?? "",
     pools: [
       ...(options.defaultPools?.map(parsePool) ?? defaultPools),
       privatePool(`${bridgeName} ${machineId()}`),
@@ -112,14 +116,6 @@ export const openNetworks = (options: NetworksOptions): Networks => {
     return room
   }
 
-  const tellWarnings = async (): Promise<void> => {
-    try {
-      for (const warning of await room.guard.warnings()) warn(warning)
-    } catch (error) {
-      warn(`could not look at other firewall tables: ${errorMessage(error)}`)
-    }
-  }
-
   return {
     async open(leases) {
       const stored = options.subnet ?? state.settings.find(SUBNET_KEY)
@@ -138,7 +134,9 @@ export const openNetworks = (options: NetworksOptions): Networks => {
         state.settings.put(SUBNET_KEY, cidrText(bridge.subnet))
       await openRoom(room, mark, bridge, leases)
       isOpen = true
-      void tellWarnings()
+      await room.guard
+        .watch()
+        .catch((error: unknown) => warn(`changes of firewalls are not noticed: ${errorMessage(error)}`))
     },
     create: (request) => creating.run("networks", () => createNetwork(opened(), request)),
     remove: (reference) => removeNetwork(opened(), reference),

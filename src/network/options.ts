@@ -4,6 +4,7 @@ import { failure } from "../base/errors.ts"
 import type { Kernel } from "../kernel/kernel.ts"
 import type { State } from "../state/state.ts"
 import { isInterfaceName } from "./bridge/options.ts"
+import type { FirewallMode } from "./firewall/guard.ts"
 
 export interface NetworksOptions {
   readonly kernel: Kernel
@@ -20,6 +21,10 @@ export interface NetworksOptions {
   readonly poolSize?: number
   /** What "host-gateway" means in extra hosts, one of each family; otherwise the default bridge's own addresses. */
   readonly hostGateways?: readonly string[]
+  /** Whether what the host's firewall keeps from its own ports is kept from published ones ("honest", the default). */
+  readonly firewallMode?: FirewallMode
+  /** Host address of ports that are published without one; otherwise every address. */
+  readonly publishDefault?: string
   /** Path of the socket by which containers' monitors ask for names; without it no names are served. */
   readonly nameSocket?: string
   /** What a person should know and nothing else tells: forwarding switched on, foreign rules in the way. */

@@ -71,12 +71,18 @@ export const publicationsOf = (
   return mergePublications(each)
 }
 
-/** Requests with the network's own host address where they name none; 0.0.0.0 means no certain one, as Docker has it. */
-const bound = (wanted: readonly PortRequest[], { segment }: PlacedEndpoint): PortRequest[] => {
+/**
+ * Requests with the network's own host address, or else the engine's, where they name none. 0.0.0.0 of a network means no
+ * certain one, as Docker has it.
+ */
+const bound = (
+  room: Room,
+  wanted: readonly PortRequest[],
+  { segment }: PlacedEndpoint,
+): readonly PortRequest[] => {
   const { hostBinding } = bridgeOptions(segment.record)
-  return hostBinding === "" || hostBinding === "0.0.0.0"
-    ? [...wanted]
-    : wanted.map((port) => (port.hostAddress === "" ? { ...port, hostAddress: hostBinding } : port))
+  const hostAddress = hostBinding === "" || hostBinding === "0.0.0.0" ? room.publishDefault : hostBinding
+  return wanted.map((port) => (port.hostAddress === "" ? { ...port, hostAddress } : port))
 }
 
 export interface Published {
@@ -96,7 +102,7 @@ export const publish = async (
   let ports: readonly PublishedPort[] = []
   try {
     const { ipv4, ipv6 } = through.endpoint.record
-    ports = room.ports.allocate(container.id, bound(wanted, through), {
+    ports = room.ports.allocate(container.id, bound(room, wanted, through), {
       families: [...(ipv4 ? [4 as const] : []), ...(ipv6 ? [6 as const] : [])],
       nameOf: (id) => room.state.containers.find(id)?.name,
     })

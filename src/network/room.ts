@@ -34,6 +34,8 @@ export interface Room {
   readonly names?: NameServer
   /** The host's own resolver settings. */
   readonly resolver: () => ResolverSettings
+  /** Host address of ports that are published without one; "" = every address. */
+  readonly publishDefault: string
   /** Where subnets come from that nobody asked for. */
   readonly pools: readonly AddressPool[]
   /** What "host-gateway" means; empty = the default bridge's own addresses. */
