@@ -145,8 +145,9 @@ int verb_netlink(struct request *request, struct failure *failure) {
   operations.operations++;
   operations.count--;
   int result = netlink_perform_all(&netlink, &operations, failure);
+  if (!result && !stream_finish(&replies)) report(request->connection, "ok", NULL);
+  // After the answer: a netfilter socket that has deleted something waits in close for RCU grace periods (10 to 20 ms).
   netlink_close(&netlink);
-  if (!result) result = stream_finish(&replies) ? 0 : (report(request->connection, "ok", NULL), 0);
   stream_out_close(&replies);
   return result;
 }

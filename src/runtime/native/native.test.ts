@@ -55,10 +55,11 @@ test("a container's end by a signal is 128 and the signal", async () => {
 })
 
 test("cgroups, sockets and directories are gone after clean, which can be repeated", async () => {
-  const request = machine.request(["true"])
+  const request = machine.request(["sleep", "100"], { init: true })
   const task = await machine.launch(request)
   const layout = await machine.layout(request)
   expect(layout.all.every((directory) => existsSync(directory))).toBe(true)
+  await task.signal(15)
   await task.exited
   for (let round = 0; round < 2; round++) {
     await machine.runtime.clean(request)
