@@ -8,8 +8,8 @@ export interface Incoming {
   write(chunk: Uint8Array): Promise<void>
   /** Verifies size and digest and makes it a blob. Throws "invalid" when they are wrong; nothing remains then. */
   finish(): Promise<void>
-  /** Gives it up: nothing remains, and readers get the error. */
-  abandon(error: unknown): Promise<void>
+  /** Gives it up, or what was passing: nothing remains, and readers who wait for more get the error. */
+  abandon(error?: unknown): Promise<void>
   /**
    * Its bytes from the first one on, as they come. They are proven only when the iteration ends: it throws when the
    * blob turns out wrong or does not come to its end.
@@ -30,8 +30,11 @@ export interface ContentStore {
     expected?: { digest?: string; size?: number },
     signal?: AbortSignal,
   ): Promise<{ digest: string; size: number }>
-  /** As ingest, but the bytes are given as they come and may be read meanwhile. */
-  receive(expected: { digest: string; size: number }): Promise<Incoming>
+  /**
+   * As ingest, but the bytes are given as they come and may be read meanwhile. One that is `passing` never becomes a blob:
+   * it can be read, proven, until abandon() is called.
+   */
+  receive(expected: { digest: string; size: number }, options?: { passing?: boolean }): Promise<Incoming>
   /**
    * Takes over a file of the same file system that was written and hashed elsewhere; it is closed and moved, not
    * copied. The caller answers for the digest. Durable after sync(), as with ingest().

@@ -11,7 +11,9 @@ export interface IncomingParts {
   /** Where it lies once it is a blob. */
   readonly path: string
   readonly expected: { readonly digest: string; readonly size: number }
-  /** Makes the verified file a blob; closes it in time. */
+  /** It stays where it is, verified, until it is abandoned. */
+  readonly passing: boolean
+  /** Makes the verified file a blob and closes it in time. Not called for what is passing. */
   keep(file: FileHandle): Promise<void>
   drop(): Promise<void>
   writeFailure(cause: unknown): unknown
@@ -79,7 +81,7 @@ export const openIncoming = async (parts: IncomingParts): Promise<Incoming> => {
             "invalid",
             `filesystem layer verification failed for digest ${expected.digest}: its bytes have ${found.digest}`,
           )
-        await parts.keep(file)
+        if (!parts.passing) await parts.keep(file)
         settle({})
       } catch (cause) {
         const error = parts.writeFailure(cause)
@@ -90,8 +92,8 @@ export const openIncoming = async (parts: IncomingParts): Promise<Incoming> => {
       }
     },
     async abandon(error) {
-      if (end !== undefined) return
-      settle({ error })
+      if (end !== undefined && !parts.passing) return
+      settle({ error: error ?? failure("cancelled", `the blob ${expected.digest} was given up`) })
       await file.close().catch(() => {})
       await parts.drop()
     },

@@ -21,8 +21,15 @@ export interface Download {
 }
 
 export interface Downloads {
-  /** Joins the download of a blob, or begins one. `tell` hears of it from now on. */
-  get(blob: Descriptor, remote: RemoteRepository, tell: (state: DownloadState) => void): Download
+  /**
+   * Joins the download of a blob, or begins one. `tell` hears of it from now on. `passing`: the blob is not kept, and can be
+   * read until the last one who asked for it releases it.
+   */
+  get(
+    blob: Descriptor,
+    remote: RemoteRepository,
+    options: { passing: boolean; tell: (state: DownloadState) => void },
+  ): Download
 }
 
 interface Shared {
@@ -30,6 +37,7 @@ interface Shared {
   readonly incoming: Promise<Incoming>
   readonly done: Promise<void>
   readonly controller: AbortController
+  readonly passing: boolean
   state: DownloadState
   users: number
 }
@@ -39,7 +47,7 @@ export const openDownloads = (content: ContentStore, most: number): Downloads =>
   const limiter = new Limiter(most)
   const running = new Map<string, Shared>()
 
-  const begin = (blob: Descriptor, remote: RemoteRepository): Shared => {
+  const begin = (blob: Descriptor, remote: RemoteRepository, passing: boolean): Shared => {
     const controller = new AbortController()
     const { signal } = controller
     const { promise: incoming, resolve, reject } = Promise.withResolvers<Incoming>()
@@ -55,7 +63,7 @@ export const openDownloads = (content: ContentStore, most: number): Downloads =>
     }
     const download = async (): Promise<void> => {
       signal.throwIfAborted()
-      const target = await content.receive(blob)
+      const target = await content.receive(blob, { passing })
       resolve(target)
       try {
         tell({ kind: "downloading", current: 0 })
@@ -72,10 +80,15 @@ export const openDownloads = (content: ContentStore, most: number): Downloads =>
         throw explained(error)
       }
     }
-    const done = limiter.run(download).finally(() => {
+    const forget = () => {
       if (running.get(blob.digest) === shared) running.delete(blob.digest)
+    }
+    const done = limiter.run(download)
+    // What is passing is there for others who want it, as long as somebody holds it.
+    done.then(passing ? () => {} : forget, (error: unknown) => {
+      forget()
+      reject(error)
     })
-    done.catch(reject)
     const shared: Shared = {
       listeners: new Set(),
       incoming,
@@ -83,14 +96,15 @@ export const openDownloads = (content: ContentStore, most: number): Downloads =>
       controller,
       state: { kind: "waiting" },
       users: 0,
+      passing,
     }
     running.set(blob.digest, shared)
     return shared
   }
 
   return {
-    get(blob, remote, tell) {
-      const shared = running.get(blob.digest) ?? begin(blob, remote)
+    get(blob, remote, { passing, tell }) {
+      const shared = running.get(blob.digest) ?? begin(blob, remote, passing)
       shared.users++
       shared.listeners.add(tell)
       tell(shared.state)
@@ -108,6 +122,7 @@ export const openDownloads = (content: ContentStore, most: number): Downloads =>
           // Nobody may join what is being stopped.
           if (running.get(blob.digest) === shared) running.delete(blob.digest)
           shared.controller.abort(failure("cancelled", "the download was stopped"))
+          if (shared.passing) shared.incoming.then((incoming) => incoming.abandon()).catch(() => {})
         },
       }
     },

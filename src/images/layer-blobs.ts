@@ -23,6 +23,8 @@ export interface LayerBytes {
 }
 
 export interface LayerBlobs {
+  /** Whether the blobs of layers that come now are needed only until their tars are kept. */
+  readonly passing: boolean
   /** Whether the content store may give the blob up. */
   isSpare(placed: PlacedLayer): boolean
   /** The very bytes of the layer's blob: kept, the tar itself, or made again from it. Undefined when they are not here. */
@@ -74,6 +76,7 @@ export const openLayerBlobs = (parts: {
     snapshots.tar(chainId) !== undefined && !(keepCompressed && layer.blob !== layer.diffId)
 
   return {
+    passing: snapshots.name === "erofs" && !keepCompressed,
     isSpare,
     find(placed) {
       const { layer, chainId } = placed

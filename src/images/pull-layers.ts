@@ -165,6 +165,7 @@ export const pullLayers = async (
       })
       // Another pull may have brought the files while this one waited; the blob must be whole all the same.
       await download?.done
+      download?.release()
       tell("Pull complete")
       return { diffId, blob: blob.digest, size }
     } catch (error) {
@@ -173,6 +174,7 @@ export const pullLayers = async (
     }
   }
 
+  const { passing } = parts.blobs
   const limiter = new Limiter(mostCommits)
   const committed: Promise<ImageRecord["layers"][number]>[] = []
   try {
@@ -181,7 +183,8 @@ export const pullLayers = async (
     for (const layer of missing) {
       wanted.suspect(layer.blob.digest)
       if (content.has(layer.blob.digest)) tellOf(layer)("Download complete")
-      else downloads.set(layer, parts.downloads.get(layer.blob, remote, words(tellOf(layer))))
+      else
+        downloads.set(layer, parts.downloads.get(layer.blob, remote, { passing, tell: words(tellOf(layer)) }))
     }
     // One that fails ends the pull now, not when its turn comes.
     const failed = Promise.withResolvers<never>()
