@@ -1,4 +1,5 @@
 // Where everything of an EROFS index lies. Positions are bytes from the beginning of the metadata, whose first inode is the root.
+import { setImmediate } from "node:timers/promises"
 import { encodeAttributes } from "./attributes.ts"
 import { fileType } from "./inodes.ts"
 import { type LayerTree, rootInode } from "./layer-tree.ts"
@@ -11,6 +12,8 @@ export const inodeUnit = 32
 /** Inodes begin where they never cross a block. */
 const inodeAlignment = 64
 const entrySize = 12
+/** Milliseconds after which others get a turn. */
+const longestTurn = 8
 
 export const alignUp = (value: number, unit: number): number => Math.ceil(value / unit) * unit
 
@@ -55,7 +58,6 @@ const blocksOf = (names: readonly string[]): number[] => {
 export class ImageLayout {
   readonly #tree: LayerTree
   readonly #sparse: ReadonlyMap<number, SparseMap>
-  readonly #sorted: { first: Int32Array; entries: Int32Array }
   /** Position of each inode; the root's is 0, so 0 else means that the inode has no name. */
   readonly #position: Float64Array
   /** Position of what lies outside of the inode: a directory's blocks, a long link's target. */
@@ -64,19 +66,22 @@ export class ImageLayout {
   readonly linkCounts: Uint32Array
   /** Inodes that are written. */
   inodeCount = 0
-  /** Bytes in all. */
-  readonly size: number
+  /** Bytes in all, known when the places are given. */
+  size = 0
 
   constructor(tree: LayerTree, sparse: ReadonlyMap<number, SparseMap>) {
     this.#tree = tree
     this.#sparse = sparse
     const { count } = tree.inodes
-    this.#sorted = tree.names.sorted(count)
     this.#position = new Float64Array(count)
     this.#blocks = new Float64Array(count)
     this.linkCounts = tree.inodes.links.slice(0, count)
+  }
+
+  /** Gives everything its place. To be called once, before all else. */
+  async place(): Promise<void> {
     let end = this.#occupy(rootInode, 0)
-    this.walk({
+    await this.walk({
       directory: (inode, list) => {
         end = alignUp(end, blockSize)
         this.#blocks[inode] = end
@@ -95,11 +100,16 @@ export class ImageLayout {
   }
 
   /** Visits the directories from the top, each followed by the inodes that it is the first to name. */
-  walk(visitor: LayoutVisitor): void {
+  async walk(visitor: LayoutVisitor): Promise<void> {
+    let turn = performance.now()
     const seen = new Uint8Array(this.#position.length)
     seen[rootInode] = 1
     const waiting: [inode: number, parent: number][] = [[rootInode, rootInode]]
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      if (performance.now() - turn > longestTurn) {
+        await setImmediate()
+        turn = performance.now()
+      }
       const [directory, parent] = next
       const list = this.#listOf(directory, parent)
       visitor.directory(directory, list)
@@ -124,11 +134,9 @@ export class ImageLayout {
   }
 
   #listOf(directory: number, parent: number): DirectoryList {
-    const { first, entries } = this.#sorted
     const names: string[] = []
     const inodes: number[] = []
-    for (let at = first[directory] ?? 0; at < (first[directory + 1] ?? 0); at++) {
-      const entry = entries[at] ?? 0
+    for (const entry of this.#tree.names.sorted(directory)) {
       names.push(this.#tree.names.nameOf(entry))
       inodes.push(this.#tree.names.inodeOf(entry))
     }

@@ -105,14 +105,19 @@ const writeDirectory = (
       const place = offset + (entry - first) * 12
       const [name = "", inode = 0] = [list.names[entry], list.inodes[entry]]
       const number = numberOf(inode)
-      buffer.writeUInt32LE(number % 2 ** 32, place)
-      buffer.writeUInt32LE(Math.floor(number / 2 ** 32), place + 4)
+      writeWide(buffer, number, place)
       buffer.writeUInt16LE(nameAt, place + 8)
       buffer[place + 10] = directoryTypes[typeOf(inode)] ?? 0
       buffer.write(name, offset + nameAt, "latin1")
       nameAt += name.length
     }
   }
+}
+
+/** 64 bits, two's complement; faster than by way of a bigint. */
+const writeWide = (buffer: Buffer, value: number, offset: number): void => {
+  buffer.writeUInt32LE(((value % 2 ** 32) + 2 ** 32) % 2 ** 32, offset)
+  buffer.writeInt32LE(Math.floor(value / 2 ** 32), offset + 4)
 }
 
 const chunkAddress = (chunk: Chunk): [device: number, block: number] =>
@@ -157,12 +162,12 @@ const writeInode = (
   buffer.writeUInt16LE(1 | (data << 1), offset)
   buffer.writeUInt16LE(attributes.length === 0 ? 0 : (attributes.length - 12) / 4 + 1, offset + 2)
   buffer.writeUInt16LE(inodes.mode[inode] ?? 0, offset + 4)
-  buffer.writeBigUInt64LE(BigInt(size), offset + 8)
+  writeWide(buffer, size, offset + 8)
   buffer.writeUInt32LE(address, offset + 16)
   buffer.writeUInt32LE(serial, offset + 20)
   buffer.writeUInt32LE(inodes.uid[inode] ?? 0, offset + 24)
   buffer.writeUInt32LE(inodes.gid[inode] ?? 0, offset + 28)
-  buffer.writeBigInt64LE(BigInt(inodes.seconds[inode] ?? 0), offset + 32)
+  writeWide(buffer, inodes.seconds[inode] ?? 0, offset + 32)
   buffer.writeUInt32LE(inodes.nanoseconds[inode] ?? 0, offset + 40)
   buffer.writeUInt32LE(layout.linkCounts[inode] ?? 1, offset + 44)
   attributes.copy(buffer, offset + inodeSize)
@@ -225,6 +230,7 @@ export const writeImage = async (
     await copyPieces(tar, index, mapped.copies)
   }
   const layout = new ImageLayout(tree, sparse)
+  await layout.place()
   const metadataAt = alignUp(free, blockSize)
   const bytes = alignUp(metadataAt + layout.size, pageSize)
   const tarBlocks = Math.ceil(options.tarBytes / blockSize)
@@ -237,7 +243,7 @@ export const writeImage = async (
     writeInode(sink, tree, layout, sparse.get(inode), geometry, inode, ++serial)
   const numberOf = (inode: number) => layout.positionOf(inode) / inodeUnit
   write(0)
-  layout.walk({
+  await layout.walk({
     directory: (inode, list) =>
       writeDirectory(sink, metadataAt + layout.blocksOf(inode), list, numberOf, (child) =>
         inodes.typeOf(child),

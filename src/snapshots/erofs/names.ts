@@ -1,23 +1,36 @@
-// The directory entries of a layer: which name in which directory is which inode. Found by hash, listed at the end.
+// The directory entries of a layer: which name in which directory is which inode. Names lie as bytes in one arena, because a
+// layer may have a million of them; they are found by hash and sorted at the end.
 import { randomInt } from "node:crypto"
 
-const doubled = (old: Int32Array<ArrayBuffer>, least: number): Int32Array<ArrayBuffer> => {
-  const larger = new Int32Array(Math.max(old.length * 2, least))
-  larger.set(old)
-  return larger
+const longestName = 255
+
+const larger = <T extends Int32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>>(
+  make: new (length: number) => T,
+  old: T,
+  least = 0,
+): T => {
+  const grown = new make(Math.max(old.length * 2, least))
+  grown.set(old)
+  return grown
 }
 
 export class Names {
-  readonly #name: string[] = []
-  #directory = new Int32Array(1024)
-  #inode = new Int32Array(1024)
+  /** Entries so far, removed ones included. */
+  #made = 0
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(1 << 14)
+  #filled = 0
+  #offset: Uint32Array<ArrayBuffer> = new Uint32Array(1024)
+  #length: Uint8Array<ArrayBuffer> = new Uint8Array(1024)
+  /** Of each entry; -1 where it was removed. */
+  #directory: Int32Array<ArrayBuffer> = new Int32Array(1024)
+  #inode: Int32Array<ArrayBuffer> = new Int32Array(1024)
   /** The last entry added to each directory plus one, and to each entry the one before it in its directory. */
-  #last = new Int32Array(1024)
-  #before = new Int32Array(1024)
-  readonly #seed = randomInt(2 ** 32)
+  #last: Int32Array<ArrayBuffer> = new Int32Array(1024)
+  #before: Int32Array<ArrayBuffer> = new Int32Array(1024)
   /** Index of an entry plus one, 0 for empty, -1 where one was removed. */
-  #slots = new Int32Array(4096)
+  #slots: Int32Array<ArrayBuffer> = new Int32Array(4096)
   #used = 0
+  readonly #seed = randomInt(2 ** 32)
   count = 0
 
   find(directory: number, name: string): number | undefined {
@@ -25,17 +38,23 @@ export class Names {
     return slot < 0 ? undefined : this.#inode[(this.#slots[slot] ?? 0) - 1]
   }
 
-  /** The name must not be there. */
+  /** The name (at most 255 latin1 characters) must not be there. */
   add(directory: number, name: string, inode: number): void {
     if ((this.#used + 1) * 2 > this.#slots.length) this.#rehash()
-    const entry = this.#name.length
+    const entry = this.#made++
     if (entry === this.#directory.length) {
-      this.#directory = doubled(this.#directory, 0)
-      this.#inode = doubled(this.#inode, 0)
-      this.#before = doubled(this.#before, 0)
+      this.#directory = larger(Int32Array, this.#directory)
+      this.#inode = larger(Int32Array, this.#inode)
+      this.#before = larger(Int32Array, this.#before)
+      this.#offset = larger(Uint32Array, this.#offset)
+      this.#length = larger(Uint8Array, this.#length)
     }
-    if (directory >= this.#last.length) this.#last = doubled(this.#last, directory + 1)
-    this.#name.push(name)
+    if (directory >= this.#last.length) this.#last = larger(Int32Array, this.#last, directory + 1)
+    if (this.#filled + longestName > this.#bytes.length) this.#bytes = larger(Uint8Array, this.#bytes)
+    for (let at = 0; at < name.length; at++) this.#bytes[this.#filled + at] = name.charCodeAt(at)
+    this.#offset[entry] = this.#filled
+    this.#length[entry] = name.length
+    this.#filled += name.length
     this.#before[entry] = this.#last[directory] ?? 0
     this.#last[directory] = entry + 1
     this.#directory[entry] = directory
@@ -50,12 +69,12 @@ export class Names {
     const entry = (this.#slots[slot] ?? 0) - 1
     this.#slots[slot] = -1
     this.#directory[entry] = -1
-    this.#name[entry] = ""
     this.count--
   }
 
   nameOf(entry: number): string {
-    return this.#name[entry] ?? ""
+    const from = this.#offset[entry] ?? 0
+    return Buffer.from(this.#bytes.buffer, from, this.#length[entry] ?? 0).toString("latin1")
   }
 
   inodeOf(entry: number): number {
@@ -70,60 +89,61 @@ export class Names {
     return entries
   }
 
-  /** All entries by directory, each directory's sorted by its names' bytes: entries[first[d]] up to entries[first[d + 1]]. */
-  sorted(directories: number): { first: Int32Array; entries: Int32Array } {
-    const first = new Int32Array(directories + 1)
-    const total = this.#name.length
-    for (let entry = 0; entry < total; entry++) {
-      const directory = this.#directory[entry] ?? -1
-      if (directory >= 0) first[directory + 1] = (first[directory + 1] ?? 0) + 1
-    }
-    for (let at = 0; at < directories; at++) first[at + 1] = (first[at + 1] ?? 0) + (first[at] ?? 0)
-    const next = first.slice()
-    const entries = new Int32Array(this.count)
-    for (let entry = 0; entry < total; entry++) {
-      const directory = this.#directory[entry] ?? -1
-      if (directory < 0) continue
-      const place = next[directory] ?? 0
-      entries[place] = entry
-      next[directory] = place + 1
-    }
-    const compare = (a: number, b: number): number => (this.nameOf(a) < this.nameOf(b) ? -1 : 1)
-    for (let at = 0; at < directories; at++) {
-      const [from = 0, to = 0] = [first[at], first[at + 1]]
-      if (to - from > 1) entries.subarray(from, to).sort(compare)
-    }
-    return { first, entries }
+  /** Entries of one directory in the order of their names' bytes. */
+  sorted(directory: number): number[] {
+    return this.list(directory).sort((a, b) => this.#compare(a, b))
   }
 
-  #hash(directory: number, name: string): number {
-    let hash = Math.imul(directory + 1, 0x9e3779b1) ^ this.#seed
-    for (let at = 0; at < name.length; at++) hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193)
-    return (hash ^ (hash >>> 15)) & (this.#slots.length - 1)
+  #compare(a: number, b: number): number {
+    const [first, second] = [this.#offset[a] ?? 0, this.#offset[b] ?? 0]
+    const [firstLength, secondLength] = [this.#length[a] ?? 0, this.#length[b] ?? 0]
+    const common = Math.min(firstLength, secondLength)
+    for (let at = 0; at < common; at++) {
+      const difference = (this.#bytes[first + at] ?? 0) - (this.#bytes[second + at] ?? 0)
+      if (difference !== 0) return difference
+    }
+    return firstLength - secondLength
+  }
+
+  #is(entry: number, directory: number, name: string): boolean {
+    if (this.#directory[entry] !== directory || this.#length[entry] !== name.length) return false
+    const from = this.#offset[entry] ?? 0
+    for (let at = 0; at < name.length; at++) if (this.#bytes[from + at] !== name.charCodeAt(at)) return false
+    return true
   }
 
   #slotOf(directory: number, name: string): number {
-    for (let slot = this.#hash(directory, name); ; slot = (slot + 1) & (this.#slots.length - 1)) {
+    let hash = this.#begin(directory)
+    for (let at = 0; at < name.length; at++) hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193)
+    const mask = this.#slots.length - 1
+    for (let slot = (hash ^ (hash >>> 15)) & mask; ; slot = (slot + 1) & mask) {
       const held = this.#slots[slot] ?? 0
       if (held === 0) return -1
-      if (held > 0 && this.#directory[held - 1] === directory && this.#name[held - 1] === name) return slot
+      if (held > 0 && this.#is(held - 1, directory, name)) return slot
     }
+  }
+
+  #begin(directory: number): number {
+    return Math.imul(directory + 1, 0x9e3779b1) ^ this.#seed
   }
 
   #place(entry: number): void {
     const mask = this.#slots.length - 1
-    let slot = this.#hash(this.#directory[entry] ?? 0, this.#name[entry] ?? "")
+    const from = this.#offset[entry] ?? 0
+    const to = from + (this.#length[entry] ?? 0)
+    let hash = this.#begin(this.#directory[entry] ?? 0)
+    for (let at = from; at < to; at++) hash = Math.imul(hash ^ (this.#bytes[at] ?? 0), 0x01000193)
+    let slot = (hash ^ (hash >>> 15)) & mask
     while ((this.#slots[slot] ?? 0) !== 0) slot = (slot + 1) & mask
     this.#slots[slot] = entry + 1
     this.#used++
   }
 
   #rehash(): void {
-    this.#slots = new Int32Array(
-      this.count * 4 > this.#slots.length ? this.#slots.length * 2 : this.#slots.length,
-    )
+    const crowded = this.count * 4 > this.#slots.length
+    this.#slots = new Int32Array(crowded ? this.#slots.length * 2 : this.#slots.length)
     this.#used = 0
-    for (let entry = 0; entry < this.#name.length; entry++)
+    for (let entry = 0; entry < this.#made; entry++)
       if ((this.#directory[entry] ?? -1) >= 0) this.#place(entry)
   }
 }

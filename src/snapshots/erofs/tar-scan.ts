@@ -263,7 +263,7 @@ export class TarScan {
       throw this.#damaged("its device number is out of range")
     const mtime: readonly [number, number] = said.mtime ?? [seconds, 0]
     // Two's complement: negative modes in base 256 have their low bits too.
-    return { mode: Number(BigInt.asUintN(12, BigInt(mode))), uid: owner, gid: group, major, minor, mtime }
+    return { mode: ((mode % 4096) + 4096) % 4096, uid: owner, gid: group, major, minor, mtime }
   }
 
   #sparse(block: Buffer, entry: LayerEntry, said: Pax, old: boolean): void {
