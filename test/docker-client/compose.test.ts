@@ -1,0 +1,96 @@
+// docker-compose 1.29 brings a project up and down: networks, aliases, fixed addresses, published ports, scaling.
+import { afterAll, expect, test } from "bun:test"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { eventually, execute, startEngine } from "../fixtures/engine.ts"
+
+/** Debian's package docker-compose; scripts/test.mjs does not install it, because it brings a Python of its own. */
+const missing = Bun.which("docker-compose") === null
+if (missing) console.log("skipped: docker-compose is not installed (apt-get install docker-compose)")
+
+const engine = missing ? undefined : await startEngine()
+afterAll(() => engine?.close(), 60_000)
+
+const block = process.pid % 200
+const project = `version: "3.7"
+services:
+  db:
+    image: busybox
+    command: httpd -f -h /etc
+    hostname: db-host
+    networks:
+      back:
+        ipv4_address: 10.${block}.77.9
+        aliases: [store]
+  app:
+    image: busybox
+    command: httpd -f -h /etc
+    hostname: app-host
+    depends_on: [db]
+    networks: [front, back]
+    ports: ["127.0.0.1::80"]
+  proxy:
+    image: busybox
+    command: sleep 1000
+    networks: [front]
+networks:
+  front: {}
+  back:
+    internal: true
+    labels: {tier: back}
+    ipam:
+      config: [{subnet: 10.${block}.77.0/24}]
+`
+
+test.skipIf(missing)(
+  "a project of three services on two networks",
+  async () => {
+    if (engine === undefined) return
+    const { ok } = engine
+    const directory = join(engine.work, "shop")
+    mkdirSync(directory)
+    writeFileSync(join(directory, "docker-compose.yml"), project)
+    const compose = async (...words: string[]): Promise<string> => {
+      const file = join(directory, "docker-compose.yml")
+      const result = await execute(["docker-compose", "-f", file, ...words], {
+        env: engine.env,
+        timeout: 60_000,
+      })
+      if (result.code !== 0)
+        throw new Error(`docker-compose ${words.join(" ")}: ${result.stdout}${result.stderr}`)
+      return result.stdout.trim()
+    }
+    const page = (service: string, host: string) =>
+      compose("exec", "-T", service, "timeout", "3", "wget", "-qO-", `http://${host}/hostname`).catch(
+        () => "",
+      )
+
+    await compose("up", "-d")
+    expect(await ok("network", "ls", "--filter", "name=shop", "--format", "{{.Name}} {{.Internal}}")).toBe(
+      "shop_back true\nshop_front false",
+    )
+    await eventually("the app reaches the database", async () => (await page("app", "store")) === "db-host")
+    expect(await page("app", "db")).toBe("db-host")
+    expect(await page("proxy", "app")).toBe("app-host")
+    expect(await page("proxy", "db")).toBe("")
+    const address = '{{(index .NetworkSettings.Networks "shop_back").IPAddress}}'
+    expect(await ok("inspect", "-f", address, "shop_db_1")).toBe(`10.${block}.77.9`)
+    const published = await compose("port", "app", "80")
+    const answer = await fetch(`http://${published}/hostname`, { signal: AbortSignal.timeout(3000) })
+    expect(await answer.text()).toBe("app-host\n")
+
+    await compose("up", "-d", "--scale", "proxy=3")
+    expect((await ok("ps", "-q", "--filter", "network=shop_front")).split("\n")).toHaveLength(4)
+    expect((await page("app", "proxy")) === "").toBe(true)
+    const lookUp = await compose("exec", "-T", "app", "nslookup", "proxy").catch(
+      (error: Error) => error.message,
+    )
+    expect(new Set(lookUp.match(/Address:\s+(?!127)\S+/g) ?? []).size).toBe(3)
+    await compose("restart", "-t", "0", "app")
+    await eventually("names hold after a restart", async () => (await page("app", "store")) === "db-host")
+    await compose("down", "-t", "0")
+    expect(await ok("network", "ls", "-q", "--filter", "type=custom")).toBe("")
+    expect(await ok("ps", "-aq")).toBe("")
+  },
+  120_000,
+)
