@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "limits.h"
 #include "own.h"
 
 enum { RECEIVE_BYTES = 4 << 20, ANSWER_SECONDS = 15, LISTING_TRIES = 20 };
@@ -124,10 +125,22 @@ int netlink_perform(struct netlink *netlink, const struct operation *operation, 
   return fd < 0 ? -1 : send_all(fd, protocol, bytes, length, netlink, failure);
 }
 
+static int sysctls_inside(struct netlink *netlink, const struct plan *plan, struct failure *failure) {
+  if (netlink->current != NETLINK_INSIDE && setns(netlink->namespaces[NETLINK_INSIDE], CLONE_NEWNET))
+    return fail(failure, "sysctl", "inside", errno, "the network namespace cannot be entered: %s", strerror(errno));
+  netlink->current = NETLINK_INSIDE;
+  return sysctls_apply(plan, netlink->host_inside ? 0 : CLONE_NEWNET, -1, failure);
+}
+
 int netlink_perform_all(struct netlink *netlink, const struct plan *plan, struct failure *failure) {
-  const struct operation *operation;
-  for (uint32_t n = 0; (operation = plan_find(plan, "netlink", n)); n++)
-    if (netlink_perform(netlink, operation, failure)) return -1;
+  bool sysctls_set = false;
+  for (uint32_t i = 0; i < plan->count; i++) {
+    const struct operation *operation = &plan->operations[i];
+    if (!strcmp(operation->name, "netlink") && netlink_perform(netlink, operation, failure)) return -1;
+    if (strcmp(operation->name, "sysctl") || sysctls_set) continue;
+    if (sysctls_inside(netlink, plan, failure)) return -1;
+    sysctls_set = true;
+  }
   return 0;
 }
 
@@ -140,6 +153,7 @@ int verb_netlink(struct request *request, struct failure *failure) {
   if (inside < 0) return -1;
   if (stream_out_open(&replies, request->connection)) return fail(failure, "netlink", "", ENOMEM, "out of memory");
   netlink_open(&netlink, request->host_network, inside, &replies);
+  netlink.host_inside = !strcmp(named->args[0], "host");
   // The verb's own name is "netlink" too: it is operation 0 and has no arguments.
   struct plan operations = *request->plan;
   operations.operations++;

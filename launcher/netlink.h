@@ -11,6 +11,7 @@ struct netlink {
   int namespaces[2];  // descriptors by place; borrowed
   int current;        // the place this process is in, or -1
   int sockets[2][2];  // by place and protocol, -1 until they are needed
+  bool host_inside;   // the inside namespace is the host's: its sysctls are not for us
   struct stream_out *replies;
 };
 
@@ -18,7 +19,7 @@ void netlink_open(struct netlink *netlink, int host, int inside, struct stream_o
 void netlink_close(struct netlink *netlink);
 // Performs one `netlink` operation: all its messages acknowledged, its dumps collected.
 int netlink_perform(struct netlink *netlink, const struct operation *operation, struct failure *failure);
-// All `netlink` operations of a plan, in order; the first error ends them.
+// All `netlink` operations of a plan, in order, and its `sysctl` ones together at the place of the first; an error ends them.
 int netlink_perform_all(struct netlink *netlink, const struct plan *plan, struct failure *failure);
 
 struct nlmsghdr;

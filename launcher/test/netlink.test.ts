@@ -106,6 +106,29 @@ test("a namespace is made with a veth pair across, is listed, and goes away with
   }
 })
 
+test("sysctls are written in the inside namespace once its links are there, and never in the host's", async () => {
+  const host = `sl3s${process.pid % 100000}`
+  const bytes = veth(host)
+  const key = "net/ipv6/conf/eth0/accept_ra"
+  const made = await ask(launcher.socket, [
+    ["netns-create"],
+    ["name", "n3"],
+    at("host", "route", bytes, bytes.length - 4, 4, "inside-fd"),
+    ["sysctl", key, "0"],
+    ["sysctl", "net.ipv4.conf.eth0.log_martians", "1"],
+  ])
+  expect(made.kind).toBe("ok")
+  expect((await inside("held:n3", ["sysctl", key, "2"])).report.kind).toBe("ok")
+  expect((await inside("held:n3", ["sysctl", "net/ipv6/conf/eth9/accept_ra", "2"])).report.fields[0]).toBe(
+    "sysctl",
+  )
+  for (const wrong of ["kernel/hostname", "net/../kernel/hostname"])
+    expect((await inside("held:n3", ["sysctl", wrong, "x"])).report.kind).toBe("failed")
+  const refused = await inside("host", ["sysctl", "net/ipv4/conf/lo/log_martians", "0"])
+  expect(refused.report.fields[3]).toContain("it would change the host")
+  await ask(launcher.socket, [["netns-drop"], ["name", "n3"]])
+})
+
 test("nothing of a namespace remains when its first messages fail", async () => {
   const report = await ask(launcher.socket, [
     ["netns-create"],

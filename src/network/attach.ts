@@ -15,7 +15,7 @@ import {
   readLinks,
   renameLink,
 } from "../kernel/netlink/netlink.ts"
-import { interfaceMessages, otherWayOutMessage, type WayOut } from "./interface.ts"
+import { interfaceMessages, otherWayOutMessage, sysctlOperations, type WayOut } from "./interface.ts"
 import type { GivenAddresses } from "./ipam/addressing.ts"
 import { newSerial } from "./namespaces.ts"
 import type { Removals } from "./removals.ts"
@@ -31,6 +31,7 @@ export interface NewLink {
   readonly macAddress: string
   readonly addresses: GivenAddresses
   readonly linkLocal: readonly string[]
+  readonly sysctls: ReadonlyMap<string, string>
 }
 
 /** What a link is called inside that is on its way out. */
@@ -83,7 +84,8 @@ export const attachLinks = async (
       return interfaceMessages({ name, index, addresses, linkLocal })
     })
     const routes = resolved(ways, found).map(otherWayOutMessage)
-    const rest = [...insideMessages([...configured, ...routes]), ...operations]
+    const sysctls = links.flatMap((link) => sysctlOperations(link.name, link.addresses, link.sysctls))
+    const rest = [...sysctls, ...insideMessages([...configured, ...routes]), ...operations]
     if (rest.length > 0) await inside(kernel, namespace, rest)
   } catch (error) {
     await undo()

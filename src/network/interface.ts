@@ -1,5 +1,6 @@
 // An endpoint's interface inside its namespace: addresses, routes, and the names and numbers that go with them.
 import { createHash } from "node:crypto"
+import type { Operation } from "../kernel/kernel.ts"
 import type { Message } from "../kernel/netlink/netlink.ts"
 import {
   addAddress,
@@ -58,6 +59,22 @@ export const interfaceMessages = ({ name, index, addresses, linkLocal }: Interfa
     setUp(addresses.ipv6 ? { index, name } : { index }),
     ...[...given, ...local].map(addAddress),
   ]
+}
+
+/**
+ * Switches of an interface, to be set before it is up: what others on the network advertise changes none of its routes,
+ * unless it was asked for.
+ */
+export const sysctlOperations = (
+  name: string,
+  addresses: GivenAddresses,
+  asked: ReadonlyMap<string, string>,
+): Operation[] => {
+  const all = new Map([
+    ...(addresses.ipv6 ? [["net/ipv6/conf/IFNAME/accept_ra", "0"] as const] : []),
+    ...asked,
+  ])
+  return [...all].map(([key, value]) => ["sysctl", key.replace("IFNAME", name), value])
 }
 
 const routeOf = ({ family, link, gateway }: WayOut): Parameters<typeof addRoute>[0] => ({

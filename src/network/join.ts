@@ -17,7 +17,7 @@ import { findNetwork } from "./records.ts"
 import type { Room } from "./room.ts"
 import { getSegment } from "./room.ts"
 import type { EndpointWishes, Segment } from "./segment.ts"
-import { endpointWishes } from "./wishes.ts"
+import { endpointSysctls, endpointWishes } from "./wishes.ts"
 
 export interface WantedEndpoint {
   readonly segment: Segment
@@ -68,6 +68,7 @@ export const endpointOf = (
 ): Endpoint => {
   const { ipv4, ipv6 } = made.addresses
   const { gateway4, gateway6 } = segment.gatewaysOf(made.addresses)
+  const sysctls = endpointSysctls(asked)
   const record: EndpointRecord = {
     network: segment.record.id,
     networkName: segment.record.name,
@@ -86,6 +87,7 @@ export const endpointOf = (
     link: made.link,
     priority: asked.gatewayPriority ?? 0,
     ...(asked.linkLocal && asked.linkLocal.length > 0 ? { linkLocal: asked.linkLocal } : {}),
+    ...(sysctls.size > 0 ? { sysctls: [...sysctls] } : {}),
     ...(asked.links.length > 0 ? { links: asked.links } : {}),
   }
 }
@@ -120,6 +122,7 @@ export const newLink = async (
     macAddress: segment.macAddressFor(wishes, addresses),
     addresses,
     linkLocal: wishes.linkLocal,
+    sysctls: wishes.sysctls,
   }
 }
 

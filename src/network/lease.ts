@@ -13,6 +13,8 @@ export interface Endpoint {
   readonly priority: number
   /** Further addresses that it was asked to have. */
   readonly linkLocal?: readonly string[]
+  /** Switches that it was asked to have. */
+  readonly sysctls?: readonly (readonly [key: string, value: string])[]
   /** Legacy links, "name:alias": what it alone calls others here. */
   readonly links?: readonly string[]
 }

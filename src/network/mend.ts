@@ -60,6 +60,7 @@ const mendMember = async (
       macAddress: endpoint.record.macAddress,
       addresses: givenAddresses(endpoint),
       linkLocal: endpoint.linkLocal ?? [],
+      sysctls: new Map(endpoint.sysctls ?? []),
     })),
     namedWaysOut(endpoints),
     [],

@@ -24,6 +24,8 @@ export interface NamespaceRequest {
   readonly gateway6?: string
   /** Makes the link: see Driver.linkMessages. */
   readonly linkOperation: (hostName: string) => Operation
+  /** Switches, set before the interface is up. */
+  readonly sysctls: readonly Operation[]
   /** What else is to be done in it. */
   readonly operations: readonly Operation[]
 }
@@ -57,6 +59,7 @@ export class Namespaces {
       ["netns-create"],
       ["name", request.held],
       request.linkOperation(request.link),
+      ...request.sysctls,
       netlinkOperation("inside", "route", [
         ...interfaceMessages({ name, index, addresses, linkLocal }),
         ...waysOutThrough(index, request).map(wayOutMessage),

@@ -213,6 +213,7 @@ test("the index of eth0 is learnt where it is not the usual one", async () => {
             peerMacAddress: macAddressOf(addresses),
           }),
         ]),
+      sysctls: [],
       operations: [],
     })
   }

@@ -8,7 +8,7 @@ import { interfacePrefix } from "./bridge/options.ts"
 import type { Departures } from "./departures.ts"
 import type { Driver, Footing } from "./driver.ts"
 import type { HeldNamespaces } from "./held.ts"
-import { macAddressOf } from "./interface.ts"
+import { macAddressOf, sysctlOperations } from "./interface.ts"
 import type { GivenAddresses } from "./ipam/addressing.ts"
 import { Addressing } from "./ipam/addressing.ts"
 import type { Namespaces } from "./namespaces.ts"
@@ -39,6 +39,8 @@ export interface EndpointWishes {
   readonly linkLocal: readonly string[]
   readonly macAddress?: string
   readonly interfaceName?: string
+  /** Switches of its interface, IFNAME standing for its name: "net/ipv4/conf/IFNAME/log_martians" to a value. */
+  readonly sysctls: ReadonlyMap<string, string>
 }
 
 /** Networks with fewer addresses than this many for each prepared namespace keep none ready. */
@@ -89,7 +91,7 @@ export class Segment {
     const most = driver.isPrepared ? tools.poolSize : 0
     const largest = fitting < BigInt(most) ? Number(fitting) : most
     this.pool = new Pool({
-      create: () => this.make({ linkLocal: [] }),
+      create: () => this.make({ linkLocal: [], sysctls: new Map() }),
       drop: (entries) => this.discard(entries),
       failed: (error) =>
         tools.warn(`could not prepare a network namespace on ${record.name} ahead: ${errorMessage(error)}`),
@@ -142,7 +144,10 @@ export class Segment {
   /** A namespace with its first interface on this network: a prepared one where it fits. */
   async take(wishes: EndpointWishes): Promise<Prepared> {
     const isPlain =
-      wishes.macAddress === undefined && wishes.interfaceName === undefined && wishes.linkLocal.length === 0
+      wishes.macAddress === undefined &&
+      wishes.interfaceName === undefined &&
+      wishes.linkLocal.length === 0 &&
+      wishes.sysctls.size === 0
     const fits = ({ addresses }: Prepared): boolean =>
       (wishes.ipv4 === undefined || addresses.ipv4?.address === wishes.ipv4) &&
       (wishes.ipv6 === undefined || addresses.ipv6?.address === wishes.ipv6)
@@ -187,6 +192,7 @@ export class Segment {
         linkLocal: wishes.linkLocal,
         ...this.gatewaysOf(addresses),
         linkOperation: (hostName) => this.linkOperation(hostName, interfaceName, macAddress),
+        sysctls: sysctlOperations(interfaceName, addresses, wishes.sysctls),
         operations: this.isDefault ? [] : this.#tools.nameOperations(true),
       })
     } catch (error) {

@@ -280,3 +280,37 @@ test("an interface that somebody removed is made again by the next daemon; netwo
     return message === "it did not fail"
   })
 }, 30_000)
+
+test("an endpoint has the interface's name and switches that it was asked to have; advertisements change nothing", async () => {
+  const ground = await opened()
+  const { networks } = ground
+  await networks.create(network("dual", { ipv6: true }))
+  const driverOptions = {
+    "com.docker.network.endpoint.ifname": "lan5",
+    "com.docker.network.endpoint.sysctls":
+      "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.ifname.hop_limit=9",
+  }
+  const web = await networks.join(joining("web", [on("dual", { driverOptions, linkLocal: ["169.254.3.4"] })]))
+  const place = await ground.placeOf(web)
+  const conf = (path: string): string => run(...place, "cat", `/proc/sys/net/${path}`).trim()
+  expect(web.endpoints[0]?.interfaceName).toBe("lan5")
+  expect(conf("ipv4/conf/lan5/log_martians")).toBe("1")
+  expect(conf("ipv6/conf/lan5/hop_limit")).toBe("9")
+  expect(conf("ipv6/conf/lan5/accept_ra")).toBe("0")
+  expect(run(...place, "ip", "-o", "address", "show", "lan5")).toContain("169.254.3.4/16")
+  expect(run("cat", `/proc/sys/net/ipv6/conf/${bridgeOf(networks, "dual")}/accept_ra`).trim()).toBe("0")
+  const container = await inits.start(ground, web, "web")
+  const plain = await networks.connect(
+    container,
+    joining("web", [on("dual")]),
+    on("bridge", {
+      driverOptions: { "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1" },
+    }),
+  )
+  expect(plain.endpoints[1]?.interfaceName).toBe("eth0")
+  expect(conf("ipv4/conf/eth0/log_martians")).toBe("1")
+  const wrong = { driverOptions: { "com.docker.network.endpoint.sysctls": "kernel.hostname=x" } }
+  expect((await failed(networks.join(joining("two", [on("dual", wrong)]))))[1]).toContain(
+    "unrecognised network interface sysctl 'kernel.hostname=x'",
+  )
+}, 30_000)

@@ -7,6 +7,28 @@ import type { EndpointWishes, Segment } from "./segment.ts"
 
 const INTERFACE_NAME = "com.docker.network.endpoint.ifname"
 
+const SYSCTLS = "com.docker.network.endpoint.sysctls"
+
+/** "net.ipv4.conf.IFNAME.log_martians=1,…" by key. Throws Failure "invalid" in Docker's words. */
+export const endpointSysctls = (asked: NetworkRequest): ReadonlyMap<string, string> => {
+  const text = asked.driverOptions?.[SYSCTLS] ?? ""
+  return new Map(
+    text
+      .split(",")
+      .filter(Boolean)
+      .map((entry) => {
+        const match = /^net\.(ipv4|ipv6|mpls)\.(\w+)\.ifname\.(\w+)=(.+)$/i.exec(entry.trim())
+        if (!match)
+          throw failure(
+            "invalid",
+            `unrecognised network interface sysctl '${entry}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'`,
+          )
+        const [, family, kind, name, value = ""] = match
+        return [`net/${family}/${kind}/IFNAME/${name}`, value] as const
+      }),
+  )
+}
+
 const checkAddress = (segment: Segment, address: string): void => {
   const subnet = segment.record.subnets.find((one) => holdsAddress(parseCidr(one.subnet), address))
   if (!subnet) throw failure("invalid", `no configured subnet contains IP address ${address}`)
@@ -40,6 +62,7 @@ export const endpointWishes = (
     throw failure("invalid", `${segment.driver.name} interfaces do not support custom mac address assignment`)
   return {
     linkLocal: asked.linkLocal ?? [],
+    sysctls: endpointSysctls(asked),
     ...(ipv4 ? { ipv4 } : {}),
     ...(ipv6 ? { ipv6 } : {}),
     ...(mac ? { macAddress: mac } : {}),
