@@ -8,7 +8,7 @@
 
 #include "names.h"
 
-enum { PREFIX = 2, IDLE_MS = 10000, ANSWER_WAIT_MS = 20000, OUT_BYTES = 256 << 10, DNS_HEADER = 12 };
+enum { PREFIX = 2, IDLE_MS = 10000, ANSWER_WAIT_MS = 20000, OUT_BYTES = 256 << 10, DNS_HEADER = 12, ACCEPT_PAUSE_MS = 100 };
 
 void client_close(struct names *names, uint32_t index) {
   struct names_client *client = &names->clients[index];
@@ -33,7 +33,12 @@ static uint32_t client_place(struct names *names) {
 void names_accept(struct names *names, int64_t now) {
   for (int i = 0; i < NAMES_BATCH; i++) {
     int fd = accept4(names->tcp, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) return;
+    if (fd < 0) {
+      // Out of descriptors or memory: the clients wait in the queue, and the loop must not spin for them.
+      if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
+      names->accept_after = now + ACCEPT_PAUSE_MS;
+      return names_poll(names, names->tcp, NAMES_TCP, 0, true);
+    }
     uint32_t index = client_place(names);
     struct names_client *client = &names->clients[index];
     *client = (struct names_client){.fd = fd, .serial = ++names->serial, .active = now, .in_room = PREFIX + NAMES_BYTES};
@@ -168,7 +173,7 @@ static int64_t deadline_of(const struct names_client *client) {
 }
 
 int64_t clients_deadline(const struct names *names) {
-  int64_t deadline = 0;
+  int64_t deadline = names->accept_after;
   for (uint32_t i = 0; names->client_count && i < NAMES_CLIENTS_MAX; i++) {
     const struct names_client *client = &names->clients[i];
     if (client->fd >= 0 && (!deadline || deadline_of(client) < deadline)) deadline = deadline_of(client);
@@ -177,6 +182,10 @@ int64_t clients_deadline(const struct names *names) {
 }
 
 void clients_step(struct names *names, int64_t now) {
+  if (names->accept_after && now >= names->accept_after) {
+    names->accept_after = 0;
+    names_poll(names, names->tcp, NAMES_TCP, EPOLLIN, true);
+  }
   for (uint32_t i = 0; names->client_count && i < NAMES_CLIENTS_MAX; i++)
     if (names->clients[i].fd >= 0 && now >= deadline_of(&names->clients[i])) client_close(names, i);
 }

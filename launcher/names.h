@@ -77,6 +77,7 @@ struct names {
   int poll, udp, tcp, link;
   bool link_full;
   int64_t retry_at;
+  int64_t accept_after;  // no TCP client is taken until then; 0 = at any time
   char path[108];
   size_t hello_length, hello_sent;
   uint8_t hello[NAMES_HEADER + 128];

@@ -1,6 +1,6 @@
 // The monitor's relay of names: questions at 127.0.0.11 go to a name server on a unix socket, and answers come back.
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import fc from "fast-check"
 import { ask, startLauncher, type TestLauncher } from "./client.ts"
@@ -60,8 +60,8 @@ test("a question by UDP is told with its container and answered from where it wa
 test("many questions at once come back to those who asked", async () => {
   const text = await udp(`
 let got = 0
-socket.on("message", (bytes) => { if (/^q[0-9]+[.]*!$/.test(String(bytes)) && ++got === 300) { console.log("all"); socket.close() } })
-socket.bind(0, () => { for (let n = 0; n < 300; n++) ask("q" + n) })`)
+socket.on("message", (bytes) => { if (/^q[0-9]+[.]*!$/.test(String(bytes)) && ++got === 200) { console.log("all"); socket.close() } })
+socket.bind(0, () => { for (let n = 0; n < 200; n++) ask("q" + n) })`)
   expect(text).toBe("all\n")
 })
 
@@ -176,6 +176,27 @@ test("bad relays are refused before anything runs", async () => {
     expect([report.kind, report.fields[0]]).toEqual(["failed", "name-relay"])
     expect(report.fields[3]).toMatch(words === "Address in use" ? /in use/ : words)
   }
+})
+
+test("without free descriptors TCP clients wait, and the monitor does not spin", async () => {
+  const monitor = monitorOf(init)
+  const limit = (most: string) => Bun.spawnSync(["prlimit", "--pid", String(monitor), `--nofile=${most}:`])
+  const soft = /^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${monitor}/limits`, "utf8"))?.[1] ?? ""
+  const ticks = () =>
+    readFileSync(`/proc/${monitor}/stat`, "utf8")
+      .split(" ")
+      .slice(13, 15)
+      .reduce((sum, text) => sum + Number(text), 0)
+  limit(String(Math.max(...readdirSync(`/proc/${monitor}/fd`).map(Number)) + 1))
+  const asked = tcp(
+    `socket.write(framed("late")); socket.on("data", () => { console.log(answers().join()); socket.destroy() })`,
+  )
+  await Bun.sleep(200)
+  const before = ticks()
+  await Bun.sleep(500)
+  expect(ticks() - before).toBeLessThan(10)
+  limit(soft)
+  expect(await asked).toBe("late........!\n")
 })
 
 test("the monitor sleeps while nobody asks", async () => {
