@@ -2,11 +2,12 @@
 import { chmodSync, rmSync } from "node:fs"
 import { createServer, type Server, type Socket } from "node:net"
 import { failure } from "../../base/errors.ts"
+import { Limiter } from "../../base/limiter.ts"
 import { hostResolver, PUBLIC_SERVERS } from "../files/resolv-conf.ts"
 import { Asker } from "./asker.ts"
 import { answerFrame, FrameReader } from "./frames.ts"
 import { type NamedEndpoint, Names } from "./names.ts"
-import { Upstreams } from "./upstream.ts"
+import { MOST_FOR_ONE, Upstreams } from "./upstream.ts"
 
 /** Where a container's queries go that no container answers. */
 export interface Upstream {
@@ -119,6 +120,7 @@ class RelayedNameServer implements NameServer {
 
   #serve(socket: Socket): void {
     const reader = new FrameReader()
+    const limiter = new Limiter(MOST_FOR_ONE)
     let asker: { readonly asker: Asker; readonly containerId: string } | undefined
     this.#sockets.add(socket)
     socket.on("error", () => socket.destroy())
@@ -132,7 +134,7 @@ class RelayedNameServer implements NameServer {
         if (frame.kind === "hello")
           asker = { asker: new Asker(this.#names, frame.containerId), containerId: frame.containerId }
         else if (asker) {
-          const answer = this.#answer(asker.asker, asker.containerId, frame.bytes, frame.tcp)
+          const answer = this.#answer(asker.asker, asker.containerId, limiter, frame.bytes, frame.tcp)
           if (Buffer.isBuffer(answer)) answers.push(answerFrame(frame.ticket, answer))
           else if (!answer) answers.push(answerFrame(frame.ticket))
           else void answer.then((bytes) => send(socket, answerFrame(frame.ticket, bytes)))
@@ -142,10 +144,11 @@ class RelayedNameServer implements NameServer {
     })
   }
 
-  /** At once when nobody else must be asked; undefined = no answer. */
+  /** At once when nobody else must be asked; undefined = no answer. `limiter` is for what others are asked. */
   #answer(
     asker: Asker,
     containerId: string,
+    limiter: Limiter,
     bytes: Buffer,
     tcp: boolean,
   ): Buffer | Promise<Buffer> | undefined {
@@ -154,8 +157,10 @@ class RelayedNameServer implements NameServer {
     if (!outcome || Buffer.isBuffer(outcome)) return outcome
     const servers = upstream && upstream.servers.length > 0 ? upstream.servers : this.#hostServers()
     const known = this.#asked.known(servers, outcome)
+    if (known) return known
     // The packet is part of what was read: a copy outlives it.
-    return known ?? this.#asked.ask(servers, { ...outcome, bytes: Buffer.from(outcome.bytes) })
+    const query = { ...outcome, bytes: Buffer.from(outcome.bytes) }
+    return limiter.run(() => this.#asked.ask(servers, query))
   }
 }
 

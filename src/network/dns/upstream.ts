@@ -1,5 +1,6 @@
 // Questions that no container answers: asked of upstream servers from the host's namespace, each answer kept while it lives.
 import { randomInt } from "node:crypto"
+import { Limiter } from "../../base/limiter.ts"
 import { AnswerCache, cacheKey } from "./cache.ts"
 import { exchange } from "./exchange.ts"
 import { ASKED, CODE, codeOf, type Query, TYPE, truncate, writeAnswer } from "./message.ts"
@@ -11,8 +12,9 @@ const WHOLE = 9000
 const ROUNDS = 2
 /** How long a server that did not answer is asked last, milliseconds. */
 const SHUNNED = 30_000
-/** Most questions that are under way at once; further ones fail. */
-const MOST_UNDER_WAY = 1024
+/** Most questions that are under way at once, for all and for one container; others wait for their turn. */
+const MOST_UNDER_WAY = 512
+export const MOST_FOR_ONE = 128
 /** What is said to take by UDP: no fragment is needed for it on any usual link. */
 const UDP_SIZE = 1232
 
@@ -22,6 +24,7 @@ export class Upstreams {
   readonly #shunned = new Map<string, number>()
   /** Ends one question each. */
   readonly #endings = new Set<() => void>()
+  readonly #limiter = new Limiter(MOST_UNDER_WAY)
   #closed = false
   /** Waiting times, replaced by tests. */
   readonly #times: { readonly nextServer: number; readonly whole: number }
@@ -41,8 +44,9 @@ export class Upstreams {
   async ask(servers: readonly string[], query: Query): Promise<Buffer> {
     const key = cacheKey(servers.join(), query)
     let asked = this.#underWay.get(key)
-    if (!asked && this.#underWay.size < MOST_UNDER_WAY && !this.#closed) {
-      asked = this.#askAll(servers, query)
+    if (!asked && !this.#closed) {
+      asked = this.#limiter
+        .run(() => (this.#closed ? undefined : this.#askAll(servers, query)))
         .then((answer) => {
           if (answer) this.#cache.put(key, answer)
           return answer
