@@ -56,7 +56,8 @@ static void record_init(struct monitor *monitor, struct ending *ending) {
   if (!monitor->record_path) return;
   size_t length = exited_encode(payload, sizeof payload, ending);
   // Without a record the watchers still learn the end; a daemon that comes later finds a monitor gone.
-  exit_record_write(monitor->record_path, monitor->record_sync, payload, length);
+  exit_record_write(monitor->record_path, monitor->record, monitor->record_sync, payload, length);
+  monitor->record = -1;
 }
 
 void task_reap(struct monitor *monitor, struct task *task) {

@@ -47,7 +47,7 @@ static int child_join(struct join *join, struct birth *birth, struct failure *fa
   // Already visible in the container's pid namespace: nothing of the host may be found among our descriptors.
   int kept[] = {join->ends->in, join->ends->out, join->ends->err, join->line[1], join->init->pidfd};
   process_keep_only(kept, sizeof kept / sizeof *kept);
-  process_reset_signals();
+  process_heed_signals();
   umask(0);
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   // The cgroups first: nothing that follows may run outside of their limits.

@@ -86,7 +86,7 @@ static int settle(void *context, struct failure *failure) {
 
 static int child_prepare(struct launch *launch, struct birth *birth, struct failure *failure) {
   const struct plan *plan = launch->request->plan;
-  process_reset_signals();
+  process_heed_signals();
   umask(0);
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (become_mapped_root(launch, failure) || namespaces_join(&launch->namespaces, failure)) return -1;

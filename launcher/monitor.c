@@ -172,7 +172,7 @@ int monitor_main(struct request *request, struct failure *failure) {
     free(init);
     return fail(failure, "launch", NULL, ENOMEM, "out of memory");
   }
-  *monitor = (struct monitor){.request = request, .tasks = init, .listening = -1, .log.fd = -1,
+  *monitor = (struct monitor){.request = request, .tasks = init, .listening = -1, .record = -1, .log.fd = -1,
                               .namespaces = {-1, -1, -1, -1}};
   init->process.pidfd = init->input.fd = init->outputs[0].fd = init->outputs[1].fd = -1;
   signal(SIGCHLD, SIG_DFL);
@@ -186,6 +186,8 @@ int monitor_main(struct request *request, struct failure *failure) {
   begin(monitor);
   leave_launcher(monitor);
   oom_watch(monitor);
+  // Where that fails it is tried again at the end, when there may be room.
+  if (monitor->record_path) monitor->record = exit_record_make(monitor->record_path);
   monitor_loop(monitor);
   release(monitor);
   request->connection = -1;

@@ -111,6 +111,7 @@ struct monitor {
   int listening;
   const char *socket_path, *record_path;
   bool record_sync;
+  int record;  // the file that becomes the record, made while the container starts; -1 = not made
   struct log log;
   char *buffer;  // READ_BYTES, mapped
   bool warm;     // the buffers have been used since they were last given back
@@ -193,7 +194,10 @@ void oom_tell(struct monitor *monitor, struct connection *watcher);
 bool oom_at_end(struct monitor *monitor, bool is_init);
 
 // exit-record.c
-int exit_record_write(const char *path, bool sync, const char *payload, size_t length);
+// Makes the file that will become the record; its descriptor, or -1 with errno.
+int exit_record_make(const char *path);
+// Takes such a descriptor, or -1 when none was made.
+int exit_record_write(const char *path, int made, bool sync, const char *payload, size_t length);
 
 // cleaning.c: what is left of a container after its end was told.
 void cgroup_kill_rest(const char *directory);

@@ -25,14 +25,24 @@
 
 enum { LINE = 3, SLAVE = 4, FIRST_CLOSED = 5 };
 
-void process_reset_signals(void) {
+static void unblock_signals(void) {
   sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void process_reset_signals(void) {
   for (int number = 1; number < NSIG; number++) {
     struct sigaction plain = {.sa_handler = SIG_DFL};
     if (number != SIGKILL && number != SIGSTOP) sigaction(number, &plain, NULL);
   }
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
+  unblock_signals();
+}
+
+void process_heed_signals(void) {
+  const int ignored[] = {SIGCHLD, SIGPIPE, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
+  for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_DFL);
+  unblock_signals();
 }
 
 static int by_number(const void *one, const void *other) { return *(const int *)one - *(const int *)other; }

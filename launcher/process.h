@@ -20,4 +20,6 @@ void process_keep_only(int *kept, size_t count);
 int process_become(struct birth *birth, struct failure *failure);
 // Signal mask and dispositions as after boot.
 void process_reset_signals(void);
+// The same for a child of a process that was reset before: only what the launcher and its monitors ignore is left to undo.
+void process_heed_signals(void);
 #endif

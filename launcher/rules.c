@@ -26,7 +26,7 @@ int rules_check(const struct plan *plan, const struct rule *rules, struct failur
   for (uint32_t i = 0; i < plan->count; i++) {
     const struct operation *operation = &plan->operations[i];
     const struct rule *rule = rules;
-    while (rule->name && strcmp(rule->name, operation->name)) rule++;
+    while (rule->name && (*rule->name != *operation->name || strcmp(rule->name, operation->name))) rule++;
     if (!rule->name)
       return fail(failure, "plan", operation->name, ENOSYS, "%s knows no operation \"%.64s\"", plan->operations->name,
                   operation->name);
