@@ -4,6 +4,7 @@ import type { Image } from "../images/images.ts"
 import type { ContainerRecord, PublishedPort } from "../state/state.ts"
 import type { Context } from "./context.ts"
 import type { ListFilter } from "./engine.ts"
+import { requestedNetworks } from "./networking/requests.ts"
 import { isActive } from "./transitions.ts"
 
 type Test = (record: ContainerRecord) => boolean
@@ -78,16 +79,14 @@ const labelled = (value: string): Test => {
     wanted === undefined ? Object.hasOwn(labels, key) : labels[key] === wanted
 }
 
-const onNetwork = (context: Context, value: string): Test => {
-  const id = context.networks.find(value)?.id
-  return (record) =>
-    record.endpoints.some(
-      (endpoint) => endpoint.networkName === value || endpoint.network === (id ?? value),
-    ) ||
-    record.config.networks.some((network) => network.network === value) ||
-    record.config.networkMode === value ||
-    (value === "bridge" && record.config.networkMode === "default")
-}
+/** By name, or by the beginning of its id. */
+const onNetwork =
+  (value: string): Test =>
+  (record) =>
+    record.endpoints.some(({ networkName, network }) => networkName === value || network.startsWith(value)) ||
+    requestedNetworks(record.config).some(
+      ({ network, networkId }) => network === value || networkId?.startsWith(value),
+    )
 
 const mountsVolume =
   (value: string): Test =>
@@ -144,7 +143,7 @@ const testOf = async (context: Context, name: string, value: string): Promise<Te
     case "volume":
       return mountsVolume(value)
     case "network":
-      return onNetwork(context, value)
+      return onNetwork(value)
     case "publish":
       return publishes(value)
     case "expose":

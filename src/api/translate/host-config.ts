@@ -1,9 +1,12 @@
 // HostConfig as inspect shows it: what a create request would say to get the same container.
+
+import { isUserDefined } from "../../engine/engine.ts"
 import type { ContainerConfig, MountRequest, Resources } from "../../state/state.ts"
 import { shownMode } from "./endpoints.ts"
 import { portBindings } from "./ports.ts"
 
-export function hostConfigView(config: ContainerConfig): Record<string, unknown> {
+/** `name`: the container's, which its links are told with. */
+export function hostConfigView(config: ContainerConfig, name: string): Record<string, unknown> {
   const binds = config.mounts.filter(({ origin }) => origin === "binds")
   const mounts = config.mounts.filter(({ origin }) => origin === "mounts")
   const tmpfs = config.mounts.filter(({ origin }) => origin === "tmpfs")
@@ -29,7 +32,7 @@ export function hostConfigView(config: ContainerConfig): Record<string, unknown>
     GroupAdd: orNull(config.groupAdd),
     IpcMode: config.ipcMode,
     Cgroup: "",
-    Links: orNull(config.links),
+    Links: orNull(linkTexts(config, name)),
     OomScoreAdj: config.oomScoreAdjust,
     PidMode: config.pidMode,
     Privileged: config.privileged,
@@ -53,6 +56,15 @@ export function hostConfigView(config: ContainerConfig): Record<string, unknown>
     ...(config.init === undefined ? {} : { Init: config.init }),
   }
 }
+
+/** "/other:/own/alias", as Docker tells of links on the default bridge; elsewhere they are the endpoint's. */
+const linkTexts = (config: ContainerConfig, name: string): string[] =>
+  isUserDefined(config.networkMode)
+    ? []
+    : config.links.map((link) => {
+        const [other = "", alias = other] = link.replace(/^\//, "").split(":")
+        return `/${other}:/${name}/${alias}`
+      })
 
 const MASKED = [
   "/proc/acpi",

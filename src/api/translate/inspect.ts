@@ -59,7 +59,7 @@ export function containerInspect(
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: null,
-    HostConfig: hostConfigView(record.config),
+    HostConfig: hostConfigView(record.config, record.name),
     GraphDriver: { Data: null, Name: driverName(engine) },
     ...(sizes === undefined ? {} : { SizeRw: sizes.writable, SizeRootFs: sizes.root }),
     Mounts: record.mountPoints.map(mountPointView),
