@@ -37,7 +37,9 @@ test("a running container is found again: attach, log, exec, exit code", async (
     stream: true,
   })
   const output = gatherStreams(stream)
-  await until(async () => (await logText(ground, id)).length > before + 10)
+  const attached = (await logText(ground, id)).length
+  expect(attached).toBeGreaterThanOrEqual(before)
+  await until(async () => (await logText(ground, id)).length > attached + 10)
   const { ended } = containers.wait(id, "not-running")
   await containers.stop(id)
   expect((await ended).exitCode).toBe(9)
