@@ -87,6 +87,14 @@ const image: Readonly<Record<string, Entry>> = {
     summary: "Copy an image from one registry to another without storing it here",
     load: () => import("./verbs/image/copy.ts"),
   },
+  diff: {
+    summary: "Inspect how the files of a second image differ from those of a first",
+    load: () => import("./verbs/image/diff.ts"),
+  },
+  squash: {
+    summary: "Make an image with all files of another in one layer",
+    load: () => import("./verbs/image/squash.ts"),
+  },
   verify: {
     summary: "Prove the signature of an image at its registry",
     load: () => import("./verbs/image/verify.ts"),
@@ -218,6 +226,8 @@ const aliases: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 const { ls: _ls, prune: _prune, inspect: _inspect, ...containerShort } = container
 const {
   copy: _imageCopy,
+  diff: _imageDiff,
+  squash: _imageSquash,
   verify: _imageVerify,
   ls: _imageLs,
   prune: _imagePrune,

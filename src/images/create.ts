@@ -10,7 +10,7 @@ import type { ImageRecord } from "../state/state.ts"
 import type { Catalog } from "./catalog.ts"
 import { applyChanges } from "./changes.ts"
 import type { Garbage } from "./garbage.ts"
-import type { Images } from "./images.ts"
+import type { Image, Images } from "./images.ts"
 import type { Foundation } from "./prepare.ts"
 
 export interface Workshop extends Foundation {
@@ -171,6 +171,39 @@ export const commitImage = (workshop: Workshop, request: Parameters<Images["comm
         parent: parent.id,
         names,
       },
+      suspect,
+    )
+  })
+
+/** As Images.squash. */
+export const squashImage = (
+  workshop: Workshop,
+  image: Image,
+  reference: string | undefined,
+  signal?: AbortSignal,
+): Promise<string> =>
+  workshop.garbage.during(async (suspect) => {
+    const names = reference ? [targetName(reference, "cannot squash to a digest reference")] : []
+    const made = await addLayer(workshop, workshop.snapshots.flatten(image.chainId), "", suspect, {
+      signal,
+      isLayer: () => true,
+    })
+    if (made === undefined) throw failure("internal", `the image ${image.id} has no files to squash`)
+    const created = Date.now()
+    const comment = `${image.layers.length} layers of ${image.id} in one`
+    const { architecture, variant, os, author, config } = image
+    return register(
+      workshop,
+      {
+        ...{ architecture, variant, os, author, config, created },
+        comment: "",
+        diffIds: [made.layer.diffId],
+        history: [
+          ...image.history.map((step) => ({ ...step, emptyLayer: true })),
+          { created, createdBy: "squash", comment, author: "", emptyLayer: false },
+        ],
+      },
+      { layers: [made.layer], chainId: made.chainId, parent: "", names },
       suspect,
     )
   })

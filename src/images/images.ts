@@ -5,6 +5,7 @@ import type { ExecutionConfig } from "../oci/execution-config.ts"
 import type { Platform } from "../oci/platform.ts"
 import type { Credentials, Registries } from "../registry-client/registry-client.ts"
 import type { ImageRecord } from "../state/state.ts"
+import type { FileChange } from "./compare.ts"
 import type { PublishedImages } from "./published.ts"
 
 export type { ExecutionConfig as ImageConfig } from "../oci/execution-config.ts"
@@ -109,6 +110,10 @@ export interface Images {
     config: ExecutionConfig
     createdBy: string
   }): Promise<string>
+  /** A new image with all files of this one in a single layer. Returns its id. */
+  squash(reference: string, options: { reference?: string }, signal?: AbortSignal): Promise<string>
+  /** How the files of the second image differ from those of the first, sorted by path; times are not looked at. */
+  compare(from: string, to: string): Promise<FileChange[]>
   /** A read-only root of the image, for looking into it. */
   view(image: Image): RootMount
   /** What a registry serves of the images whose names begin with one of these domains. */
@@ -122,6 +127,7 @@ export interface Images {
 }
 
 export { applyChanges } from "./changes.ts"
+export type { FileChange } from "./compare.ts"
 export { inspectRemote, type RemoteImage } from "./inspect-remote.ts"
 export { openImages } from "./open.ts"
 export type { PublishedBlob, PublishedDocument, PublishedImages } from "./published.ts"

@@ -14,7 +14,8 @@ import type { Snapshotter } from "../snapshots/snapshotter.ts"
 import type { State } from "../state/state.ts"
 import { announcer } from "./announce.ts"
 import { openCatalog } from "./catalog.ts"
-import { commitImage, importImage, targetName } from "./create.ts"
+import { compareTrees } from "./compare.ts"
+import { commitImage, importImage, squashImage, targetName } from "./create.ts"
 import { openDownloads } from "./downloads.ts"
 import { openGarbage } from "./garbage.ts"
 import type { Image, Images } from "./images.ts"
@@ -155,6 +156,22 @@ export const openImages = (parts: {
       const id = await commitImage(workshop, request)
       if (request.reference) await announce("tag", id, familiarReference(targetName(request.reference, "")))
       return id
+    },
+    async squash(reference, options, signal) {
+      const id = await squashImage(
+        workshop,
+        await catalog.load(catalog.resolve(reference)),
+        options.reference,
+        signal,
+      )
+      if (options.reference) await announce("tag", id, familiarReference(targetName(options.reference, "")))
+      return id
+    },
+    async compare(from, to) {
+      const [one, other] = [from, to].map(
+        (reference) => state.images.find(catalog.resolve(reference))?.chainId ?? "",
+      )
+      return one === other ? [] : compareTrees(snapshots, one ?? "", other ?? "")
     },
     view: (image) => snapshots.view(image.chainId),
     published: (domains) => openPublished({ content, state, catalog, blobs }, domains),

@@ -288,6 +288,16 @@ export const openOverlaySnapshotter = (parts: {
         ["option", "numeric-sort", "yes"],
       ])
     },
+    flatten(chainId) {
+      const lower = lowerOf(chainId)
+      return kernel.receive([
+        ["pack"],
+        ["root-overlay", "", "", "", ...(lower.length === 1 ? [...lower, floor] : lower)],
+        ["path", "/"],
+        ["option", "contents", "yes"],
+        ["option", "numeric-sort", "yes"],
+      ])
+    },
 
     async recover() {
       for (const chainId of settling.takeLost())

@@ -65,6 +65,8 @@ export interface Snapshotter {
   diskUse(): Promise<SnapshotsUse>
   /** A layer diff of an active snapshot as a tar with `.wh.` entries. */
   diff(key: string): AsyncIterable<Uint8Array>
+  /** Everything that a committed snapshot shows, as one tar whose bytes depend on nothing else. */
+  flatten(chainId: string): AsyncIterable<Uint8Array>
   /** Removes what a crash left: directories without a record, unfinished extractions. Called once at start-up. */
   recover(): Promise<void>
   /** Waits for background reaping. */

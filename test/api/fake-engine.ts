@@ -318,6 +318,8 @@ export function createFakeEngine(): FakeEngine {
       prune: async () => ({ removed: [], reclaimed: 0 }),
       commit: async () => IMAGE_ID,
       view: () => ({ type: "directory", path: "/nonexistent" }),
+      squash: async () => IMAGE_ID,
+      compare: async () => [{ kind: "added", path: "/new" }],
       published: () => {
         throw notHere("a registry")
       },

@@ -8,6 +8,7 @@ import { globToRegExp } from "../glob.ts"
 import { type Filters, flagFilter, labelsMatch } from "../query.ts"
 import type { Route } from "../route.ts"
 import { receiveBytes, sendBytes } from "../stream/bytes.ts"
+import { downloadFrom } from "../stream/download.ts"
 import { progressStream } from "../stream/lines.ts"
 import { imageHistory, imageInspect, imageSummary } from "../translate/images.ts"
 import { driverName } from "../translate/inspect.ts"
@@ -24,6 +25,9 @@ const LIST_FILTERS: ReadonlySet<string> = new Set([
   "reference",
   "until",
 ])
+
+/** Docker's numbers for what happened to a path. */
+const CHANGE_KINDS = { changed: 0, added: 1, deleted: 2 } as const
 
 type Used = Pick<Engine, "images" | "containers" | "removeImage" | "pruneImages" | "describe">
 
@@ -100,22 +104,29 @@ export function imageRoutes(engine: Used): Route[] {
     })
   }
 
+  async function squash(call: Call): Promise<void> {
+    const reference = targetReference(call.query.text("repo"), call.query.text("tag"))
+    const options = reference === undefined ? {} : { reference }
+    call.json({ Id: await images.squash(call.param("name"), options, call.gone) }, 201)
+  }
+
+  async function changes(call: Call): Promise<void> {
+    const to = call.query.text("to")
+    if (to === "") throw failure("invalid", "bad parameter: to must name the other image")
+    const found = await images.compare(call.param("name"), to)
+    call.json(found.map(({ kind, path }) => ({ Kind: CHANGE_KINDS[kind], Path: path })))
+  }
+
   function createImage(call: Call): Promise<void> | void {
     const { query } = call
     const source = query.text("fromSrc")
     if (query.text("fromImage") !== "") return pullImage(images, call)
-    if (source !== "-") {
-      throw failure(
-        "invalid",
-        source === ""
-          ? "bad parameter: one of fromImage and fromSrc must be given"
-          : `cannot import from ${source}: fetch it and send it as the request's body (fromSrc=-)`,
-      )
-    }
+    if (source === "") throw failure("invalid", "bad parameter: one of fromImage and fromSrc must be given")
     const signal = call.gone
     return progressStream(call, async (lines) => {
+      if (source !== "-") lines.write({ status: `Downloading from ${source}` })
       const id = await images.import(
-        receiveBytes(call.request),
+        source === "-" ? receiveBytes(call.request) : downloadFrom(source, signal),
         {
           reference: targetReference(query.text("repo"), query.text("tag")),
           message: query.optional("message"),
@@ -158,11 +169,25 @@ export function imageRoutes(engine: Used): Route[] {
     {
       method: "POST",
       path: "/images/create",
-      summary: "Pull an image, or import a root file system from the body",
-      support: "partly",
+      summary: "Pull an image, or import a root file system from the body or a URL",
+      support: "yes",
       run: createImage,
     },
     { ...yes, method: "POST", path: "/images/:name+/tag", summary: "Name an image", run: tag },
+    {
+      ...yes,
+      method: "GET",
+      path: "/images/:name+/changes",
+      summary: "How another image's files differ (Sloop's own)",
+      run: changes,
+    },
+    {
+      ...yes,
+      method: "POST",
+      path: "/images/:name+/squash",
+      summary: "Make an image of one layer (Sloop's own)",
+      run: squash,
+    },
     { ...yes, method: "DELETE", path: "/images/:name+", summary: "Remove a name or an image", run: remove },
     { ...yes, method: "POST", path: "/images/prune", summary: "Remove unused images", run: prune },
   ]

@@ -1,8 +1,9 @@
 // sloop images
 import { filterFlag, readFilters } from "../../filters.ts"
+import { imageTree, type TreeImage } from "../../format/image-tree.ts"
 import { printList, type Row, templateFlag } from "../../format/list.ts"
 import { ago, goTime, humanSize, shortId } from "../../format/units.ts"
-import type { Verb } from "../../verb.ts"
+import type { Context, Verb } from "../../verb.ts"
 
 /** An image as the API lists it. */
 export interface ListedImage {
@@ -56,6 +57,15 @@ export const imageHeadings = {
   Containers: "CONTAINERS",
 }
 
+const withLayers = async (context: Context, image: ListedImage): Promise<TreeImage> => {
+  const { RootFS } = await context.client.json<{ RootFS: { Layers?: string[] } }>(
+    "GET",
+    `/images/${image.Id}/json`,
+  )
+  const names = (image.RepoTags ?? []).filter((tag) => tag !== "<none>:<none>")
+  return { id: image.Id, names, layers: RootFS.Layers ?? [], size: image.Size }
+}
+
 export const verb: Verb = {
   usage: "[OPTIONS] [REPOSITORY[:TAG]]",
   summary: "List images",
@@ -66,6 +76,7 @@ export const verb: Verb = {
     templateFlag,
     { name: "no-trunc", kind: "bool", summary: "Don't truncate output" },
     { name: "quiet", short: "q", kind: "bool", summary: "Only show image IDs" },
+    { name: "tree", kind: "bool", summary: "Show which images stand on the layers of others" },
   ],
   interspersed: true,
   least: 0,
@@ -76,6 +87,11 @@ export const verb: Verb = {
     const found = await context.client.json<ListedImage[]>("GET", "/images/json", {
       query: { all: parsed.bool("all"), filters, digests: parsed.bool("digests") },
     })
+    if (parsed.bool("tree")) {
+      for (const line of imageTree(await Promise.all(found.map((image) => withLayers(context, image)))))
+        context.print(line)
+      return 0
+    }
     const digests = parsed.bool("digests") || /\.Digest\b/.test(parsed.string("format") ?? "")
     const columns = [
       "Repository",
