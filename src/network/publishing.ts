@@ -102,7 +102,7 @@ export const publish = async (
   let ports: readonly PublishedPort[] = []
   try {
     const { ipv4, ipv6 } = through.endpoint.record
-    ports = room.ports.allocate(container.id, bound(room, wanted, through), {
+    ports = await room.ports.allocateWhenFree(container.id, bound(room, wanted, through), {
       families: [...(ipv4 ? [4 as const] : []), ...(ipv6 ? [6 as const] : [])],
       nameOf: (id) => room.state.containers.find(id)?.name,
     })

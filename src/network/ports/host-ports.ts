@@ -1,5 +1,6 @@
 // Host ports: which are published, who holds them, and which one a container gets.
 import { isIP } from "node:net"
+import { setTimeout as sleep } from "node:timers/promises"
 import { failure } from "../../base/errors.ts"
 import type { PortRequest, PublishedPort } from "../../state/state.ts"
 import type { BoundTest } from "./bound.ts"
@@ -8,6 +9,10 @@ import { holderOf } from "./holder.ts"
 
 /** The kernel's own range of ephemeral ports, as Docker takes random ports from. */
 const EPHEMERAL = { first: 32768, last: 60999 }
+
+/** Most milliseconds that a port's sockets outlive its container. */
+const REST = 2000
+const RETRY_AFTER = 3
 
 export type Family = 4 | 6
 const EVERY = { 4: "0.0.0.0", 6: "::" } as const
@@ -107,6 +112,10 @@ const conflict = (
 export class HostPorts {
   /** protocol/port to the addresses and owners. */
   readonly #taken = new Map<string, { address: string; owner: string }[]>()
+  /** Ports given back a moment ago, and when: the monitor that holds their sockets may not have let go of them yet. */
+  readonly #resting = new Map<string, number>()
+  /** Whether what was last in a request's way is such a port. */
+  #restsInTheWay = false
   #next = EPHEMERAL.first + Math.floor(Math.random() * (EPHEMERAL.last - EPHEMERAL.first + 1))
 
   /** The container that holds a port, undefined when it is free. */
@@ -151,9 +160,31 @@ export class HostPorts {
       }
       return given
     } catch (error) {
-      this.release(owner, given)
+      this.#free(owner, given)
       throw error
     }
+  }
+
+  /**
+   * As allocate(), but a certain port that was given back a moment ago, and is bound still by the monitor of the container
+   * that had it, is waited for.
+   */
+  async allocateWhenFree(
+    owner: string,
+    requests: readonly PortRequest[],
+    options: AllocateOptions = {},
+  ): Promise<PublishedPort[]> {
+    for (const end = Date.now() + REST; ; await sleep(RETRY_AFTER))
+      try {
+        return this.allocate(owner, requests, options)
+      } catch (error) {
+        if (Date.now() > end || !this.#restsInTheWay) throw error
+      }
+  }
+
+  #isResting(protocol: string, port: number): boolean {
+    const since = this.#resting.get(`${protocol}/${port}`)
+    return since !== undefined && Date.now() - since < REST
   }
 
   /** Why a port cannot be had on one of the addresses; undefined when it can be on all. */
@@ -165,9 +196,14 @@ export class HostPorts {
   ): Obstacle | undefined {
     for (const address of addresses) {
       const owner = this.owner(protocol, address, port)
-      if (owner !== undefined) return { address, owner }
+      if (owner !== undefined) {
+        this.#restsInTheWay = false
+        return { address, owner }
+      }
       const why = bound(protocol, address, port)
-      if (why !== undefined) return { address, why }
+      if (why === undefined) continue
+      this.#restsInTheWay = why === IN_USE && this.#isResting(protocol, port)
+      return { address, why }
     }
     return undefined
   }
@@ -207,6 +243,12 @@ export class HostPorts {
 
   /** Gives ports back; those that the owner does not hold are left alone. */
   release(owner: string, ports: readonly PublishedPort[]): void {
+    for (const [key, since] of this.#resting) if (Date.now() - since > REST) this.#resting.delete(key)
+    for (const { protocol, hostPort } of ports) this.#resting.set(`${protocol}/${hostPort}`, Date.now())
+    this.#free(owner, ports)
+  }
+
+  #free(owner: string, ports: readonly PublishedPort[]): void {
     for (const port of ports) {
       const key = `${port.protocol}/${port.hostPort}`
       const rest = (this.#taken.get(key) ?? []).filter(

@@ -183,3 +183,19 @@ test("a thousand ports are allocated in a fraction of the time that they may tak
   expect(ports.allocate("a", wanted, { bound: free })).toHaveLength(1000)
   expect(performance.now() - start).toBeLessThan(50)
 })
+
+test("a port whose container has just gone is waited for until its monitor lets go of it", async () => {
+  const ports = new HostPorts()
+  let held = true
+  const bound = (): string | undefined => (held ? "address already in use" : undefined)
+  const wanted = [{ ...tcp, hostPort: 8080 }]
+  await expect(ports.allocateWhenFree("a", wanted, { bound })).rejects.toThrow("already in use")
+  held = false
+  const given = await ports.allocateWhenFree("a", wanted, { bound })
+  held = true
+  ports.release("a", given)
+  setTimeout(() => {
+    held = false
+  }, 20)
+  expect(await ports.allocateWhenFree("b", wanted, { bound })).toEqual(given)
+})
