@@ -31,6 +31,26 @@ test("flags win over the file", () => {
   expect(found["log-opts"]).toEqual({ "max-file": "2" })
 })
 
+test("address pools are given as dockerd takes them", () => {
+  const pools = [{ base: "10.10.0.0/16", size: 24 }, "10.11.0.0/24"]
+  const path = file({ "default-address-pools": pools })
+  expect(configure(["--config-file", path])["default-address-pools"]).toEqual([
+    "base=10.10.0.0/16,size=24",
+    "10.11.0.0/24",
+  ])
+  const flags = [
+    "--default-address-pool",
+    "base=10.12.0.0/16,size=26",
+    "--default-address-pool=base=fd00::/40,size=64",
+  ]
+  expect(configure(flags)["default-address-pools"]).toEqual([
+    "base=10.12.0.0/16,size=26",
+    "base=fd00::/40,size=64",
+  ])
+  const wrong = file({ "default-address-pools": [{ base: "10.10.0.0/16" }] })
+  expect(() => configure(["--config-file", wrong])).toThrow(/base=CIDR,size=N/)
+})
+
 test("what is wrong is named", () => {
   const cases: [argv: string[], expected: string | RegExp][] = [
     [["--colour"], /unknown option --colour/],

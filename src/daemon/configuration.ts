@@ -12,6 +12,17 @@ const DEFAULT_FILE = "/etc/sloop/daemon.json"
 const text = v.pipe(v.string(), v.nonEmpty("must not be empty"))
 const texts = v.array(text)
 const several = v.pipe(v.number(), v.integer(), v.minValue(1, "must be at least 1"), v.maxValue(64))
+/** As the flag has it, or as dockerd's file does. */
+const addressPool = v.union(
+  [
+    text,
+    v.pipe(
+      v.strictObject({ base: text, size: v.pipe(v.number(), v.integer()) }),
+      v.transform(({ base, size }) => `base=${base},size=${size}`),
+    ),
+  ],
+  'must be "base=CIDR,size=N" or {"base": "CIDR", "size": N}',
+)
 const settings = v.strictObject({
   "data-root": v.optional(text),
   "run-root": v.optional(text),
@@ -25,7 +36,7 @@ const settings = v.strictObject({
   "allow-unprotected-tcp": v.optional(v.boolean()),
   bridge: v.optional(text),
   bip: v.optional(text),
-  "default-address-pools": v.optional(texts),
+  "default-address-pools": v.optional(v.array(addressPool)),
   "host-gateway-ips": v.optional(
     v.pipe(
       v.array(
@@ -113,7 +124,7 @@ const FLAGS: Readonly<Record<string, Flag>> = {
   "--default-address-pool": {
     key: "default-address-pools",
     kind: "list",
-    help: "Subnet to choose the default bridge's from; repeatable",
+    help: "Where networks get their subnets: base=CIDR,size=PREFIX, or one subnet; repeatable",
   },
   "--host-gateway-ip": {
     key: "host-gateway-ips",

@@ -46,6 +46,8 @@ const checkIpam = (request: NetworkCreate): void => {
   if (driver !== "" && driver !== "default" && driver !== "null")
     throw failure("invalid", `invalid ipam driver: ${JSON.stringify(driver)}`)
   if (!request.ipv4 && !request.ipv6) throw failure("invalid", "IPv4 or IPv6 must be enabled")
+  // Every driver there is gives its endpoints addresses.
+  if (driver === "null") throw failure("invalid", `${request.ipv4 ? "ipv4" : "ipv6"} pool is empty`)
 }
 
 /** Blocks that the engine's networks have. */
@@ -64,7 +66,6 @@ const subnetsFor = async (
   request: NetworkCreate,
 ): Promise<NetworkRecord["subnets"]> => {
   const asked = checkPools(request)
-  if (request.ipam.driver === "null") return []
   const families: Family[] = [...(request.ipv4 ? [4 as const] : []), ...(request.ipv6 ? [6 as const] : [])]
   const host = await readHostNetwork(room.kernel)
   const ownNames = new Set(room.removals.names())

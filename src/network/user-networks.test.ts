@@ -238,20 +238,21 @@ test("dual stack: addresses, gateways and default routes of both families", asyn
   expect(only.endpoints[0]?.ipv6).toBeDefined()
 }, 30_000)
 
-test("a bridge that somebody removed is made again by the next container, and the others are back on it", async () => {
-  const ground = await opened()
-  const { networks } = ground
-  await networks.create(network("blue"))
-  const web = await networks.join(joining("web", [on("blue")]))
-  const container = await inits.start(ground, web, "web")
-  await ground.serve(placeOf(container), 80)
-  run("ip", "link", "delete", bridgeOf(networks, "blue"))
-  const near = await networks.join(joining("near", [on("blue")]))
-  expect(peerSeenBy(await ground.placeOf(near), web.endpoints[0]?.ipv4 ?? "", 80)).toBe(
-    near.endpoints[0]?.ipv4 ?? "?",
-  )
-  expect(ground.warnings.join()).toContain("was removed by somebody and is made again")
-}, 30_000)
+for (const name of ["blue", "bridge"])
+  test(`bridge of network ${name}: removed by somebody it is made again for the next container, the others are back on it`, async () => {
+    const ground = await opened()
+    const { networks } = ground
+    if (name === "blue") await networks.create(network("blue"))
+    const web = await networks.join(joining("web", [on(name)]))
+    const container = await inits.start(ground, web, "web")
+    await ground.serve(placeOf(container), 80)
+    run("ip", "link", "delete", name === "blue" ? bridgeOf(networks, "blue") : ground.bridge)
+    const near = await networks.join(joining("near", [on(name)]))
+    expect(peerSeenBy(await ground.placeOf(near), web.endpoints[0]?.ipv4 ?? "", 80)).toBe(
+      near.endpoints[0]?.ipv4 ?? "?",
+    )
+    expect(ground.warnings.join()).toContain("was removed by somebody and is made again")
+  }, 30_000)
 
 test("an interface that somebody removed is made again by the next daemon; networks and addresses are kept", async () => {
   const ground = await opened()

@@ -1,5 +1,5 @@
 // The subnets that a network was asked to have: checked as Docker checks them, and what is missing chosen.
-import { errorMessage, failure } from "../../base/errors.ts"
+import { failure } from "../../base/errors.ts"
 import type { NetworkRecord } from "../../state/state.ts"
 import type { NetworkCreate } from "../network.ts"
 import type { AddressPool } from "./address-pools.ts"
@@ -133,9 +133,8 @@ const chooseGateway = (pool: AskedPool & { readonly block: Cidr }): string => {
     ...(pool.range ? { range: parseCidr(pool.range) } : {}),
     reserved: Object.values(pool.auxiliary ?? {}),
   })
-  try {
-    return addresses.take() ?? ""
-  } catch (error) {
-    throw failure("internal", `failed to allocate gateway (): ${errorMessage(error)}`, { cause: error })
-  }
+  const gateway = addresses.take()
+  if (gateway === undefined)
+    throw failure("exhausted", "failed to allocate gateway (): no available addresses on this pool")
+  return gateway
 }
