@@ -97,9 +97,9 @@ static int by_number(const void *left, const void *right) { return *(const int *
 // Closes every inherited descriptor: held namespaces of others, the launcher's socket, its mailbox.
 static void close_others(struct monitor *monitor) {
   const struct task *init = monitor->tasks;
-  int names[3];
+  int names[4];
   names_kept(monitor, names);
-  const int few[] = {names[0], names[1], names[2], monitor->connections ? monitor->connections->fd : -1, monitor->listening, monitor->log.fd,
+  const int few[] = {names[0], names[1], names[2], names[3], monitor->connections ? monitor->connections->fd : -1, monitor->listening, monitor->log.fd,
                      init->process.pidfd, init->outputs[0].fd, init->outputs[1].fd, init->input.fd,
                      monitor->namespaces[0], monitor->namespaces[1], monitor->namespaces[2], monitor->namespaces[3]};
   size_t count = sizeof few / sizeof *few;

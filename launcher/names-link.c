@@ -114,6 +114,16 @@ static void take_answer(struct names *names, struct answers *answers, uint32_t t
   if (++answers->count == NAMES_BATCH) answers_send(names, answers);
 }
 
+// The daemon asks a name server that only the container reaches. Its answer comes to the same socket.
+static void pass_on(const struct names *names, const uint8_t *bytes, size_t length) {
+  struct sockaddr_in to = {.sin_family = AF_INET};
+  if (length <= NAMES_PLACE) return;
+  memcpy(&to.sin_addr, bytes, 4);
+  memcpy(&to.sin_port, bytes + 4, 2);
+  sendto(names->beyond, bytes + NAMES_PLACE, length - NAMES_PLACE, MSG_DONTWAIT | MSG_NOSIGNAL,
+         (const struct sockaddr *)&to, sizeof to);
+}
+
 // False when the daemon does not keep to the protocol.
 static bool take_frames(struct names *names, int64_t now) {
   struct answers answers;
@@ -124,12 +134,14 @@ static bool take_frames(struct names *names, int64_t now) {
     const uint8_t *header = names->inbox + at;
     size_t length = header[0] | (size_t)header[1] << 8;
     uint32_t ticket = header[4] | (uint32_t)header[5] << 8 | (uint32_t)header[6] << 16 | (uint32_t)header[7] << 24;
-    if (header[2] != NAMES_ANSWER) {
+    if (header[2] != NAMES_ANSWER && header[2] != NAMES_PASSED) {
       whole = false;
       break;
     }
     if (names->inbox_end - at - NAMES_HEADER < length) break;
-    take_answer(names, &answers, ticket, names->inbox + at + NAMES_HEADER, length, now);
+    uint8_t *bytes = names->inbox + at + NAMES_HEADER;
+    if (header[2] == NAMES_PASSED) pass_on(names, bytes, length);
+    else take_answer(names, &answers, ticket, bytes, length, now);
     at += NAMES_HEADER + length;
   }
   answers_send(names, &answers);

@@ -48,11 +48,12 @@ void question_return(struct questions *questions, struct question *question) {
   questions->unused = index_of(questions, question);
 }
 
-void question_append(struct questions *questions, struct question *question, size_t bytes, int64_t now) {
+void question_append(struct questions *questions, struct question *question, enum names_kind kind, size_t bytes,
+                     int64_t now) {
   uint8_t *frame = question->longer ? question->longer : question->frame;
   uint16_t index = index_of(questions, question);
   const uint8_t header[NAMES_HEADER] = {
-      (uint8_t)bytes, (uint8_t)(bytes >> 8), NAMES_QUESTION, question->client != NAMES_NOBODY,
+      (uint8_t)bytes, (uint8_t)(bytes >> 8), (uint8_t)kind, question->client != NAMES_NOBODY,
       (uint8_t)index, (uint8_t)(index >> 8), (uint8_t)question->generation, (uint8_t)(question->generation >> 8)};
   memcpy(frame, header, sizeof header);
   question->length = (uint32_t)(NAMES_HEADER + bytes);

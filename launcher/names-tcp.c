@@ -69,7 +69,7 @@ static bool ask(struct names *names, uint32_t index, const uint8_t *bytes, size_
   place->client = (uint16_t)index;
   place->serial = names->clients[index].serial;
   names->clients[index].asked++;
-  question_append(&names->questions, place, length, now);
+  question_append(&names->questions, place, NAMES_QUESTION, length, now);
   return true;
 }
 

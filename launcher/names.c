@@ -44,11 +44,12 @@ static int open_inside(struct names *names, int namespace, uint16_t port, struct
                 strerror(errno));
   names->udp = bound_socket(SOCK_DGRAM, port);
   if (names->udp >= 0) names->tcp = bound_socket(SOCK_STREAM, port);
+  if (names->tcp >= 0) names->beyond = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   int error = errno;
   if (setns(own, CLONE_NEWNET))
     return fail(failure, "name-relay", NULL, errno, "the host's network namespace cannot be entered again: %s",
                 strerror(errno));
-  if (names->tcp >= 0) return 0;
+  if (names->beyond >= 0) return 0;
   return fail(failure, "name-relay", NULL, error, "127.0.0.11:%u cannot be listened at in the container: %s", port,
               strerror(error));
 }
@@ -81,7 +82,7 @@ static int read_relay(struct names *names, const struct operation *relay, uint16
 static struct names *names_make(void) {
   struct names *names = calloc(1, sizeof *names);
   if (!names) return NULL;
-  names->udp = names->tcp = names->link = -1;
+  names->udp = names->tcp = names->link = names->beyond = -1;
   for (int i = 0; i < NAMES_CLIENTS_MAX; i++) names->clients[i].fd = -1;
   names->poll = epoll_create1(EPOLL_CLOEXEC);
   return names;
@@ -100,6 +101,7 @@ int names_open(struct monitor *monitor, int namespace, const struct operation *r
   if (fresh) {
     names_poll(names, names->udp, NAMES_UDP, EPOLLIN, false);
     names_poll(names, names->tcp, NAMES_TCP, EPOLLIN, false);
+    names_poll(names, names->beyond, NAMES_BEYOND, EPOLLIN, false);
   } else {
     link_close(names, 0);
   }
@@ -127,16 +129,18 @@ void names_close(struct monitor *monitor) {
   inbox_unmap(names);
   own_close(&names->udp);
   own_close(&names->tcp);
+  own_close(&names->beyond);
   own_close(&names->poll);
   free(names);
   monitor->names = NULL;
 }
 
-void names_kept(const struct monitor *monitor, int kept[3]) {
+void names_kept(const struct monitor *monitor, int kept[4]) {
   const struct names *names = monitor->names;
   kept[0] = names ? names->poll : -1;
   kept[1] = names ? names->udp : -1;
   kept[2] = names ? names->tcp : -1;
+  kept[3] = names ? names->beyond : -1;
 }
 
 void names_forget(struct names *names, struct question *question) {
@@ -154,26 +158,30 @@ struct question *names_place(struct names *names) {
   return question_take(&names->questions);
 }
 
-// False when there may be no more for now.
-static bool receive(struct names *names, int64_t now) {
+// Takes what has come to one of the sockets. False when there may be no more for now.
+static bool receive(struct names *names, enum names_kind kind, int64_t now) {
+  size_t lead = kind == NAMES_PASSED ? NAMES_PLACE : 0;
   struct question *places[RECEIVED_MOST];
   struct mmsghdr messages[RECEIVED_MOST];
   struct iovec parts[RECEIVED_MOST];
   unsigned count = 0;
   for (struct question *place = names_place(names); place; place = question_take(&names->questions)) {
     places[count] = place;
-    parts[count] = (struct iovec){place->frame + NAMES_HEADER, NAMES_BYTES};
+    parts[count] = (struct iovec){place->frame + NAMES_HEADER + lead, NAMES_BYTES - lead};
     messages[count] = (struct mmsghdr){.msg_hdr = {.msg_name = &place->from, .msg_namelen = sizeof place->from,
                                                    .msg_iov = &parts[count], .msg_iovlen = 1}};
     if (++count == RECEIVED_MOST) break;
   }
-  int got = count ? recvmmsg(names->udp, messages, count, MSG_DONTWAIT, NULL) : 0;
+  int got = count ? recvmmsg(lead ? names->beyond : names->udp, messages, count, MSG_DONTWAIT, NULL) : 0;
   for (unsigned i = 0; i < count; i++) {
     unsigned bytes = (int)i < got ? messages[i].msg_len : 0;
-    if (bytes >= DNS_HEADER && !(messages[i].msg_hdr.msg_flags & MSG_TRUNC))
-      question_append(&names->questions, places[i], bytes, now);
-    else
+    uint8_t *payload = places[i]->frame + NAMES_HEADER;
+    if (bytes < DNS_HEADER || messages[i].msg_hdr.msg_flags & MSG_TRUNC) {
       question_return(&names->questions, places[i]);
+      continue;
+    }
+    if (lead) memcpy(payload, &places[i]->from.sin_addr, 4), memcpy(payload + 4, &places[i]->from.sin_port, 2);
+    question_append(&names->questions, places[i], kind, bytes + lead, now);
   }
   return got == RECEIVED_MOST;
 }
@@ -184,13 +192,14 @@ void names_ready(struct monitor *monitor, int64_t now) {
   int count = epoll_wait(names->poll, events, sizeof events / sizeof *events, 0);
   for (int i = 0; i < count; i++) {
     uint32_t what = events[i].data.u32;
-    if (what == NAMES_UDP)
-      for (int round = 0; round < ROUNDS_MOST && receive(names, now); round++) continue;
-    else if (what == NAMES_TCP)
+    if (what == NAMES_UDP || what == NAMES_BEYOND)
+      for (int round = 0; round < ROUNDS_MOST; round++)
+        if (!receive(names, what == NAMES_UDP ? NAMES_QUESTION : NAMES_PASSED, now)) break;
+    if (what == NAMES_TCP)
       names_accept(names, now);
     else if (what >= NAMES_CLIENT)
       client_ready(names, what - NAMES_CLIENT, events[i].events, now);
-    else if (names->link >= 0 && events[i].events & ~(uint32_t)EPOLLOUT)
+    else if (what == NAMES_LINK && names->link >= 0 && events[i].events & ~(uint32_t)EPOLLOUT)
       link_ready(names, now);
   }
   link_send(names, now);

@@ -13,14 +13,15 @@ enum {
   NAMES_PORT = 61053,             // src/network/dns/redirect.ts has it too
   NAMES_HEADER = 8,
   NAMES_QUESTIONS_MAX = 512,      // in flight
-  NAMES_BYTES = 1232,             // of a question that is kept in place; longer ones come by TCP and get memory
+  NAMES_BYTES = 1280,             // of a question that is kept in place; longer ones come by TCP and get memory
   NAMES_LONG_BYTES_MAX = 1 << 20, // of all longer ones together
   NAMES_BATCH = 32,               // frames or answers of one call
   NAMES_CLIENTS_MAX = 64,         // TCP
   NAMES_ASKED_MAX = 16,           // in flight for one TCP client
   NAMES_NOBODY = 0xffff,
+  NAMES_PLACE = 6,                // address and port before what is passed on
 };
-enum names_kind { NAMES_HELLO = 1, NAMES_QUESTION = 2, NAMES_ANSWER = 3 };
+enum names_kind { NAMES_HELLO = 1, NAMES_QUESTION = 2, NAMES_ANSWER = 3, NAMES_PASSED = 4 };
 
 // A question on its way. Its frame stays until the answer has come: a new daemon is asked again.
 struct question {
@@ -51,7 +52,8 @@ void questions_unmap(struct questions *questions);
 struct question *question_take(struct questions *questions);
 void question_return(struct questions *questions, struct question *question);
 // Writes the header and puts the question at the end of the queue. `bytes` are in the frame already.
-void question_append(struct questions *questions, struct question *question, size_t bytes, int64_t now);
+void question_append(struct questions *questions, struct question *question, enum names_kind kind, size_t bytes,
+                     int64_t now);
 // The question of a ticket, or NULL.
 struct question *question_find(struct questions *questions, uint32_t ticket);
 void question_release(struct questions *questions, struct question *question);
@@ -75,6 +77,7 @@ struct names_client {
 
 struct names {
   int poll, udp, tcp, link;
+  int beyond;  // by which name servers are asked that only the container reaches
   bool link_full;
   int64_t retry_at;
   int64_t accept_after;  // no TCP client is taken until then; 0 = at any time
@@ -94,8 +97,8 @@ int names_prepare(struct monitor *monitor, struct failure *failure);
 // The same for a container that runs: `name-relay PATH CONTAINER-ID [PORT]`. A second time it only takes the new path.
 int names_open(struct monitor *monitor, int namespace, const struct operation *relay, struct failure *failure);
 void names_close(struct monitor *monitor);
-// Fills the descriptors that are to stay open (3) at the beginning of a monitor's life.
-void names_kept(const struct monitor *monitor, int kept[3]);
+// Fills the descriptors that are to stay open (4) at the beginning of a monitor's life.
+void names_kept(const struct monitor *monitor, int kept[4]);
 void names_ready(struct monitor *monitor, int64_t now);
 // What waits for a moment in time; 0 = nothing.
 int64_t names_deadline(const struct names *names);
@@ -105,7 +108,7 @@ void names_forget(struct names *names, struct question *question);
 // A place for a question; the oldest gives way when there is none.
 struct question *names_place(struct names *names);
 // What epoll tells of: the sockets, and from NAMES_CLIENT on the TCP clients.
-enum names_what { NAMES_UDP, NAMES_TCP, NAMES_LINK, NAMES_CLIENT };
+enum names_what { NAMES_UDP, NAMES_TCP, NAMES_LINK, NAMES_BEYOND, NAMES_CLIENT };
 void names_poll(struct names *names, int fd, uint32_t what, uint32_t events, bool known);
 
 // names-link.c: the connection to the daemon.

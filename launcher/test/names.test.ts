@@ -178,6 +178,33 @@ test("bad relays are refused before anything runs", async () => {
   }
 })
 
+test("a server asks another one from inside the container and hears what it says", async () => {
+  const asked: Buffer[] = []
+  server.raw = () => {
+    const frame = Buffer.alloc(8 + 6 + 12, ".")
+    frame.writeUInt16LE(18, 0)
+    frame.set([4, 0, 0, 0, 0, 0, 127, 0, 0, 1, 5353 >> 8, 5353 & 255], 2)
+    frame.write("inside?", 14)
+    asked.push(frame)
+    return frame
+  }
+  const text = await inNamespace(
+    init,
+    `
+const own = require("node:dgram").createSocket("udp4").on("message", (bytes, from) => {
+  own.send("inside! to " + bytes, from.port, from.address, () => { console.log(String(bytes)); own.close() })
+})
+own.bind(5353, "127.0.0.1", () => {
+  const socket = require("node:dgram").createSocket("udp4")
+  socket.send("first.......", 61053, "127.0.0.11", () => socket.close())
+})`,
+  )
+  expect(text).toBe("inside?.....\n")
+  for (let tries = 0; server.passed.length === 0 && tries < 500; tries++) await Bun.sleep(1)
+  expect(server.passed).toEqual(["127.0.0.1:5353 inside! to inside?....."])
+  server.raw = undefined
+})
+
 test("without free descriptors TCP clients wait, and the monitor does not spin", async () => {
   const monitor = monitorOf(init)
   const limit = (most: string) => Bun.spawnSync(["prlimit", "--pid", String(monitor), `--nofile=${most}:`])

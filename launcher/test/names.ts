@@ -10,6 +10,8 @@ export class NameServer {
   readonly path: string
   readonly hellos: string[] = []
   readonly questions: string[] = []
+  /** What was passed on from servers inside: address, port and bytes. */
+  readonly passed: string[] = []
   answer: (bytes: Buffer) => Buffer | undefined = (bytes) => Buffer.concat([bytes, Buffer.from("!")])
   /** Bytes to send instead of an answer's frame. */
   raw: (() => Buffer) | undefined
@@ -53,6 +55,14 @@ export class NameServer {
   #take(socket: Socket, frame: Buffer): void {
     const bytes = frame.subarray(HEADER)
     if (frame[2] === 1) this.hellos.push(bytes.toString())
+    if (frame[2] === 4) {
+      this.passed.push(`${bytes.subarray(0, 4).join(".")}:${bytes.readUInt16BE(4)} ${bytes.subarray(6)}`)
+      // It keeps a place until it has been heard.
+      const heard = Buffer.from(frame.subarray(0, HEADER))
+      heard.writeUInt16LE(0, 0)
+      heard[2] = 3
+      socket.write(heard)
+    }
     if (frame[2] !== 2) return
     this.questions.push(bytes.toString("latin1"))
     if (this.raw) return void socket.write(this.raw())

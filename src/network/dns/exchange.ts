@@ -9,7 +9,7 @@ const TCP_TIMEOUT = 5000
 const PORT = 53
 
 /** Whether an answer belongs to a query: its number and its question, letter case aside. */
-const belongs = (answer: Buffer, query: Buffer, end: number): boolean => {
+export const belongs = (answer: Buffer, query: Buffer, end: number): boolean => {
   if (!isResponse(answer) || answer.length < end || answer.readUInt16BE(0) !== query.readUInt16BE(0))
     return false
   if (answer.readUInt16BE(4) !== 1) return false

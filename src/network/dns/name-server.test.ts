@@ -1,5 +1,6 @@
 // The name server behind real monitors: dig inside containers' namespaces, upstream servers on this host's loopback.
 import { afterAll, beforeAll, expect, test } from "bun:test"
+import { spawn } from "node:child_process"
 import { createSocket, type Socket as Datagrams } from "node:dgram"
 import { createServer, type Server } from "node:net"
 import { join } from "node:path"
@@ -16,6 +17,7 @@ let server: NameServer
 const containers: { readonly name: string; readonly monitored: Monitored; readonly pid: number }[] = []
 const upstreamAddress = `127.53.${process.pid % 250}.1`
 const deadAddress = `127.53.${process.pid % 250}.2`
+let hostServers = [upstreamAddress]
 const upstreams: (Datagrams | Server)[] = []
 const heard: string[] = []
 
@@ -104,7 +106,7 @@ beforeAll(async () => {
   launcher = await startLauncher(testLauncher())
   await openUpstream(upstreamAddress, true)
   await openUpstream(deadAddress, false)
-  server = nameServer({ path: join(launcher.directory, "names.sock"), hostServers: () => [upstreamAddress] })
+  server = nameServer({ path: join(launcher.directory, "names.sock"), hostServers: () => hostServers })
   const place = { networkId: "1", networkName: "front", internal: false }
   server.put({ ...place, containerId: "web", names: ["web", "www"], ipv4: "10.0.0.2", ipv6: "fd00::2" })
   server.put({
@@ -184,23 +186,49 @@ test("nothing leaves an internal network", async () => {
   expect(heard).toEqual([])
 })
 
-test("servers given with --dns; one that is silent delays the first question only", async () => {
-  server.setUpstream("web", { servers: [deadAddress, upstreamAddress], ndotsSet: false })
+test("a server that is silent delays the first question only", async () => {
+  hostServers = [deadAddress, upstreamAddress]
   const first = performance.now()
   expect(await dig(web, "+short", "two.test")).toBe("192.0.2.0")
   expect(performance.now() - first).toBeGreaterThan(1000)
   const second = performance.now()
   expect(await dig(web, "+short", "three.test")).toBe("192.0.2.0")
   expect(performance.now() - second).toBeLessThan(1000)
-  server.setUpstream("web", { servers: [], ndotsSet: false })
+  hostServers = [upstreamAddress]
 })
 
 test("a server that fails leads to SERVFAIL, one that is not there too", async () => {
   expect(await dig(web, "bad.test")).toContain("status: SERVFAIL")
-  server.setUpstream("web", { servers: ["127.53.253.253"], ndotsSet: false })
+  hostServers = ["127.53.253.253"]
   expect(await dig(web, "four.test")).toContain("status: SERVFAIL")
-  server.setUpstream("web", { servers: [], ndotsSet: false })
+  hostServers = [upstreamAddress]
 })
+
+test("--dns 127.0.0.1 is a name server in the container itself; its answers stay there", async () => {
+  heard.length = 0
+  const script = `
+const { createSocket } = require("node:dgram")
+const own = createSocket("udp4").on("message", (bytes, from) => {
+  const answer = Buffer.concat([bytes.subarray(0, bytes.indexOf(0, 12) + 5), Buffer.from("c00c000100010000003c0004c6336401", "hex")])
+  answer.writeUInt16BE(0x8180, 2); answer.writeUInt16BE(1, 6); answer.writeUInt16BE(0, 10)
+  own.send(answer, from.port, from.address)
+})
+own.bind(53, "127.0.0.1", () => console.log("ready"))`
+  const child = spawn("nsenter", [`--net=/proc/${web}/ns/net`, process.execPath, "-e", script])
+  await new Promise((resolve) => child.stdout.once("data", resolve))
+  server.setUpstream("web", { servers: ["127.0.0.1"], ndotsSet: false })
+  for (let n = 0; n < 2; n++) expect(await dig(web, "+short", "inside.test")).toBe("198.51.100.1")
+  expect(await dig(web, "+short", "+tcp", "inside.test")).toBe("198.51.100.1")
+  server.setUpstream("web", { servers: [], ndotsSet: false })
+  expect(await dig(web, "+short", "inside.test")).toBe("192.0.2.0")
+  expect(heard).toEqual(["udp inside.test"])
+  child.kill()
+  server.setUpstream("web", { servers: ["127.0.0.1", upstreamAddress], ndotsSet: false })
+  expect(await dig(web, "+timeout=9", "nobody.test")).toContain("status: SERVFAIL")
+  server.setUpstream("web", { servers: ["127.0.0.11"], ndotsSet: false })
+  expect(await dig(web, "+short", "again.test")).toBe("192.0.2.0")
+  server.setUpstream("web", { servers: [], ndotsSet: false })
+}, 20_000)
 
 test("a question waits for the server's return", async () => {
   await server.close()

@@ -5,8 +5,10 @@ import { failure } from "../../base/errors.ts"
 import { Limiter } from "../../base/limiter.ts"
 import { hostResolver, PUBLIC_SERVERS } from "../files/resolv-conf.ts"
 import { Asker } from "./asker.ts"
-import { answerFrame, FrameReader } from "./frames.ts"
+import { answerFrame, FrameReader, passFrame } from "./frames.ts"
+import { Inside, isInside } from "./inside.ts"
 import { type NamedEndpoint, Names } from "./names.ts"
+import { NAME_SERVER_ADDRESS } from "./redirect.ts"
 import { MOST_FOR_ONE, Upstreams } from "./upstream.ts"
 
 /** Where a container's queries go that no container answers. */
@@ -58,6 +60,15 @@ const hostServers = (): (() => readonly string[]) => {
     const { servers } = settings()
     return servers.length > 0 ? servers : PUBLIC_SERVERS
   }
+}
+
+/** A monitor's connection. */
+interface Client {
+  readonly asker: Asker
+  readonly containerId: string
+  /** Of what others are asked for it. */
+  readonly limiter: Limiter
+  readonly inside: Inside
 }
 
 class RelayedNameServer implements NameServer {
@@ -120,8 +131,9 @@ class RelayedNameServer implements NameServer {
 
   #serve(socket: Socket): void {
     const reader = new FrameReader()
+    const inside = new Inside((server, query) => send(socket, passFrame(server, query)))
     const limiter = new Limiter(MOST_FOR_ONE)
-    let asker: { readonly asker: Asker; readonly containerId: string } | undefined
+    let client: Client | undefined
     this.#sockets.add(socket)
     socket.on("error", () => socket.destroy())
     socket.on("close", () => this.#sockets.delete(socket))
@@ -131,36 +143,38 @@ class RelayedNameServer implements NameServer {
       if (!frames) return void socket.destroy()
       const answers: Buffer[] = []
       for (const frame of frames)
-        if (frame.kind === "hello")
-          asker = { asker: new Asker(this.#names, frame.containerId), containerId: frame.containerId }
-        else if (asker) {
-          const answer = this.#answer(asker.asker, asker.containerId, limiter, frame.bytes, frame.tcp)
+        if (frame.kind === "hello") {
+          const { containerId } = frame
+          client = { asker: new Asker(this.#names, containerId), containerId, limiter, inside }
+        } else if (frame.kind === "passed") {
+          inside.heard(frame.server, frame.bytes)
+          answers.push(answerFrame(frame.ticket))
+        } else if (client) {
+          const answer = this.#answer(client, frame.bytes, frame.tcp)
           if (Buffer.isBuffer(answer)) answers.push(answerFrame(frame.ticket, answer))
           else if (!answer) answers.push(answerFrame(frame.ticket))
           else void answer.then((bytes) => send(socket, answerFrame(frame.ticket, bytes)))
         }
-      if (answers.length > 0)
-        send(socket, answers.length === 1 && answers[0] ? answers[0] : Buffer.concat(answers))
+      if (answers.length > 0) send(socket, Buffer.concat(answers))
     })
   }
 
-  /** At once when nobody else must be asked; undefined = no answer. `limiter` is for what others are asked. */
-  #answer(
-    asker: Asker,
-    containerId: string,
-    limiter: Limiter,
-    bytes: Buffer,
-    tcp: boolean,
-  ): Buffer | Promise<Buffer> | undefined {
+  /** At once when nobody else must be asked; undefined = no answer. */
+  #answer(client: Client, bytes: Buffer, tcp: boolean): Buffer | Promise<Buffer> | undefined {
+    const { asker, containerId, limiter, inside } = client
     const upstream = this.#upstream.get(containerId)
     const outcome = asker.take(bytes, tcp, upstream?.ndotsSet ?? false)
     if (!outcome || Buffer.isBuffer(outcome)) return outcome
-    const servers = upstream && upstream.servers.length > 0 ? upstream.servers : this.#hostServers()
-    const known = this.#asked.known(servers, outcome)
+    // Ourselves, as the container sees us: it would be a question without end.
+    const asked = upstream?.servers.filter((server) => server !== NAME_SERVER_ADDRESS) ?? []
+    const servers = asked.length > 0 ? asked : this.#hostServers()
+    const own = asked.some(isInside)
+    const whose = own ? `${containerId} ` : ""
+    const known = this.#asked.known(servers, outcome, whose)
     if (known) return known
     // The packet is part of what was read: a copy outlives it.
     const query = { ...outcome, bytes: Buffer.from(outcome.bytes) }
-    return limiter.run(() => this.#asked.ask(servers, query))
+    return limiter.run(() => this.#asked.ask(servers, query, whose, own ? inside.exchange : undefined))
   }
 }
 

@@ -18,6 +18,9 @@ export const MOST_FOR_ONE = 128
 /** What is said to take by UDP: no fragment is needed for it on any usual link. */
 const UDP_SIZE = 1232
 
+/** Asks one server; see exchange. */
+export type Exchange = typeof exchange
+
 export class Upstreams {
   readonly #cache: AnswerCache
   readonly #underWay = new Map<string, Promise<Buffer | undefined>>()
@@ -34,19 +37,22 @@ export class Upstreams {
     this.#times = times
   }
 
-  /** What is known already: no server is asked. */
-  known(servers: readonly string[], query: Query): Buffer | undefined {
-    const kept = this.#cache.find(cacheKey(servers.join(), query))
+  /** What is known already: no server is asked. `whose`: see ask. */
+  known(servers: readonly string[], query: Query, whose = ""): Buffer | undefined {
+    const kept = this.#cache.find(cacheKey(whose + servers.join(), query))
     return kept && dressed(kept, query)
   }
 
-  /** The answer of the first server that has one; the client's failure answer when none has. Never rejects. */
-  async ask(servers: readonly string[], query: Query): Promise<Buffer> {
-    const key = cacheKey(servers.join(), query)
+  /**
+   * The answer of the first server that has one; the client's failure answer when none has. Never rejects. Servers that
+   * are others for each container are asked by an exchange of its own, and `whose` keeps their answers apart.
+   */
+  async ask(servers: readonly string[], query: Query, whose = "", by: Exchange = exchange): Promise<Buffer> {
+    const key = cacheKey(whose + servers.join(), query)
     let asked = this.#underWay.get(key)
     if (!asked && !this.#closed) {
       asked = this.#limiter
-        .run(() => (this.#closed ? undefined : this.#askAll(servers, query)))
+        .run(() => (this.#closed ? undefined : this.#askAll(servers, query, by)))
         .then((answer) => {
           if (answer) this.#cache.put(key, answer)
           return answer
@@ -66,7 +72,7 @@ export class Upstreams {
   }
 
   /** A server is asked when those before it have failed or been slow; whoever answers first, is heard. */
-  #askAll(servers: readonly string[], query: Query): Promise<Buffer | undefined> {
+  #askAll(servers: readonly string[], query: Query, by: Exchange): Promise<Buffer | undefined> {
     const order = Array.from({ length: ROUNDS }, () => this.#ordered(servers)).flat()
     const done = new AbortController()
     const { signal } = done
@@ -97,7 +103,7 @@ export class Upstreams {
           next()
         }, this.#times.nextServer)
         const sent = question(query)
-        exchange(server, sent, query.end, signal)
+        by(server, sent, query.end, signal)
           .then(
             (answer) => {
               if (codeOf(answer) === CODE.ok || codeOf(answer) === CODE.noSuchName) {
