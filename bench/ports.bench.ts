@@ -1,4 +1,5 @@
 // Published ports: a thousand at once, throughput and latency through them, against dockerd.
+import { setTimeout as sleep } from "node:timers/promises"
 import { alternate, command, median } from "./harness/measure.ts"
 import type { Peer } from "./harness/peers.ts"
 import type { Bench, Contenders, Outcome } from "./harness/promise.ts"
@@ -57,6 +58,8 @@ async function serve(peer: Peer, archive: string): Promise<Served> {
   const [web, flow] = ["bench-nginx", "bench-iperf"]
   await command([...peer.client, "run", "-d", "--name", web, "-p", "127.0.0.1::80", IMAGE, ...nginx])
   await command([...peer.client, "run", "-d", "--name", flow, "-p", "127.0.0.1::5201", IMAGE, "iperf3", "-s"])
+  // iperf3 takes a connection that asks whether it listens for its only client: it is given time.
+  await sleep(1000)
   return {
     peer,
     nginxPort: await publishedAt(peer, web, 80),

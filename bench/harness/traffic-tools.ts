@@ -1,10 +1,11 @@
-// Debian's nginx, iperf3 and wrk as an image for both engines, and on this host by chroot.
+// Debian's nginx, iperf3 and wrk as an image for both engines, and on this host with their own libraries.
 import { spawn, spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path"
 
 const cache = join(import.meta.dirname, "..", "..", ".cache")
 const archive = join(cache, "traffic-tools.tar")
+const machine = process.arch === "arm64" ? "aarch64" : "x86_64"
 const root = join(cache, "traffic-tools")
 
 /** The image's archive, made once; undefined where Debian's packages cannot be had. */
@@ -42,7 +43,13 @@ export const output = (...words: readonly string[]): Promise<string> =>
   })
 
 /** A tool of the image, run on this host. */
-export const onHost = (...words: readonly string[]): Promise<string> => output("chroot", root, ...words)
+export const onHost = (tool: string, ...words: readonly string[]): Promise<string> =>
+  output(
+    "env",
+    `LD_LIBRARY_PATH=${join(root, "usr", "lib", `${machine}-linux-gnu`)}`,
+    join(root, "usr", "bin", tool),
+    ...words,
+  )
 
 /** What a container runs to serve one short answer at port 80. */
 export const nginx: readonly string[] = [
