@@ -4,7 +4,7 @@ import { meter } from "../base/digest-stream.ts"
 import { failure } from "../base/errors.ts"
 import type { Incoming } from "./content.ts"
 
-const chunkSize = 1 << 20
+const chunkSize = 256 << 10
 
 export interface IncomingParts {
   readonly temporary: string
