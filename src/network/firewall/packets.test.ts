@@ -1,5 +1,9 @@
 // The firewall with real packets: published ports from everywhere, isolation, and every kind of network.
 import { afterAll, beforeAll, expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { compile } from "../../../test/fixtures/c-program.ts"
 import {
   type FirewallGround,
   feed,
@@ -220,4 +224,78 @@ test("a trusted interface reaches all containers of its network", async () => {
   expect(peerSeen(outside, "10.72.0.2", 80)).toBeUndefined()
   await firewall.addNetwork(front)
   expect(peerSeen(outside, "10.71.0.2", 80)).toBeUndefined()
+})
+
+const words = async (from: ReadableStream<Uint8Array>, wanted: string): Promise<string> => {
+  const reader = from.getReader()
+  let text = ""
+  for (const end = Date.now() + 5000; !text.includes(wanted) && Date.now() < end; ) {
+    const { value, done } = await reader.read()
+    if (done) break
+    text += new TextDecoder().decode(value)
+  }
+  reader.releaseLock()
+  return text
+}
+const enter = (where: PrivateNamespace, ...command: readonly string[]) =>
+  Bun.spawn(["nsenter", `--net=${where.path}`, ...command], {
+    stdout: "pipe",
+    env: { ...process.env, BUN_BE_BUN: "1" },
+  })
+
+test("udp ports are published to both families, and answers come from where they were asked", async () => {
+  const script = (type: string, rest: string): string[] => [
+    process.execPath,
+    "-e",
+    `const s = require("node:dgram").createSocket("${type}"); ${rest}`,
+  ]
+  const server = enter(
+    web,
+    ...script(
+      "udp6",
+      `s.on("message", (m, r) => s.send(r.address, r.port, r.address)); s.bind(53, "::", () => console.log("up"))`,
+    ),
+  )
+  expect(await words(server.stdout, "up")).toBe("up\n")
+  const publications = [
+    { ...tcp("0.0.0.0", 5353, "10.71.0.2", 53), protocol: "udp" },
+    { ...tcp("::", 5353, "fd71::2", 53), protocol: "udp" },
+  ] as const
+  await firewall.publish(publications)
+  for (const [type, address, own] of [
+    ["udp4", HOST, `::ffff:${OUTSIDE}`],
+    ["udp6", HOST6, OUTSIDE6],
+  ] as const) {
+    const client = enter(
+      outside,
+      ...script(
+        type,
+        `s.on("message", (m, r) => { console.log(String(m), r.address, r.port); process.exit() });
+         s.send("hello", 5353, "${address}"); setTimeout(process.exit, 2000)`,
+      ),
+    )
+    expect(await words(client.stdout, "\n")).toBe(`${own} ${address} 5353\n`)
+  }
+  server.kill()
+  await firewall.unpublish(publications)
+})
+
+test("sctp is published as tcp is", async () => {
+  const directory = compile(
+    mkdtempSync(join(tmpdir(), "sloop-sctp-")),
+    join(import.meta.dirname, "testfiles", "sctp-packets.c"),
+  )
+  const program = join(directory, "sctp-packets")
+  const listener = enter(web, program, "hear", "3868")
+  try {
+    expect(await words(listener.stdout, "listening")).toBe("listening\n")
+    const publication = { ...tcp("0.0.0.0", 13868, "10.71.0.2", 3868), protocol: "sctp" } as const
+    await firewall.publish([publication])
+    inside(outside, program, "send", HOST, "13868")
+    expect(await words(listener.stdout, "\n")).toBe(`${OUTSIDE}\n`)
+    await firewall.unpublish([publication])
+  } finally {
+    listener.kill()
+    rmSync(directory, { recursive: true, force: true })
+  }
 })
