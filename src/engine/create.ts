@@ -13,6 +13,7 @@ import type { CreateConfig } from "./engine.ts"
 import { argvOf, mergeConfig } from "./merge.ts"
 import { makeMountPoints } from "./mount-points.ts"
 import { checkNetworks } from "./networking/check.ts"
+import { namedNetworks } from "./networking/requests.ts"
 import { validateConfig, validateName } from "./validate.ts"
 
 /** "container:web" → "container:ID". Throws invalid. */
@@ -94,7 +95,7 @@ export const createContainer = async (
   if (request.config.hostname && merged.utsMode === "host") {
     throw failure("invalid", "conflicting options: hostname and the UTS mode")
   }
-  const config = resolveModes(context, merged)
+  const config = namedNetworks(context.networks, resolveModes(context, merged))
   if (argvOf(config).length === 0 || argvOf(config)[0] === "")
     throw failure("invalid", "no command specified")
   validateConfig(config)

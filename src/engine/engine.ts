@@ -14,7 +14,7 @@ import type {
   RestartPolicy,
 } from "../state/state.ts"
 import type { Volumes } from "../volumes/volumes.ts"
-import type { PortChange } from "./networking/living.ts"
+import type { PortChange } from "./networking/ports.ts"
 
 /** What a face knows of a new container: everything optional is filled from the image and the defaults. */
 export type CreateConfig = { readonly image: string } & {
@@ -250,5 +250,5 @@ export interface Engine {
 export { createEngine, type EngineOptions } from "./assemble.ts"
 export type { EngineConfiguration } from "./context.ts"
 export { containerFilters } from "./list.ts"
-export type { PortChange, PortMatch } from "./networking/living.ts"
+export type { PortChange, PortMatch } from "./networking/ports.ts"
 export { isUserDefined, requestedNetworks } from "./networking/requests.ts"

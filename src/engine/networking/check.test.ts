@@ -5,7 +5,7 @@ import fc from "fast-check"
 import { plainConfig } from "../../runtime/testing/fixtures.ts"
 import type { NetworkRecord, NetworkRequest } from "../../state/state.ts"
 import { checkEndpoint, checkNetworks, checkTogether, cidrHolds } from "./check.ts"
-import { networksOf, plainRequest } from "./requests.ts"
+import { namedNetworks, networksOf, plainRequest } from "./requests.ts"
 
 const network = (name: string, subnets: NetworkRecord["subnets"]): NetworkRecord => ({
   id: name.padEnd(64, "0"),
@@ -97,4 +97,20 @@ test("a CIDR holds what shares its leading bits, in any notation", () => {
       expect(cidrHolds(`${address}/${length}`, address)).toBe(true)
     }),
   )
+})
+
+test("a network asked for by id is remembered by name, a mode by its whole id", () => {
+  const config = plainConfig({
+    networkMode: own.id.slice(0, 8),
+    networks: [plainRequest(own.id.slice(0, 8))],
+  })
+  const byId = {
+    find: (reference: string) => (own.id.startsWith(reference) ? own : networks.find(reference)),
+  }
+  expect(namedNetworks(byId, config)).toMatchObject({ networkMode: own.id, networks: [plainRequest("own")] })
+  const absent = plainConfig({ networkMode: "later", networks: [plainRequest("later")] })
+  expect(namedNetworks(byId, absent)).toMatchObject({
+    networkMode: "later",
+    networks: [plainRequest("later")],
+  })
 })

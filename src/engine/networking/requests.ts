@@ -33,6 +33,21 @@ export const requestedNetworks = (config: ContainerConfig): readonly NetworkRequ
   return networksOf(config.networkMode, [])
 }
 
+/** The config of a new container with its networks by name, and its mode by name or whole id, as far as they are there. */
+export const namedNetworks = (networks: FindNetwork, config: ContainerConfig): ContainerConfig => {
+  const { networkMode } = config
+  const main = isUserDefined(networkMode) ? networks.find(networkMode) : undefined
+  const isPlain = main === undefined || main.name === networkMode || main.id === networkMode
+  return {
+    ...config,
+    networkMode: isPlain ? networkMode : main.id,
+    networks: config.networks.map((request) => ({
+      ...request,
+      network: networks.find(request.network)?.name ?? request.network,
+    })),
+  }
+}
+
 /** By the id it had when the container was on it, else by name. Throws not-found: "network x not found". */
 export const resolveRequest = (networks: FindNetwork, request: NetworkRequest): NetworkRecord => {
   const { network, networkId } = request
@@ -59,13 +74,14 @@ export const joinRequest = (
 ): JoinRequest => {
   const { config } = record
   const [first] = networks
-  const named = networks.some(({ network }) => network === networkName(config.networkMode))
+  const mode = networkName(config.networkMode)
+  const named = networks.some(({ network, networkId }) => network === mode || networkId === mode)
   return {
     containerId: record.id,
     containerName: record.name,
     hostname: config.hostname,
     domainname: config.domainname,
-    mode: named || first === undefined ? networkName(config.networkMode) : first.network,
+    mode: named || first === undefined ? mode : first.network,
     networks,
     ports: config.ports,
     exposedPorts: config.exposedPorts,
