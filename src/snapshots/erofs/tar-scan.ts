@@ -262,8 +262,10 @@ export class TarScan {
     if (major < 0 || minor < 0 || major > 0xffffffff || minor > 0xffffffff)
       throw this.#damaged("its device number is out of range")
     const mtime: readonly [number, number] = said.mtime ?? [seconds, 0]
-    // Two's complement: negative modes in base 256 have their low bits too.
-    return { mode: ((mode % 4096) + 4096) % 4096, uid: owner, gid: group, major, minor, mtime }
+    // In base 256 the low bits count, whatever stands before them.
+    const wide = ((block[100] ?? 0) & 0x80) !== 0
+    const permissions = (wide ? block.readUInt16BE(106) : mode) & 0o7777
+    return { mode: permissions, uid: owner, gid: group, major, minor, mtime }
   }
 
   #sparse(block: Buffer, entry: LayerEntry, said: Pax, old: boolean): void {
