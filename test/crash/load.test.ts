@@ -9,15 +9,23 @@ beforeAll(async () => {
 afterAll(() => ground.engine.close(), 60_000)
 
 const seconds = 16
+/** A machine that is busy otherwise gets more time for as many deaths. */
+const leastKills = 6
+const longest = 60
 
 test(`kill -9 at random for ${seconds} s under load: containers run on, nothing leaks, nothing is half there`, async () => {
   const { engine } = ground
-  const end = Date.now() + seconds * 1000
+  const begin = Date.now()
+  let kills = 0
+  const goesOn = (): boolean => {
+    const past = (Date.now() - begin) / 1000
+    return past < seconds || (kills < leastKills && past < longest)
+  }
   let runs = 0
   let interrupted = 0
   const kept = new Map<string, string>()
   const client = async (number: number) => {
-    for (let round = 0; Date.now() < end; round++) {
+    for (let round = 0; goesOn(); round++) {
       const name = `c-${number}-${round}`
       const words = {
         0: ["run", "--rm", "--name", name, "busybox", "true"],
@@ -46,17 +54,15 @@ test(`kill -9 at random for ${seconds} s under load: containers run on, nothing 
     }
   }
   const killer = async () => {
-    let kills = 0
-    while (Date.now() < end) {
+    while (goesOn()) {
       await Bun.sleep(100 + Math.random() * 900)
       await engine.kill9()
       await engine.start()
       kills++
     }
-    return kills
   }
-  const [kills] = await Promise.all([killer(), ...Array.from({ length: 8 }, (_, number) => client(number))])
-  expect(kills).toBeGreaterThan(5)
+  await Promise.all([killer(), ...Array.from({ length: 8 }, (_, number) => client(number))])
+  expect(kills).toBeGreaterThanOrEqual(leastKills)
   expect(runs - interrupted).toBeGreaterThan(10)
   await ground.bystanderLives()
   // What was reported as running runs, under its id.
@@ -71,4 +77,4 @@ test(`kill -9 at random for ${seconds} s under load: containers run on, nothing 
   if (others.length > 0) await engine.ok("rm", "-fv", ...others)
   await ground.expectWhole()
   expect(await engine.ok("run", "--rm", "busybox", "echo", "well")).toBe("well")
-}, 120_000)
+}, 180_000)
