@@ -4,9 +4,10 @@
 #include "report.h"
 #include "task.h"
 
-// parent to child: mapped (uid and gid maps are written), go (the cgroups are entered).
+// parent to child: mapped (uid and gid maps are written), go (the cgroups are entered), run (nothing speaks against
+// the program any more).
 // child to parent: console (with the pty's master), exec (execve comes next), failed.
-enum birth_word { BIRTH_MAPPED = 'm', BIRTH_GO = 'g', BIRTH_CONSOLE = 'c', BIRTH_EXEC = 'x', BIRTH_FAILED = 'f' };
+enum birth_word { BIRTH_MAPPED = 'm', BIRTH_GO = 'g', BIRTH_RUN = 'r', BIRTH_CONSOLE = 'c', BIRTH_EXEC = 'x', BIRTH_FAILED = 'f' };
 
 // A pair of close-on-exec ends; ends[0] is the parent's. -1 with errno.
 int birth_line(int ends[2]);

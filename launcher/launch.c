@@ -65,6 +65,8 @@ struct launch {
   struct cgroups cgroups;
   int nursery;     // the mount namespace that the root is put together in, -1: one of the clone's
   int line[2];     // parent's and child's end of the birth line
+  meanwhile_function *meanwhile;
+  void *context;
 };
 
 // Root inside a new user namespace, once its maps are written.
@@ -104,13 +106,19 @@ static int child_prepare(struct launch *launch, struct birth *birth, struct fail
   return rootfs.sysctls_set ? 0 : sysctls_apply(plan, rootfs.own, -1, failure);
 }
 
+// Nothing of the image runs before the monitor is ready for it.
+static int permitted(int line) {
+  if (birth_wait(line, BIRTH_RUN)) _exit(70);
+  return 0;
+}
+
 static int child_main(struct launch *launch) {
   struct failure failure = {0};
   struct birth birth = {launch->request->plan, launch->ends, {-1, -1}, launch->line[1]};
   close(launch->line[0]);
   if (!child_prepare(launch, &birth, &failure) &&
       (birth.console.master < 0 || !birth_say(birth.line, BIRTH_CONSOLE, birth.console.master, NULL)) &&
-      !process_seal(&birth, &failure))
+      !process_seal(&birth, &failure) && !permitted(birth.line))
     process_become(&birth, &failure);
   birth_say(birth.line, BIRTH_FAILED, -1, &failure);
   return 70;
@@ -149,6 +157,8 @@ static int parent_attend(struct launch *launch, bool placed, struct process *ini
   if (!placed && cgroups_make(plan, &launch->cgroups, failure)) return -1;
   if (!placed && cgroups_place(plan, init->pid, 0, failure)) return -1;
   birth_say(launch->line[0], BIRTH_GO, -1, NULL);
+  if (launch->meanwhile(launch->context, failure)) return -1;
+  birth_say(launch->line[0], BIRTH_RUN, -1, NULL);
   return birth_attend(launch->line[0], &launch->ends->console, failure);
 }
 
@@ -206,8 +216,9 @@ static int spawn(struct launch *launch, struct process *init, struct failure *fa
   return -1;
 }
 
-int launch_spawn(struct request *request, struct stdio_ends *ends, struct process *init, struct failure *failure) {
-  struct launch launch = {.request = request, .ends = ends, .sources = {.root = -1}, .nursery = -1,
+int launch_spawn(struct request *request, struct stdio_ends *ends, struct process *init, meanwhile_function *meanwhile,
+                 void *context, struct failure *failure) {
+  struct launch launch = {.request = request, .ends = ends, .meanwhile = meanwhile, .context = context, .sources = {.root = -1}, .nursery = -1,
                            .line = {-1, -1}};
   for (int i = 0; i < NAMESPACE_KINDS; i++) launch.namespaces.joined[i] = -1;
   *init = (struct process){-1, -1};

@@ -59,6 +59,19 @@ static int read_record(struct monitor *monitor, const struct plan *plan, struct 
   return 0;
 }
 
+// What the init need not wait for, while it puts its root together.
+static int prepare_meanwhile(void *context, struct failure *failure) {
+  struct monitor *monitor = context;
+  const struct plan *plan = monitor->request->plan;
+  const char *socket_path = plan_find(plan, "monitor-socket", 0)->args[0];
+  if (oom_prepare(&monitor->oom, plan, failure) || read_record(monitor, plan, failure)) return -1;
+  if (log_open(&monitor->log, plan, failure)) return -1;
+  monitor->listening = listen_at(socket_path, failure);
+  if (monitor->listening < 0) return -1;
+  monitor->socket_path = socket_path;
+  return 0;
+}
+
 static int prepare(struct monitor *monitor, struct stdio_ends *ends, struct failure *failure) {
   const struct plan *plan = monitor->request->plan;
   const struct operation *socket_at = plan_find(plan, "monitor-socket", 0);
@@ -67,12 +80,8 @@ static int prepare(struct monitor *monitor, struct stdio_ends *ends, struct fail
     return fail(failure, "monitor-socket", NULL, EINVAL, "launch wants a monitor-socket");
   if (kill_at && kill_at->count != 1) return fail(failure, "kill-on-end", NULL, EINVAL, "kill-on-end wants a directory");
   if (kill_at) monitor->kill_cgroup = kill_at->args[0];
-  if (oom_prepare(&monitor->oom, plan, failure) || read_record(monitor, plan, failure) || log_open(&monitor->log, plan, failure)) return -1;
   if (ports_reserve(monitor, failure) || expect_attaches(monitor->tasks, plan, failure)) return -1;
   if (names_prepare(monitor, failure)) return -1;
-  monitor->listening = listen_at(socket_at->args[0], failure);
-  if (monitor->listening < 0) return -1;
-  monitor->socket_path = socket_at->args[0];
   return streams_open(monitor->tasks, plan, ends, failure);
 }
 
@@ -172,11 +181,11 @@ int monitor_main(struct request *request, struct failure *failure) {
     free(init);
     return fail(failure, "launch", NULL, ENOMEM, "out of memory");
   }
-  *monitor = (struct monitor){.request = request, .tasks = init, .listening = -1, .record = -1, .log.fd = -1,
+  *monitor = (struct monitor){.request = request, .tasks = init, .listening = -1, .record = -1, .log.fd = -1, .oom = {.counter = -1, .event = -1},
                               .namespaces = {-1, -1, -1, -1}};
   init->process.pidfd = init->input.fd = init->outputs[0].fd = init->outputs[1].fd = -1;
   signal(SIGCHLD, SIG_DFL);
-  if (prepare(monitor, &ends, failure) || launch_spawn(request, &ends, &init->process, failure)) {
+  if (prepare(monitor, &ends, failure) || launch_spawn(request, &ends, &init->process, prepare_meanwhile, monitor, failure)) {
     init->process.pidfd = -1;
     release(monitor);
     return -1;

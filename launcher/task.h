@@ -21,8 +21,11 @@ struct process {
 };
 
 // Makes the container's init from the request's plan: cgroups, clone3, root, system, process phases, execve.
-// Returns once execve has succeeded (0) or with the failure filled and nothing left behind (-1).
-int launch_spawn(struct request *request, struct stdio_ends *ends, struct process *init, struct failure *failure);
+// Returns once execve has succeeded (0) or with the failure filled and nothing left behind (-1). `meanwhile` is called
+// while the child puts its root together; when it fails the program is not run.
+typedef int meanwhile_function(void *context, struct failure *failure);
+int launch_spawn(struct request *request, struct stdio_ends *ends, struct process *init, meanwhile_function *meanwhile,
+                 void *context, struct failure *failure);
 // Makes a process that joins the init's namespaces, cgroups and root, as the exec plan says. The new process is a
 // direct child of the caller.
 int join_spawn(struct request *request, const struct process *init, struct stdio_ends *ends, struct process *process,

@@ -36,6 +36,7 @@ const expected: readonly (readonly [name: string, value: string | RegExp])[] = [
   ["stats", /^1 .*128MiB$/],
   ["top", "1"],
   ["oom", "137 true"],
+  ["oom-of-a-child", "true running"],
   ["device-denied", "1"],
   ["device-allowed", "yes"],
   ["null-works", "4"],

@@ -40,13 +40,16 @@ say stats "$($S stats --no-stream --format '{{.PIDs}} {{.MemUsage}}' limited)"
 say top "$($S top limited -o pid,args | grep -c sleep)"
 
 say oom "$($S run --name greedy --memory 24m --memory-swap 24m busybox sh -c 'tail /dev/zero' > /dev/null 2>&1; echo $?) $($S inspect -f '{{.State.OOMKilled}}' greedy)"
+$S run -d --name survivor --memory 24m --memory-swap 24m busybox sh -c 'tail /dev/zero; sleep 1000' > /dev/null 2>&1
+for i in $(seq 1 40); do [ "$($S inspect -f '{{.State.OOMKilled}}' survivor)" = true ] && break; sleep 0.5; done
+say oom-of-a-child "$($S inspect -f '{{.State.OOMKilled}} {{.State.Status}}' survivor)"
 say device-denied "$($S run --rm --cap-add MKNOD busybox sh -c 'mknod /tmp/vcs c 7 0 && head -c1 < /tmp/vcs' 2>&1 | grep -c 'Operation not permitted')"
 say device-allowed "$($S run --rm --device /dev/vcs busybox sh -c "head -c1 /dev/vcs > /dev/null && echo yes" 2>&1)"
 say null-works "$($S run --rm busybox sh -c 'echo x > /dev/null && head -c4 /dev/urandom | wc -c' 2>&1)"
 say privileged "$($S run --rm --privileged busybox sh -c 'head -c1 /dev/vcs > /dev/null && echo yes' 2>&1)"
 say readonly-cgroup "$($S run --rm busybox sh -c 'mkdir /sys/fs/cgroup/x' 2>&1 | grep -c 'Read-only')"
 say published "$($S run -d --name web -p 127.0.0.1:8080:80 busybox sh -c 'mkdir /www; echo page > /www/index.html; httpd -f -h /www' > /dev/null 2>&1; sleep 1; wget -qO- http://127.0.0.1:8080/ 2>&1)"
-$S rm -f limited web greedy > /dev/null 2>&1
+$S rm -f limited web greedy survivor > /dev/null 2>&1
 sleep 1
 say left "$(find /sys/fs/cgroup/sloop -mindepth 1 -type d 2>/dev/null | wc -l)"
 grep -iE 'error|warn|panic' /tmp/daemon.log | head -5
