@@ -4,8 +4,9 @@ import { crashPoint } from "../base/crash-point.ts"
 import { errorMessage, failure } from "../base/errors.ts"
 import type { NetworkRecord } from "../state/state.ts"
 import { guarded } from "./bridge/driver.ts"
+import { interfacePrefix } from "./bridge/options.ts"
 import type { Driver, Footing } from "./driver.ts"
-import { readHostNetwork, usedBlocks } from "./host-network.ts"
+import { type HostNetwork, readHostNetwork, usedBlocks } from "./host-network.ts"
 import type { Cidr, Family } from "./ipam/cidr.ts"
 import { parseCidr } from "./ipam/cidr.ts"
 import type { TakenBlock } from "./ipam/request.ts"
@@ -60,14 +61,14 @@ export const networkBlocks = (networks: readonly NetworkRecord[]): TakenBlock[] 
 const ownLinks = (room: Room): Set<number> =>
   new Set([...room.segments.values()].map(({ footing }) => footing.index))
 
-const subnetsFor = async (
+const subnetsFor = (
   room: Room,
   driver: Driver,
   request: NetworkCreate,
-): Promise<NetworkRecord["subnets"]> => {
+  host: HostNetwork,
+): NetworkRecord["subnets"] => {
   const asked = checkPools(request)
   const families: Family[] = [...(request.ipv4 ? [4 as const] : []), ...(request.ipv6 ? [6 as const] : [])]
-  const host = await readHostNetwork(room.kernel)
   const ownNames = new Set(room.removals.names())
   const own = new Set([
     ...ownLinks(room),
@@ -86,16 +87,25 @@ const subnetsFor = async (
   })
 }
 
-/** Guarded before it carries packets. */
-const raise = async (room: Room, driver: Driver, record: NetworkRecord): Promise<Footing> => {
-  const network = driver.isGuarded ? guarded(record) : undefined
-  if (network) await room.guard.addNetwork(network)
-  try {
-    return await driver.raise(record)
-  } catch (error) {
-    if (network) await room.guard.removeNetwork(network.bridge).catch(() => undefined)
-    throw error
+/** Made and guarded side by side: it carries no packets before both are done. */
+const raise = async (
+  room: Room,
+  driver: Driver,
+  record: NetworkRecord,
+  host: HostNetwork,
+): Promise<Footing> => {
+  if (!driver.isGuarded) return driver.raise(record, host)
+  const [guarding, raising] = await Promise.allSettled([
+    room.guard.addNetwork(guarded(record)),
+    driver.raise(record, host),
+  ])
+  if (raising.status === "rejected") {
+    await room.guard.removeNetwork(guarded(record).bridge).catch(() => undefined)
+    throw raising.reason
   }
+  if (guarding.status === "fulfilled") return raising.value
+  await driver.lower(record)
+  throw guarding.reason
 }
 
 /** See Networks.create. */
@@ -107,7 +117,9 @@ export const createNetwork = async (
   const driver = driverOf(room, request)
   checkIpam(request)
   const id = randomBytes(32).toString("hex")
+  interfacePrefix(request.options)
   driver.check(request, room.state.networks.list())
+  const host = await readHostNetwork(room.kernel)
   const record: NetworkRecord = {
     id,
     name: request.name,
@@ -121,15 +133,16 @@ export const createNetwork = async (
     ipamOptions: request.ipam.options,
     options: request.options,
     labels: request.labels,
-    subnets: await subnetsFor(room, driver, request),
+    subnets: subnetsFor(room, driver, request, host),
   }
   crashPoint("network-create:begun")
-  const footing = await raise(room, driver, record)
+  const footing = await raise(room, driver, record, host)
   crashPoint("network-create:raised")
   try {
+    const segment = new Segment(record, driver, footing, room.segmentTools, { isDefault: false })
     room.state.networks.put(id, record)
     crashPoint("network-create:recorded")
-    room.segments.set(id, new Segment(record, driver, footing, room.segmentTools, { isDefault: false }))
+    room.segments.set(id, segment)
   } catch (error) {
     await driver
       .lower(record)

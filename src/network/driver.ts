@@ -1,6 +1,7 @@
 // Contract of a network driver: what a kind of network is made of on this host, and what puts a container on it.
 import type { Message } from "../kernel/netlink/netlink.ts"
 import type { NetworkRecord } from "../state/state.ts"
+import type { HostNetwork } from "./host-network.ts"
 import type { GivenAddress } from "./ipam/addressing.ts"
 import type { NetworkCreate } from "./network.ts"
 
@@ -36,8 +37,11 @@ export interface Driver {
   readonly isGuarded: boolean
   /** Throws Failure for what the driver does not do. `others` are the networks there are. */
   check(request: NetworkCreate, others: readonly NetworkRecord[]): void
-  /** Makes what is missing on this host, and mends what was changed. What it made is gone when it fails. */
-  raise(network: NetworkRecord): Promise<Footing>
+  /**
+   * Makes what is missing on this host, and mends what was changed. What it made is gone when it fails. `host` is what
+   * this host has, if somebody has just looked.
+   */
+  raise(network: NetworkRecord, host?: HostNetwork): Promise<Footing>
   /** Takes it away: nothing new can use it when this resolves; what the kernel is slow at goes on behind. */
   lower(network: NetworkRecord): Promise<void>
   /** Gateway of a default route through it, "" for whoever is on the link; undefined = it is no way out. */

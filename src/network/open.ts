@@ -4,6 +4,7 @@ import { listLinks, readLinks } from "../kernel/netlink/netlink.ts"
 import type { NetworkRecord } from "../state/state.ts"
 import type { DefaultBridge } from "./bridge/default-bridge.ts"
 import { guarded } from "./bridge/driver.ts"
+import { readHostNetwork } from "./host-network.ts"
 import { readLease } from "./lease.ts"
 import { announceNames } from "./managed-texts.ts"
 import { mendMembers } from "./mend.ts"
@@ -25,11 +26,12 @@ const raiseAll = async (room: Room, bridge: NetworkRecord, footing: DefaultBridg
   const driver = room.drivers.get("bridge")
   if (driver)
     room.segments.set(bridge.id, new Segment(bridge, driver, footing, room.segmentTools, { isDefault: true }))
+  const host = await readHostNetwork(room.kernel)
   for (const record of room.state.networks.list()) {
     const own = room.drivers.get(record.driver)
     if (record.id === bridge.id || !own) continue
     try {
-      const up = await own.raise(record)
+      const up = await own.raise(record, host)
       room.segments.set(record.id, new Segment(record, own, up, room.segmentTools, { isDefault: false }))
     } catch (error) {
       room.warn(`network ${record.name} could not be set up: ${errorMessage(error)}`)

@@ -123,8 +123,9 @@ export const bridgeDriver = (tools: BridgeDriverOptions): Driver => {
         )
     },
 
-    async raise(network): Promise<Footing> {
+    async raise(network, host): Promise<Footing> {
       const { bridgeName } = bridgeOptions(network)
+      const seen = removals.names().includes(bridgeName) ? undefined : host
       await removals.free(bridgeName)
       const plan: BridgePlan = {
         name: bridgeName,
@@ -135,7 +136,7 @@ export const bridgeDriver = (tools: BridgeDriverOptions): Driver => {
         addresses: hostAddresses(network),
         prepare: () => prepareHost(network),
       }
-      const { link } = await ensureBridge(kernel, plan)
+      const { link } = await ensureBridge(kernel, plan, seen)
       return { name: bridgeName, index: link.index, mtu: link.mtu || plan.mtu }
     },
 
