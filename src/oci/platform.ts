@@ -28,7 +28,9 @@ const architectures: Readonly<Record<string, readonly [architecture: string, var
 export const normalisePlatform = (platform: Platform): Platform => {
   const os = platform.os.toLowerCase()
   const given = platform.architecture.toLowerCase()
-  const [architecture, implied] = architectures[given] ?? [given]
+  const [architecture, implied] = (Object.hasOwn(architectures, given)
+    ? architectures[given]
+    : undefined) ?? [given]
   let variant = platform.variant.toLowerCase() || implied || ""
   if (/^[0-9]+$/.test(variant)) variant = `v${variant}`
   if (architecture === "arm" && variant === "") variant = "v7"

@@ -153,13 +153,18 @@ export const openSession = (parts: SessionParts, endpoint: Endpoint, credentials
         answered = true
         if (asked.accept.includes(answer.status)) return answer
         const asks = retryAfter(answer.headers["retry-after"])
-        if (last || !worthAnotherTry.has(answer.status) || (asks ?? 0) > timing.longestPause)
-          throw await refused(answer, step)
+        const mayHelp = worthAnotherTry.has(answer.status) && (asks ?? 0) <= timing.longestPause
+        // Who cannot send it again by the same request may do so by another one.
+        if (mayHelp && asked.once === true) {
+          const refusal = await refused(answer, step)
+          throw new BrokenConnection(refusal.message, String(answer.status), refusal)
+        }
+        if (last || !mayHelp) throw await refused(answer, step)
         answer.discard()
         wait = Math.max(wait, asks ?? 0)
       } catch (error) {
         signal?.throwIfAborted()
-        if (!(error instanceof BrokenConnection)) throw error
+        if (!(error instanceof BrokenConnection) || error.message.startsWith("cannot ")) throw error
         // Where nothing has ever answered, the address is wrong rather than the weather bad.
         const hopeless =
           !answered && /^(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|EHOSTUNREACH|ENETUNREACH)$/.test(error.code)

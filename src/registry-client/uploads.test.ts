@@ -98,6 +98,26 @@ test("a registry that takes no large requests gets smaller ones", async () => {
   expect(registry.asked(/^PATCH/)).toHaveLength(4)
 }, 30_000)
 
+test("a registry that stumbles over a part of a blob gets it again", async () => {
+  let stumbles = 2
+  registry.lie = async (request, response) => {
+    if (!["PATCH", "PUT"].includes(request.method ?? "") || stumbles <= 0) return false
+    stumbles--
+    if (request.method === "PATCH") for await (const _ of request);
+    response.writeHead(503).end()
+    return true
+  }
+  await remote.putBlob(sourceOf(large), { from: [] })
+  expect(stored(large)).toBe(true)
+  stumbles = 1
+  await remote.putBlob(sourceOf(small), { from: [] })
+  expect(stored(small)).toBe(true)
+  stumbles = 1000
+  await expect(remote.putBlob(sourceOf(randomBytes(500)), { from: [] })).rejects.toThrow(
+    /the registry answered 503/,
+  )
+}, 30_000)
+
 test("a refusal is told with registry, repository and step", async () => {
   registry.lie = (request, response) => {
     if (request.url?.includes("uploads") !== true) return false
