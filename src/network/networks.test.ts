@@ -13,10 +13,10 @@ import {
 import { errorKind, errorMessage } from "../base/errors.ts"
 import type { Kernel, Plan } from "../kernel/kernel.ts"
 import { createVeth, netlinkOperation } from "../kernel/netlink/netlink.ts"
-import { macAddressOf } from "./interface.ts"
+import { macAddressOf } from "./containers/interface.ts"
 import { overlap, parseCidr } from "./ipam/cidr.ts"
-import { Namespaces } from "./namespaces.ts"
 import type { Attachment } from "./network.ts"
+import { Namespaces } from "./pool/namespaces.ts"
 
 const grounds: Ground[] = []
 const opened = async (...options: Parameters<typeof openGround>): Promise<Ground> => {

@@ -139,7 +139,7 @@ const verbs: Readonly<Record<string, Verb>> = {
 const root = join(import.meta.dir, "..", "..", "src")
 
 test("each step of networks is killed at", () => {
-  const files = ["engine/networking", "network"].flatMap((room) =>
+  const files = ["engine/networking", "network", "network/containers"].flatMap((room) =>
     readdirSync(join(root, room))
       .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
       .map((file) => readFileSync(join(root, room, file), "utf8")),

@@ -1,6 +1,6 @@
 // Endpoints that have gone: their addresses rest until their links are gone too, because a dying namespace still answers.
 import { existsSync } from "node:fs"
-import type { Removals } from "./removals.ts"
+import type { Removals } from "../removals.ts"
 
 /** After this many milliseconds a link has died with its namespace; if it has not, it is removed. */
 const SWEEP_AFTER = 1500

@@ -1,6 +1,6 @@
 // Links of running containers that are being changed, noted before the kernel is asked: what a killed daemon had begun is
 // found by the next one.
-import type { State } from "../state/state.ts"
+import type { State } from "../../state/state.ts"
 
 /** A link that is being put into, or taken out of, the namespace of a running container. */
 export interface Intent {

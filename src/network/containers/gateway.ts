@@ -1,5 +1,5 @@
 // Which of a container's networks is its way out, in Docker's order. Pure.
-import type { NetworkRecord } from "../state/state.ts"
+import type { NetworkRecord } from "../../state/state.ts"
 import type { Endpoint } from "./lease.ts"
 
 /** An endpoint with what its network says. */

@@ -1,12 +1,12 @@
 // Network namespaces with their first interface on a network: made in one request, all or nothing, held by the launcher.
 import { randomBytes } from "node:crypto"
-import { failure } from "../base/errors.ts"
-import type { Kernel, Operation, Plan } from "../kernel/kernel.ts"
-import { getLink, netlinkOperation, readLinks } from "../kernel/netlink/netlink.ts"
-import { interfaceMessages, type WayOut, wayOutMessage } from "./interface.ts"
-import type { GivenAddresses } from "./ipam/addressing.ts"
+import { failure } from "../../base/errors.ts"
+import type { Kernel, Operation, Plan } from "../../kernel/kernel.ts"
+import { getLink, netlinkOperation, readLinks } from "../../kernel/netlink/netlink.ts"
+import { interfaceMessages, type WayOut, wayOutMessage } from "../containers/interface.ts"
+import type { GivenAddresses } from "../ipam/addressing.ts"
+import { collect } from "../request.ts"
 import type { Prepared } from "./pool.ts"
-import { collect } from "./request.ts"
 
 /** Index that the first link gets in a fresh namespace, after lo, unless the kernel puts fallback tunnel devices there first. */
 const USUAL_INDEX = 2

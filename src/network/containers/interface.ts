@@ -1,7 +1,7 @@
 // An endpoint's interface inside its namespace: addresses, routes, and the names and numbers that go with them.
 import { createHash } from "node:crypto"
-import type { Operation } from "../kernel/kernel.ts"
-import type { Message } from "../kernel/netlink/netlink.ts"
+import type { Operation } from "../../kernel/kernel.ts"
+import type { Message } from "../../kernel/netlink/netlink.ts"
 import {
   addAddress,
   addRoute,
@@ -12,8 +12,8 @@ import {
   replaceRoute,
   setUp,
   withoutIpv6,
-} from "../kernel/netlink/netlink.ts"
-import type { GivenAddresses } from "./ipam/addressing.ts"
+} from "../../kernel/netlink/netlink.ts"
+import type { GivenAddresses } from "../ipam/addressing.ts"
 
 /** Docker's hardware address for an IPv4 address: 02:42 and the address; for IPv6 alone four bytes of a hash. */
 export const macAddressOf = ({ ipv4, ipv6 }: GivenAddresses): string => {

@@ -1,14 +1,14 @@
 // Published ports of a container: host ports allocated, and led by the firewall to the endpoint that is its way out.
-import { errorKind, errorMessage, failure } from "../base/errors.ts"
-import type { PortRequest, PublishedPort } from "../state/state.ts"
-import { bridgeOptions } from "./bridge/options.ts"
-import type { Publication } from "./firewall/guard.ts"
-import { mergePublications } from "./firewall/publications.ts"
+import { errorKind, errorMessage, failure } from "../../base/errors.ts"
+import type { PortRequest, PublishedPort } from "../../state/state.ts"
+import { bridgeOptions } from "../bridge/options.ts"
+import type { Publication } from "../firewall/guard.ts"
+import { mergePublications } from "../firewall/publications.ts"
+import type { Room } from "../room.ts"
+import { segmentOf } from "../room.ts"
+import type { Segment } from "../segment.ts"
 import { type Candidate, inGatewayOrder } from "./gateway.ts"
 import { type Endpoint, givenAddresses } from "./lease.ts"
-import type { Room } from "./room.ts"
-import { segmentOf } from "./room.ts"
-import type { Segment } from "./segment.ts"
 
 /** An endpoint on a network that is up. */
 export interface PlacedEndpoint {

@@ -1,5 +1,5 @@
 // Who is on which network: the containers that run, with their leases and published ports.
-import type { Publication } from "./firewall/guard.ts"
+import type { Publication } from "../firewall/guard.ts"
 import type { Lease } from "./lease.ts"
 
 /** What join() has given and leave() will take back. */

@@ -1,10 +1,10 @@
 // A container leaves: what join() gave is taken back, without anybody waiting for the kernel.
-import { errorMessage } from "../base/errors.ts"
+import { errorMessage } from "../../base/errors.ts"
+import type { Room } from "../room.ts"
+import { segmentOf } from "../room.ts"
+import type { Segment } from "../segment.ts"
 import { givenAddresses } from "./lease.ts"
 import { unpublishSoon } from "./publishing.ts"
-import type { Room } from "./room.ts"
-import { segmentOf } from "./room.ts"
-import type { Segment } from "./segment.ts"
 
 /** See Networks.joined. */
 export const joined = (room: Room, text: string): void => {

@@ -1,8 +1,8 @@
 // What a container has of the network room, as text that outlives the daemon: the engine stores it, only this room reads it.
-import { failure } from "../base/errors.ts"
-import type { EndpointRecord, PublishedPort } from "../state/state.ts"
-import type { Upstream } from "./dns/name-server.ts"
-import type { GivenAddresses } from "./ipam/addressing.ts"
+import { failure } from "../../base/errors.ts"
+import type { EndpointRecord, PublishedPort } from "../../state/state.ts"
+import type { Upstream } from "../dns/name-server.ts"
+import type { GivenAddresses } from "../ipam/addressing.ts"
 
 /** A container's place on one network. */
 export interface Endpoint {

@@ -1,12 +1,12 @@
 // What a container knows of its networks and they of it: the managed files' texts, and the names it is found by.
-import type { NamedEndpoint } from "./dns/names.ts"
-import { hostsText } from "./files/hosts.ts"
-import { type NameServerConf, nameServerConf } from "./files/name-server-conf.ts"
-import { type ResolverSettings, resolvConfText } from "./files/resolv-conf.ts"
+import type { NamedEndpoint } from "../dns/names.ts"
+import { hostsText } from "../files/hosts.ts"
+import { type NameServerConf, nameServerConf } from "../files/name-server-conf.ts"
+import { type ResolverSettings, resolvConfText } from "../files/resolv-conf.ts"
+import type { JoinRequest } from "../network.ts"
+import type { Room } from "../room.ts"
 import type { Endpoint, Lease, Naming } from "./lease.ts"
-import type { JoinRequest } from "./network.ts"
 import { placed } from "./publishing.ts"
-import type { Room } from "./room.ts"
 
 /** Whether names are served to a container: it is on a network where containers find each other. */
 export const hasNames = (room: Room, endpoints: readonly Endpoint[]): boolean =>

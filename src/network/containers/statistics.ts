@@ -1,10 +1,10 @@
 // What went over a container's interfaces, read on this host's ends and mirrored.
-import { getLink, readLinks } from "../kernel/netlink/netlink.ts"
+import { getLink, readLinks } from "../../kernel/netlink/netlink.ts"
+import type { EndpointCounters } from "../network.ts"
+import { routeRequest } from "../request.ts"
+import type { Room } from "../room.ts"
+import { defaultNetworkId } from "../room.ts"
 import { readLease } from "./lease.ts"
-import type { EndpointCounters } from "./network.ts"
-import { routeRequest } from "./request.ts"
-import type { Room } from "./room.ts"
-import { defaultNetworkId } from "./room.ts"
 
 /** See Networks.statistics. Endpoints without an end on this host are left out. */
 export const statistics = async (room: Room, text: string): Promise<readonly EndpointCounters[]> => {

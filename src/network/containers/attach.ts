@@ -1,7 +1,7 @@
 // Links of a namespace that is in use: put on more networks, taken off one, default routes changed.
-import { errorMessage, failure } from "../base/errors.ts"
-import type { Kernel, Operation } from "../kernel/kernel.ts"
-import type { Link, Message } from "../kernel/netlink/netlink.ts"
+import { errorMessage, failure } from "../../base/errors.ts"
+import type { Kernel, Operation } from "../../kernel/kernel.ts"
+import type { Link, Message } from "../../kernel/netlink/netlink.ts"
 import {
   deleteAddress,
   deleteLink,
@@ -14,13 +14,13 @@ import {
   readAddresses,
   readLinks,
   renameLink,
-} from "../kernel/netlink/netlink.ts"
+} from "../../kernel/netlink/netlink.ts"
+import type { GivenAddresses } from "../ipam/addressing.ts"
+import { newSerial } from "../pool/namespaces.ts"
+import type { Removals } from "../removals.ts"
+import { collect, isRefusal } from "../request.ts"
+import type { Segment } from "../segment.ts"
 import { interfaceMessages, otherWayOutMessage, sysctlOperations, type WayOut } from "./interface.ts"
-import type { GivenAddresses } from "./ipam/addressing.ts"
-import { newSerial } from "./namespaces.ts"
-import type { Removals } from "./removals.ts"
-import { collect, isRefusal } from "./request.ts"
-import type { Segment } from "./segment.ts"
 
 /** A link that is to be made in a namespace. */
 export interface NewLink {

@@ -1,8 +1,10 @@
 // Links of running containers that are not as their leases say: a change that a killed daemon had begun is undone, a link
 // that somebody removed is made again.
 import { existsSync } from "node:fs"
-import { errorMessage } from "../base/errors.ts"
-import { deleteLink, listLinks, netlinkOperation, readLinks } from "../kernel/netlink/netlink.ts"
+import { errorMessage } from "../../base/errors.ts"
+import { deleteLink, listLinks, netlinkOperation, readLinks } from "../../kernel/netlink/netlink.ts"
+import { collect } from "../request.ts"
+import type { Room } from "../room.ts"
 import { attachLinks, GONE_NAME } from "./attach.ts"
 import type { Intent } from "./intents.ts"
 import { namedWaysOut } from "./join.ts"
@@ -10,8 +12,6 @@ import type { Endpoint } from "./lease.ts"
 import { givenAddresses } from "./lease.ts"
 import type { Member } from "./members.ts"
 import { placed } from "./publishing.ts"
-import { collect } from "./request.ts"
-import type { Room } from "./room.ts"
 
 const isLost = ({ link }: Endpoint): boolean => link !== "" && !existsSync(`/sys/class/net/${link}`)
 

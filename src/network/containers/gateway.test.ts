@@ -1,6 +1,6 @@
 // The way out among several networks: Docker's order.
 import { expect, test } from "bun:test"
-import type { NetworkRecord } from "../state/state.ts"
+import type { NetworkRecord } from "../../state/state.ts"
 import { type Candidate, inGatewayOrder, waysOut } from "./gateway.ts"
 
 const candidate = (

@@ -1,5 +1,5 @@
 // Prepared namespaces: made ahead while nothing is being launched, so that a container joins without a kernel call.
-import type { GivenAddresses } from "./ipam/addressing.ts"
+import type { GivenAddresses } from "../ipam/addressing.ts"
 
 /** A namespace that the launcher holds, with its first interface on a network. */
 export interface Prepared {

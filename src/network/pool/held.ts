@@ -1,6 +1,6 @@
 // Network namespaces that the launcher holds for this engine, by name: listed, and let go without anybody waiting.
-import { errorMessage } from "../base/errors.ts"
-import type { Kernel } from "../kernel/kernel.ts"
+import { errorMessage } from "../../base/errors.ts"
+import type { Kernel } from "../../kernel/kernel.ts"
 
 /** Namespaces that containers have taken over are let go together, this many milliseconds later. */
 const DROP_AFTER = 100

@@ -1,9 +1,9 @@
 // What a container was asked to have on a network: checked as Docker checks it.
-import { failure } from "../base/errors.ts"
-import type { NetworkRequest } from "../state/state.ts"
-import { isInterfaceName } from "./bridge/options.ts"
-import { familyOfAddress, holdsAddress, parseCidr } from "./ipam/cidr.ts"
-import type { EndpointWishes, Segment } from "./segment.ts"
+import { failure } from "../../base/errors.ts"
+import type { NetworkRequest } from "../../state/state.ts"
+import { isInterfaceName } from "../bridge/options.ts"
+import { familyOfAddress, holdsAddress, parseCidr } from "../ipam/cidr.ts"
+import type { EndpointWishes, Segment } from "../segment.ts"
 
 const INTERFACE_NAME = "com.docker.network.endpoint.ifname"
 
