@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { parseByteSize } from "../base/byte-size.ts"
 import { errorMessage, failure } from "../base/errors.ts"
 import { createLog } from "../base/log.ts"
 import { VERSION } from "../base/version.ts"
@@ -122,6 +123,7 @@ async function composeOver(
       logOptions: configuration["log-opts"],
       stopTimeout: configuration["stop-timeout"],
       init: configuration.init,
+      diskBudget: diskBudgetOf(configuration),
     },
   })
   await engine.recover()
@@ -155,6 +157,10 @@ function registriesOf(configuration: Configuration): Registries {
     agent: `sloop/${VERSION} (linux)`,
     ...(attempts === undefined ? {} : { timing: { attempts } }),
   })
+}
+
+function diskBudgetOf({ "disk-budget": text }: Configuration): number | undefined {
+  return text === undefined ? undefined : parseByteSize(text, "--disk-budget")
 }
 
 function readProfile(path: string | undefined): string | undefined {

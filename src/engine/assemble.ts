@@ -14,6 +14,7 @@ import { createCatalogue } from "./catalogue.ts"
 import { commitContainer } from "./commit.ts"
 import { Background, type Context, type EngineConfiguration, type EngineRooms } from "./context.ts"
 import { createContainer } from "./create.ts"
+import { watchDiskBudget } from "./disk-budget.ts"
 import { diskUse } from "./disk-use.ts"
 import type { Containers, Engine, EngineDescription } from "./engine.ts"
 import { createExecs, ExecTable, recoverExecs } from "./exec.ts"
@@ -137,6 +138,7 @@ export const createEngine = (options: EngineOptions): Engine => {
     relaunch: (live) => restartContainer(context, live),
   }
   if (rooms.state.settings.find("engine-id") === undefined) rooms.state.settings.put("engine-id", newId())
+  let unwatchBudget = () => {}
   const execs = new ExecTable(new ExecNotes(context))
   rooms.events.subscribe((event) => {
     if (event.type === "container" && event.action === "destroy") execs.forgetContainer(event.id)
@@ -162,8 +164,10 @@ export const createEngine = (options: EngineOptions): Engine => {
     async recover() {
       await recoverEngine(context)
       await recoverExecs(context, execs)
+      if (config.diskBudget !== undefined) unwatchBudget = watchDiskBudget(context, config.diskBudget)
     },
     close: async (request) => {
+      unwatchBudget()
       try {
         await close(context, request)
       } catch (error) {

@@ -35,6 +35,8 @@ export interface EngineConfiguration {
   readonly logOptions?: Readonly<Record<string, string>>
   /** Seconds between the stop signal and the kill. Default 10. */
   readonly stopTimeout?: number
+  /** Bytes that layers and blobs may take before dangling images are removed. Default no bound. */
+  readonly diskBudget?: number | undefined
   /** Whether containers get the engine's init unless they say otherwise. Default no. */
   readonly init?: boolean
 }

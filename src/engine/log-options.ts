@@ -1,7 +1,7 @@
 // A log driver's options as the monitor needs them.
+import { parseByteSize } from "../base/byte-size.ts"
 import { failure } from "../base/errors.ts"
 
-const sizes: Readonly<Record<string, number>> = { "": 1, b: 1, k: 1 << 10, m: 1 << 20, g: 1 << 30 }
 const known = new Set([
   "max-size",
   "max-file",
@@ -15,13 +15,6 @@ const known = new Set([
   "max-buffer-size",
 ])
 
-/** "10m" → bytes. */
-const parseSize = (text: string): number => {
-  const match = /^(\d+(?:\.\d+)?)\s*([bkmg]?)(?:i?b)?$/i.exec(text)
-  if (match === null) throw failure("invalid", `invalid value for max-size: ${text}`)
-  return Math.floor(Number(match[1]) * (sizes[(match[2] ?? "").toLowerCase()] ?? 1))
-}
-
 /** What the monitor is told. Throws invalid for unknown drivers, options and values. 0 bytes = no limit. */
 export const parseLog = (
   driver: string,
@@ -34,7 +27,7 @@ export const parseLog = (
     if (!known.has(key)) throw failure("invalid", `unknown log opt '${key}' for ${driver} log driver`)
   }
   const size = options["max-size"]
-  const maxBytes = size === undefined || size === "-1" ? 0 : parseSize(size)
+  const maxBytes = size === undefined || size === "-1" ? 0 : parseByteSize(size, "max-size")
   const files = options["max-file"]
   if (files !== undefined && !/^[1-9]\d{0,4}$/.test(files)) {
     throw failure("invalid", `max-file cannot be less than 1: ${files}`)

@@ -100,6 +100,15 @@ export interface Images {
     options: { all: boolean; until?: number; labels: readonly string[] },
     users: (imageId: string) => readonly { id: string; running: boolean }[],
   ): Promise<{ removed: RemovedImage[]; reclaimed: number }>
+  /**
+   * Removes dangling images that nobody uses, the one used least recently first, until layers and blobs take at most
+   * `budget` bytes. Tells what they take then.
+   */
+  trim(
+    budget: number,
+    users: (imageId: string) => readonly { id: string; running: boolean }[],
+    lastUsed: (image: ImageRecord) => number,
+  ): Promise<{ removed: RemovedImage[]; stored: number }>
   /** A new image from a container's writable layer (docker commit). Returns the image id. */
   commit(request: {
     snapshotKey: string

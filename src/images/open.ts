@@ -27,6 +27,7 @@ import { pullImages } from "./pull.ts"
 import { pushImages } from "./push.ts"
 import { pruneImages, removeImage } from "./removal.ts"
 import { saveImages, selectImages } from "./save.ts"
+import { trimImages } from "./trim.ts"
 import { acceptAll, type Policy } from "./trust/policy.ts"
 
 const log = createLog("images")
@@ -152,6 +153,8 @@ export const openImages = (parts: {
       })
       return result
     },
+    trim: (budget, users, lastUsed) =>
+      removing.run("", () => trimImages({ ...removal, content }, budget, users, lastUsed)),
     async commit(request) {
       const id = await commitImage(workshop, request)
       if (request.reference) await announce("tag", id, familiarReference(targetName(request.reference, "")))

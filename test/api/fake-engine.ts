@@ -318,6 +318,7 @@ export function createFakeEngine(): FakeEngine {
       prune: async () => ({ removed: [], reclaimed: 0 }),
       commit: async () => IMAGE_ID,
       view: () => ({ type: "directory", path: "/nonexistent" }),
+      trim: async () => ({ removed: [], stored: 0 }),
       squash: async () => IMAGE_ID,
       compare: async () => [{ kind: "added", path: "/new" }],
       published: () => {
