@@ -91,6 +91,6 @@ test("log options", () => {
   expect(() => parseLog("json-file", { nope: "1" })).toThrow(
     "unknown log opt 'nope' for json-file log driver",
   )
-  expect(() => parseLog("json-file", { "max-size": "big" })).toThrow("invalid value for max-size")
+  expect(() => parseLog("json-file", { "max-size": "big" })).toThrow(`invalid size "big" for max-size`)
   expect(() => parseLog("json-file", { "max-file": "0" })).toThrow("max-file cannot be less than 1")
 })
