@@ -93,6 +93,32 @@ proof(
 )
 
 proof(
+  ["network connect", "network disconnect"],
+  "what a user wrote into hosts and resolv.conf stays; containers that share the network see it all",
+  async () => {
+    await ok("network", "create", "shared-net")
+    await web("server", "--network", "shared-net")
+    await web("owner")
+    await ok("run", "-d", "--name", "lodger", "--network", "container:owner", "busybox", "sleep", "1000")
+    const read = (file: string) => ok("exec", "lodger", "cat", `/etc/${file}`)
+    await ok("exec", "owner", "sh", "-c", "echo '10.9.9.9 mine' >> /etc/hosts")
+    await ok("network", "connect", "shared-net", "owner")
+    const address = await inspect('{{(index .NetworkSettings.Networks "shared-net").IPAddress}}', "owner")
+    expect(await read("hosts")).toContain("10.9.9.9 mine")
+    expect(await read("hosts")).toContain(`${address}\towner`)
+    expect(await reaches("lodger", "server")).toBe("server")
+    await ok("exec", "owner", "sh", "-c", "echo 'nameserver 10.8.8.8' > /etc/resolv.conf")
+    await ok("network", "disconnect", "shared-net", "owner")
+    expect(await read("hosts")).toContain("10.9.9.9 mine")
+    expect(await read("hosts")).not.toContain(address)
+    await ok("network", "connect", "shared-net", "owner")
+    expect(await read("resolv.conf")).toBe("nameserver 10.8.8.8")
+    await ok("rm", "-f", "server", "lodger", "owner")
+    await ok("network", "rm", "shared-net")
+  },
+)
+
+proof(
   ["network connect", "network disconnect --force"],
   "a stopped container remembers its networks; one that is gone keeps it from starting",
   async () => {
