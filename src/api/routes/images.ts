@@ -8,7 +8,7 @@ import { globToRegExp } from "../glob.ts"
 import { type Filters, flagFilter, labelsMatch } from "../query.ts"
 import type { Route } from "../route.ts"
 import { receiveBytes, sendBytes } from "../stream/bytes.ts"
-import { downloadFrom } from "../stream/download.ts"
+import { downloadFrom, downloadUrl } from "../stream/download.ts"
 import { progressStream } from "../stream/lines.ts"
 import { imageHistory, imageInspect, imageSummary } from "../translate/images.ts"
 import { driverName } from "../translate/inspect.ts"
@@ -122,11 +122,12 @@ export function imageRoutes(engine: Used): Route[] {
     const source = query.text("fromSrc")
     if (query.text("fromImage") !== "") return pullImage(images, call)
     if (source === "") throw failure("invalid", "bad parameter: one of fromImage and fromSrc must be given")
+    const url = source === "-" ? undefined : downloadUrl(source)
     const signal = call.gone
     return progressStream(call, async (lines) => {
-      if (source !== "-") lines.write({ status: `Downloading from ${source}` })
+      if (url !== undefined) lines.write({ status: `Downloading from ${source}` })
       const id = await images.import(
-        source === "-" ? receiveBytes(call.request) : downloadFrom(source, signal),
+        url === undefined ? receiveBytes(call.request) : downloadFrom(url, signal),
         {
           reference: targetReference(query.text("repo"), query.text("tag")),
           message: query.optional("message"),
