@@ -78,7 +78,26 @@ test("platforms are normalised", () => {
   expect(formatPlatform(parsePlatform("linux/arm64/v8"))).toBe("linux/arm64")
   expect(formatPlatform(parsePlatform("linux/arm"))).toBe("linux/arm/v7")
   expect(() => parsePlatform("linux/a b")).toThrow("not a valid platform")
-  expect(platformScore(parsePlatform("linux/amd64"), parsePlatform("linux/amd64/v3"))).toBe(0)
+  const score = (wanted: string, offered: string) =>
+    platformScore(parsePlatform(wanted), parsePlatform(offered))
+  expect(score("linux/amd64", "linux/amd64/v3")).toBe(0)
+  for (const [wanted, better, worse] of [
+    ["linux/amd64", "linux/amd64", "linux/386"],
+    ["linux/amd64/v3", "linux/amd64/v2", "linux/amd64/v1"],
+    ["linux/arm64", "linux/arm64/v8", "linux/arm/v7"],
+    ["linux/arm64", "linux/arm/v7", "linux/arm/v6"],
+    ["linux/arm/v7", "linux/arm/v7", "linux/arm/v6"],
+  ] as const) {
+    expect(score(wanted, better)).toBeGreaterThan(score(wanted, worse))
+    expect(score(wanted, worse)).toBeGreaterThan(0)
+  }
+  for (const [wanted, offered] of [
+    ["linux/386", "linux/amd64"],
+    ["linux/arm/v6", "linux/arm/v7"],
+    ["linux/arm", "linux/arm64"],
+    ["linux/s390x", "linux/amd64"],
+  ] as const)
+    expect(score(wanted, offered)).toBe(0)
 })
 
 const config = {

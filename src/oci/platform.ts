@@ -77,16 +77,25 @@ export const parsePlatformObject = (value: unknown, what: string): Platform => {
   return normalisePlatform({ os: text("os"), architecture: text("architecture"), variant: text("variant") })
 }
 
+/** Older architectures that the same processors run. */
+const elders: Readonly<Record<string, string>> = { amd64: "386", arm64: "arm" }
+
 /**
- * How well `offered` runs on `wanted`: 0 = not at all, higher is better. Lower variants of arm and amd64 run on higher
- * ones, arm and 386 on nothing else.
+ * How well `offered` runs on `wanted`: 0 = not at all, higher is better. Lower variants run on higher ones, 386 on amd64
+ * and arm on arm64 when there is nothing better.
  */
 export const platformScore = (wanted: Platform, offered: Platform): number => {
-  if (wanted.os !== offered.os || wanted.architecture !== offered.architecture) return 0
   const level = (platform: Platform) => Number(/^v([0-9]+)/.exec(platform.variant)?.[1] ?? 0)
+  if (wanted.os !== offered.os) return 0
+  if (wanted.architecture !== offered.architecture) {
+    const isElder =
+      Object.hasOwn(elders, wanted.architecture) && elders[wanted.architecture] === offered.architecture
+    return isElder && level(offered) <= 8 ? 2 + level(offered) : 0
+  }
   if (wanted.variant === offered.variant) return 1000
-  if (offered.variant === "") return 500
+  const base = wanted.architecture === "arm64" ? 8 : 1
+  if (offered.variant === "") return 100 + base
   // An unversioned wish (arm64, amd64) is met by the base version alone.
-  const most = wanted.variant === "" ? (wanted.architecture === "arm64" ? 8 : 1) : level(wanted)
+  const most = wanted.variant === "" ? base : level(wanted)
   return level(offered) > 0 && level(offered) <= most ? 100 + level(offered) : 0
 }
