@@ -1,6 +1,6 @@
 // A network that is up: its footing on this host, its addresses, and the namespaces prepared on it.
 import { existsSync, readFileSync } from "node:fs"
-import { errorMessage } from "../base/errors.ts"
+import { errorKind, errorMessage } from "../base/errors.ts"
 import type { Kernel, Operation } from "../kernel/kernel.ts"
 import { netlinkOperation, setMaster } from "../kernel/netlink/netlink.ts"
 import type { NetworkRecord } from "../state/state.ts"
@@ -9,7 +9,7 @@ import { macAddressOf, sysctlOperations } from "./containers/interface.ts"
 import type { Driver, Footing } from "./driver.ts"
 import type { GivenAddresses } from "./ipam/addressing.ts"
 import { Addressing } from "./ipam/addressing.ts"
-import type { Departures } from "./pool/departures.ts"
+import type { Departed, Departures } from "./pool/departures.ts"
 import type { HeldNamespaces } from "./pool/held.ts"
 import type { Namespaces } from "./pool/namespaces.ts"
 import { hostEnd, newSerial } from "./pool/namespaces.ts"
@@ -155,17 +155,29 @@ export class Segment {
     return taken ?? (await this.make(wishes))
   }
 
-  /** Addresses for an endpoint; a prepared namespace that has the one asked for gives it up. */
+  /**
+   * Addresses for an endpoint. What has the ones asked for without needing them gives them up: a prepared namespace, or a
+   * container that has gone. What rests is given early when there is nothing else.
+   */
   async takeAddresses(wishes: EndpointWishes): Promise<GivenAddresses> {
     const { ipv4, ipv6 } = wishes
     const asked = { ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }) }
+    const has = ({ addresses }: { readonly addresses: GivenAddresses }): boolean =>
+      (ipv4 !== undefined && addresses.ipv4?.address === ipv4) ||
+      (ipv6 !== undefined && addresses.ipv6?.address === ipv6)
+    const isOurs = ({ network }: Departed): boolean => network === this.#record.id
     if (ipv4 !== undefined || ipv6 !== undefined) {
-      const holder = this.pool.take(
-        ({ addresses }) => addresses.ipv4?.address === ipv4 || addresses.ipv6?.address === ipv6,
-      )
+      const holder = this.pool.take(has)
       if (holder) await this.#giveUp(holder)
+      await this.#tools.departures.hurry((departed) => isOurs(departed) && has(departed))
     }
-    return this.addressing.take(asked)
+    try {
+      return this.addressing.take(asked)
+    } catch (error) {
+      if (errorKind(error) !== "exhausted") throw error
+      if ((await this.#tools.departures.hurry(isOurs)) === 0) throw error
+      return this.addressing.take(asked)
+    }
   }
 
   /** Its link is removed before its address is given to another, for which nobody else may answer. */
@@ -203,7 +215,8 @@ export class Segment {
 
   /** Gives an endpoint's addresses back once its link is gone. */
   depart(link: string, addresses: GivenAddresses): void {
-    this.#tools.departures.add(link, () => this.addressing.release(addresses))
+    const release = (): void => this.addressing.release(addresses)
+    this.#tools.departures.add({ link, network: this.#record.id, addresses, release })
   }
 
   /** Lets namespaces go that nobody got. */

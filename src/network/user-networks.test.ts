@@ -181,6 +181,18 @@ test("addresses asked for are given, on subnets that were asked for too", async 
     "forbidden",
     "Address already in use",
   ])
+  // A restart asks for it right after its last run has gone.
+  networks.joined(attachment.lease)
+  await networks.leave(attachment.lease)
+  const again = await networks.join(joining("web", [on("blue", { ipv4: "10.77.0.9" })]))
+  expect(again.endpoints[0]?.ipv4).toBe("10.77.0.9")
+  // One that a prepared namespace has is given as well.
+  networks.joined(again.lease)
+  await Bun.sleep(100)
+  const near = await networks.join(
+    joining("near", [on("blue", { ipv4: "10.77.0.3", macAddress: "02:00:00:00:00:0a" })]),
+  )
+  expect(near.endpoints[0]?.ipv4).toBe("10.77.0.3")
   const { subnets } = networks.get("any")
   const inside = subnets[0]?.gateway.replace(/\d+$/, "99") ?? ""
   expect(await failed(networks.join(joining("two", [on("any", { ipv4: inside })])))).toEqual([

@@ -1,15 +1,20 @@
 // Network namespaces with their first interface on a network: made in one request, all or nothing, held by the launcher.
 import { randomBytes } from "node:crypto"
+import { setTimeout as sleep } from "node:timers/promises"
 import { failure } from "../../base/errors.ts"
 import type { Kernel, Operation, Plan } from "../../kernel/kernel.ts"
 import { getLink, netlinkOperation, readLinks } from "../../kernel/netlink/netlink.ts"
 import { interfaceMessages, type WayOut, wayOutMessage } from "../containers/interface.ts"
 import type { GivenAddresses } from "../ipam/addressing.ts"
-import { collect } from "../request.ts"
+import { collect, isRefusal } from "../request.ts"
 import type { Prepared } from "./pool.ts"
 
 /** Index that the first link gets in a fresh namespace, after lo, unless the kernel puts fallback tunnel devices there first. */
 const USUAL_INDEX = 2
+
+/** How often a taken hardware address is tried again, and after how many milliseconds. */
+const TRIES = 30
+const TRY_AGAIN_AFTER = 20
 
 /** What a namespace is to have. */
 export interface NamespaceRequest {
@@ -68,10 +73,22 @@ export class Namespaces {
     ]
   }
 
+  /** A hardware address is taken until the namespace that had it is wholly gone: some 30 ms after its last process. */
+  async #perform(plan: Plan): Promise<void> {
+    for (let tries = 1; ; tries++)
+      try {
+        await this.#kernel.perform(plan)
+        return
+      } catch (error) {
+        if (tries === TRIES || !isRefusal(error, "EADDRINUSE")) throw error
+        await sleep(TRY_AGAIN_AFTER)
+      }
+  }
+
   /** Makes a namespace. Nothing is left of one that failed. */
   async make(request: NamespaceRequest): Promise<Prepared> {
     try {
-      await this.#kernel.perform(this.#plan(request))
+      await this.#perform(this.#plan(request))
       const { held, link, interfaceName, addresses, macAddress } = request
       return { held, link, interfaceName, interfaceIndex: this.#insideIndex, addresses, macAddress }
     } catch (error) {
