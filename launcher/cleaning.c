@@ -88,6 +88,7 @@ static bool remove_cgroups(struct monitor *monitor) {
 
 void clean_begin(struct monitor *monitor) {
   monitor->cleaning = true;
+  oom_close(&monitor->oom);
   monitor->clean_next = 0;
   monitor->clean_deadline = now_ms() + CLEAN_TOTAL_MS;
 }

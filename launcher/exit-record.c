@@ -24,6 +24,12 @@ int exit_record_make(const char *path) {
   return open_in_made_directory(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
 }
 
+void exit_record_drop(const char *path, int made) {
+  OWN_MEMORY char *temporary = made < 0 ? NULL : temporary_name(path);
+  if (temporary) unlink(temporary);
+  own_close(&made);
+}
+
 // Whether the path still leads to the file: its directory may have been made anew while the container ran.
 static bool is_at(const char *path, int fd) {
   struct stat there, here;

@@ -69,6 +69,9 @@ static int prepare_meanwhile(void *context, struct failure *failure) {
   monitor->listening = listen_at(socket_path, failure);
   if (monitor->listening < 0) return -1;
   monitor->socket_path = socket_path;
+  oom_watch(monitor);
+  // Where that fails it is tried again at the end, when there may be room.
+  if (monitor->record_path) monitor->record = exit_record_make(monitor->record_path);
   return 0;
 }
 
@@ -109,6 +112,7 @@ static void close_others(struct monitor *monitor) {
   int names[4];
   names_kept(monitor, names);
   const int few[] = {names[0], names[1], names[2], names[3], monitor->connections ? monitor->connections->fd : -1, monitor->listening, monitor->log.fd,
+                     monitor->record, monitor->oom.counter, monitor->oom.event,
                      init->process.pidfd, init->outputs[0].fd, init->outputs[1].fd, init->input.fd,
                      monitor->namespaces[0], monitor->namespaces[1], monitor->namespaces[2], monitor->namespaces[3]};
   size_t count = sizeof few / sizeof *few;
@@ -164,6 +168,8 @@ static void release(struct monitor *monitor) {
     unlink(monitor->socket_path);
     close(monitor->listening);
   }
+  exit_record_drop(monitor->record_path, monitor->record);
+  oom_close(&monitor->oom);
   ports_release(monitor);
   names_close(monitor);
   log_close(&monitor->log);
@@ -194,9 +200,6 @@ int monitor_main(struct request *request, struct failure *failure) {
   streams_ready(init, &ends);
   begin(monitor);
   leave_launcher(monitor);
-  oom_watch(monitor);
-  // Where that fails it is tried again at the end, when there may be room.
-  if (monitor->record_path) monitor->record = exit_record_make(monitor->record_path);
   monitor_loop(monitor);
   release(monitor);
   request->connection = -1;

@@ -187,6 +187,7 @@ size_t exited_encode(char *buffer, size_t size, const struct ending *ending);
 // oom.c
 int oom_prepare(struct oom *oom, const struct plan *plan, struct failure *failure);
 void oom_watch(struct monitor *monitor);
+void oom_close(struct oom *oom);
 void oom_ready(struct monitor *monitor, int64_t now);
 void oom_step(struct monitor *monitor, int64_t now);
 void oom_tell(struct monitor *monitor, struct connection *watcher);
@@ -196,6 +197,8 @@ bool oom_at_end(struct monitor *monitor, bool is_init);
 // exit-record.c
 // Makes the file that will become the record; its descriptor, or -1 with errno.
 int exit_record_make(const char *path);
+// Removes it again when there will be no record.
+void exit_record_drop(const char *path, int made);
 // Takes such a descriptor, or -1 when none was made.
 int exit_record_write(const char *path, int made, bool sync, const char *payload, size_t length);
 

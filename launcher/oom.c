@@ -58,7 +58,7 @@ static int event_of_v1(const struct oom *oom) {
   return give_fd(&event);
 }
 
-static void stop_watching(struct oom *oom) {
+void oom_close(struct oom *oom) {
   if (oom->event >= 0 && oom->event != oom->counter) close(oom->event);
   if (oom->counter >= 0) close(oom->counter);
   oom->event = oom->counter = -1;
@@ -101,7 +101,7 @@ void oom_ready(struct monitor *monitor, int64_t now) {
   oom->look_pause = FIRST_LOOK_MS;
   oom->look_at = now;
   // The end of the cgroup is an event too: then there is nothing left to read.
-  if (!counter_read(oom, &count)) stop_watching(oom), oom->look_at = 0;
+  if (!counter_read(oom, &count)) oom_close(oom), oom->look_at = 0;
   else if (oom->event != oom->counter && read(oom->event, &count, sizeof count) < 0) oom->look_at = 0;
 }
 
@@ -120,6 +120,5 @@ bool oom_at_end(struct monitor *monitor, bool is_init) {
   look(monitor);
   bool killed = oom->told > (is_init ? oom->start : oom->seen);
   oom->seen = oom->told;
-  if (is_init) stop_watching(oom);
   return killed;
 }

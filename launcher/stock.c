@@ -2,9 +2,11 @@
 #include "stock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "calls.h"
 #include "letter.h"
@@ -13,7 +15,10 @@
 #include "seat.h"
 
 // A request's own work comes first; what follows upon it mostly comes within this time.
-enum { QUIET_MS = 4, ANSWER_SECONDS = 2 };
+enum { QUIET_MS = 4 };
+// On a busy machine the parent may be late: then what it has would come too dear.
+static const struct timespec patience = {.tv_nsec = 300000};
+
 enum letter_word { WORD_ASK = 'a', WORD_STORE = 's' };
 
 static const struct {
@@ -73,8 +78,14 @@ static void answer(struct stock_keeper *keeper, const struct letter *asked, int 
     given[count++] = keeper->kept[kind];
     keeper->kept[kind] = -1;
   }
-  letter_send_many(line, &letter, sizeof letter, given, count);
-  for (size_t i = 0; i < count; i++) close(given[i]);
+  // Whoever has gone on without an answer leaves the namespaces to the next.
+  bool taken = !letter_send_many(line, &letter, sizeof letter, given, count);
+  for (int kind = 0, i = 0; kind < STOCK_KINDS; kind++) {
+    if (!letter.kinds[kind]) continue;
+    if (taken) close(given[i]);
+    else keeper->kept[kind] = given[i];
+    i++;
+  }
   close(line);
   keeper->due = now + QUIET_MS;
 }
@@ -111,11 +122,9 @@ int stock_leave(struct stock_keeper *keeper) {
 
 int stock_ask(int counter, const bool wanted[STOCK_KINDS]) {
   struct letter letter = {.word = WORD_ASK};
-  const struct timeval patience = {.tv_sec = ANSWER_SECONDS};
   int ends[2];
   if (counter < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) return -1;
   memcpy(letter.kinds, wanted, sizeof letter.kinds);
-  setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   int sent = letter_send(counter, &letter, sizeof letter, ends[1]);
   close(ends[1]);
   if (!sent) return ends[0];
@@ -130,8 +139,9 @@ void stock_receive(int line, int given[STOCK_KINDS]) {
   ssize_t got = -1;
   for (int kind = 0; kind < STOCK_KINDS; kind++) given[kind] = -1;
   if (line < 0) return;
-  do got = letter_receive_many(line, &letter, sizeof letter, 0, came, STOCK_KINDS, &count);
-  while (got < 0 && errno == EINTR);
+  struct pollfd waited = {.fd = line, .events = POLLIN};
+  if (ppoll(&waited, 1, &patience, NULL) > 0)
+    got = letter_receive_many(line, &letter, sizeof letter, MSG_DONTWAIT, came, STOCK_KINDS, &count);
   close(line);
   for (int kind = 0; got == sizeof letter && kind < STOCK_KINDS; kind++)
     if (letter.kinds[kind] && next < count) given[kind] = came[next++];
