@@ -208,6 +208,9 @@ proof(
       `${four}.0/25`,
       "other",
     )
+    const mac = "02:42:ac:11:00:98"
+    const addressed = ["run", "--rm", "--network", `name=mine,mac-address=${mac},alias=x`, "busybox"]
+    expect(await ok(...addressed, "cat", "/sys/class/net/eth0/address")).toBe(mac)
     await web("joiner")
     await ok("network", "connect", "--ip", `${four}.201`, "--ip6", `${six}::78`, "mine", "joiner")
     expect(await inspect("{{.NetworkSettings.Networks.mine.IPAMConfig}}", "joiner")).toBe(

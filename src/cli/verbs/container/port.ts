@@ -5,7 +5,10 @@ import type { Verb } from "../../verb.ts"
 
 export const verb: Verb = {
   usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
-  summary: "List port mappings or a specific mapping for the container",
+  summary: `List port mappings or a specific mapping for the container
+
+sloop port add CONTAINER [IP:][HOST_PORT:]PRIVATE_PORT...       publishes further ports, at once when it runs
+sloop port remove CONTAINER [[IP:]HOST_PORT:]PRIVATE_PORT...    takes ports back`,
   flags: [],
   interspersed: true,
   least: 1,
