@@ -187,7 +187,8 @@ export const pruneImages = async (
   users: Users,
 ): Promise<{ removed: RemovedImage[]; reclaimed: number }> => {
   const { catalog, state } = parts
-  const sizes = new Map(state.snapshots.list().map((record) => [record.key, record.size]))
+  // What comes back on the disk, where that was measured.
+  const sizes = new Map(state.snapshots.list().map((record) => [record.key, record.disk ?? record.size]))
   const removed: RemovedImage[] = []
   for (const image of images) {
     const names = catalog.namesOf(image.id)

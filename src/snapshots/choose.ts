@@ -66,6 +66,12 @@ export const chooseLayerForm = async (parts: {
         { cause },
       )
     state.settings.put(settingKey, `${boot} no`, { durable: false })
+    const images = state.snapshots.list().filter(({ image }) => image !== undefined).length
+    if (images > 0)
+      log.error(
+        "layers of this data root are EROFS images, which cannot be mounted here: their images must be pulled again, or a newer kernel booted",
+        { layers: images },
+      )
     log.info("layers are unpacked: EROFS images cannot be mounted here", { reason: errorMessage(cause) })
     return "overlay"
   }
