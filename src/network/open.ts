@@ -4,11 +4,13 @@ import { listLinks, readLinks } from "../kernel/netlink/netlink.ts"
 import type { NetworkRecord } from "../state/state.ts"
 import type { DefaultBridge } from "./bridge/default-bridge.ts"
 import { guarded } from "./bridge/driver.ts"
+import { bridgeOptions } from "./bridge/options.ts"
 import { readLease } from "./containers/lease.ts"
 import { announceNames } from "./containers/managed-texts.ts"
 import { mendMembers } from "./containers/mend.ts"
 import { placed, publicationsOf, publisherOf } from "./containers/publishing.ts"
-import { readHostNetwork } from "./host-network.ts"
+import { type HostNetwork, readHostNetwork, usedBlocks } from "./host-network.ts"
+import { overlap, parseCidr } from "./ipam/cidr.ts"
 import { storeDefaults } from "./records.ts"
 import { routeRequest } from "./request.ts"
 import type { Room } from "./room.ts"
@@ -21,6 +23,19 @@ export interface KnownLease {
   readonly pid?: number
 }
 
+/** Somebody may have taken a network's subnet while no daemon ran. */
+const warnOfRivals = (room: Room, record: NetworkRecord, host: HostNetwork): void => {
+  const own = host.links.filter(({ name }) => name === bridgeOptions(record).bridgeName)
+  const used = usedBlocks(host, new Set(own.map(({ index }) => index)))
+  for (const { subnet } of record.subnets) {
+    const rival = used.find(({ block }) => overlap(block, parseCidr(subnet)))
+    if (rival)
+      room.warn(
+        `network ${record.name} has ${subnet}, and so has ${rival.by}: containers on it may not be reached; remove one of the two`,
+      )
+  }
+}
+
 /** Brings up every stored network that has a driver here. One that fails is told and left out. */
 const raiseAll = async (room: Room, bridge: NetworkRecord, footing: DefaultBridge): Promise<void> => {
   const driver = room.drivers.get("bridge")
@@ -31,6 +46,7 @@ const raiseAll = async (room: Room, bridge: NetworkRecord, footing: DefaultBridg
     const own = room.drivers.get(record.driver)
     if (record.id === bridge.id || !own) continue
     try {
+      if (own.isGuarded) warnOfRivals(room, record, host)
       const up = await own.raise(record, host)
       room.segments.set(record.id, new Segment(record, own, up, room.segmentTools, { isDefault: false }))
     } catch (error) {

@@ -163,3 +163,57 @@ test("namespaces are prepared on a network once it is used, within bounds, and s
   await again.remove("blue")
   await until("nothing of it is left", () => !hasLink(`br-${one.endpoints[0]?.network.slice(0, 12)}`))
 }, 30_000)
+
+test("an engine that goes takes its bridges along and brings them back with their subnets", async () => {
+  const ground = await opened({ poolSize: 0 })
+  const pools = withPools({ subnet: `${somePlace()}.0/24` })
+  const { network: made } = await ground.networks.create(network("blue", { ipv6: true, ...pools }))
+  const bridge = `br-${made.id.slice(0, 12)}`
+  await ground.networks.close({ remove: true })
+  expect(hasLink(bridge)).toBe(false)
+  const networks = await ground.reopen([])
+  expect(networks.get("blue")).toEqual(made)
+  for (const { gateway } of made.subnets) expect(addressesOn(bridge)).toContain(` ${gateway}/`)
+  const web = await networks.join(joining("web", [on("blue")]))
+  const near = await networks.join(joining("near", [on("blue")]))
+  await ground.serve(await ground.placeOf(web), 80)
+  expect(peerSeenBy(await ground.placeOf(near), web.endpoints[0]?.ipv4 ?? "", 80)).toBe(
+    near.endpoints[0]?.ipv4 ?? "?",
+  )
+}, 30_000)
+
+test("a link that an engine killed amid making a network left behind is cleared; others' links are not", async () => {
+  const ground = await opened({ poolSize: 0 })
+  const tag = randomBytes(3).toString("hex")
+  const [ours, theirs] = [`slc${tag}`, `sld${tag}`]
+  for (const [name, owner] of [
+    [ours, ground.bridge],
+    [theirs, "another"],
+  ] as const) {
+    run("ip", "link", "add", name, "type", "bridge")
+    run("ip", "link", "set", name, "alias", `sloop ${owner} ${"0".repeat(64)}`)
+  }
+  try {
+    await ground.reopen([])
+    await until("it is cleared", () => !hasLink(ours))
+    expect(hasLink(theirs)).toBe(true)
+  } finally {
+    run("ip", "link", "delete", theirs)
+  }
+}, 30_000)
+
+test("a subnet that somebody took while no daemon ran is told of", async () => {
+  const ground = await opened({ poolSize: 0 })
+  const place = somePlace()
+  await ground.networks.create(network("blue", withPools({ subnet: `${place}.0/24` })))
+  await ground.networks.close({ remove: true })
+  run("ip", "address", "add", `${place}.77/32`, "dev", "lo")
+  try {
+    await ground.reopen([])
+    expect(ground.warnings.join()).toContain(
+      `network blue has ${place}.0/24, and so has this host's interface lo: containers on it may not be reached`,
+    )
+  } finally {
+    run("ip", "address", "delete", `${place}.77/32`, "dev", "lo")
+  }
+}, 30_000)
