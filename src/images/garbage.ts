@@ -7,12 +7,22 @@ import type { Snapshotter } from "../snapshots/snapshotter.ts"
 import type { ImageRecord, State } from "../state/state.ts"
 import { type LayerBlobs, placedLayers } from "./layer-blobs.ts"
 
+/** What a piece of work needs although no image refers to it yet. It ends with the work, or with the process. */
+export interface Lease {
+  /** A blob that is needed now and may turn out to belong to nobody. */
+  suspect(blob: string): void
+  /** Committed snapshots, there already or not yet. */
+  keep(chainIds: readonly string[]): void
+}
+
 export interface Garbage {
   /**
    * Runs work that ingests blobs and commits snapshots before an image refers to them: nothing is swept meanwhile.
    * `suspect` names blobs that may turn out to belong to nobody.
    */
   during<T>(work: (suspect: (blob: string) => void) => Promise<T>): Promise<T>
+  /** As during, for work that says what it needs (and may take long): everything else is swept meanwhile. */
+  lease<T>(work: (lease: Lease) => Promise<T>): Promise<T>
   /** Marks what a removed image used, and sweeps if nobody is writing. */
   release(record: ImageRecord): void
   /** Names blobs that others kept in the content store until now. */
@@ -33,8 +43,10 @@ export const openGarbage = (parts: {
 }): Garbage => {
   const { content, snapshots, state } = parts
   const suspects = new Set<string>()
+  const leases = new Set<{ readonly blobs: Set<string>; readonly chainIds: Set<string> }>()
   let writers = 0
 
+  const leasedBlobs = (): Set<string> => new Set([...leases].flatMap(({ blobs }) => [...blobs]))
   const neededBlobs = (): Set<string> => {
     const byImages = state.images
       .list()
@@ -57,6 +69,7 @@ export const openGarbage = (parts: {
     }
     for (const record of state.images.list()) keep(record.chainId)
     for (const record of state.snapshots.list()) if (record.kind === "active") keep(record.parent)
+    for (const { chainIds } of leases) for (const chainId of chainIds) keep(chainId)
     return needed
   }
   const failed = (what: string) => (error: unknown) =>
@@ -78,8 +91,12 @@ export const openGarbage = (parts: {
     if (writers > 0) return
     sweepSnapshots()
     const needed = neededBlobs()
-    for (const blob of suspects) if (!needed.has(blob)) content.remove(blob).catch(failed(`blob ${blob}`))
-    suspects.clear()
+    const leased = leasedBlobs()
+    for (const blob of suspects) {
+      if (leased.has(blob)) continue
+      suspects.delete(blob)
+      if (!needed.has(blob)) content.remove(blob).catch(failed(`blob ${blob}`))
+    }
   }
 
   return {
@@ -89,6 +106,24 @@ export const openGarbage = (parts: {
         return await work((blob) => suspects.add(blob))
       } finally {
         writers--
+        sweep()
+      }
+    },
+    async lease(work) {
+      const held = { blobs: new Set<string>(), chainIds: new Set<string>() }
+      leases.add(held)
+      try {
+        return await work({
+          suspect(blob) {
+            suspects.add(blob)
+            held.blobs.add(blob)
+          },
+          keep(chainIds) {
+            for (const chainId of chainIds) held.chainIds.add(chainId)
+          },
+        })
+      } finally {
+        leases.delete(held)
         sweep()
       }
     },

@@ -101,7 +101,6 @@ export const pullLayers = async (
   wanted: {
     layers: readonly Descriptor[]
     diffIds: readonly string[]
-    suspect: (blob: string) => void
   },
   report: (progress: ImageProgress) => void,
   signal?: AbortSignal,
@@ -181,7 +180,6 @@ export const pullLayers = async (
     const missing = layers.filter((layer) => !present(layer))
     for (const layer of layers) tellOf(layer)(missing.includes(layer) ? "Pulling fs layer" : "Already exists")
     for (const layer of missing) {
-      wanted.suspect(layer.blob.digest)
       if (content.has(layer.blob.digest)) tellOf(layer)("Download complete")
       else
         downloads.set(layer, parts.downloads.get(layer.blob, remote, { passing, tell: words(tellOf(layer)) }))

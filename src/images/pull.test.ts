@@ -276,6 +276,31 @@ test("removed while it is pulled: the image of before goes, the new one comes wh
   expect((await again.images.get(name())).layers).toHaveLength(4)
 })
 
+test("what others give up meanwhile comes back at once; what the pull needs of it stays", async () => {
+  registry.hold("team/app", "1", makeImage({ layers: tars.slice(0, 2) }))
+  const large = makeImage({ layers: [await layerTar("other", randomBytes(100_000))] })
+  registry.hold("team/other", "1", large)
+  await pull()
+  await pull(`${registry.host}/team/other:1`)
+  registry.hold("team/app", "2", image)
+  const held = Promise.withResolvers<void>()
+  registry.lie = async (request) => {
+    if (isBlob(request.url) && !request.url?.includes(image.configDigest)) await held.promise
+    return false
+  }
+  const pulling = pull(`${registry.host}/team/app:2`)
+  while (!told.some((line) => line.endsWith("Already exists"))) await Bun.sleep(5)
+  await store.images.remove(`${registry.host}/team/other:1`, { force: true, prune: true }, () => [])
+  await store.images.remove(name(), { force: true, prune: true }, () => [])
+  expect((await store.inventory()).join("\n")).not.toContain(large.configDigest.slice(7))
+  held.resolve()
+  await pulling
+  expect((await store.images.get(`${registry.host}/team/app:2`)).layers).toHaveLength(4)
+  const again = await store.reopen()
+  await again.images.recover()
+  expect(await again.inventory()).not.toEqual([])
+})
+
 test("a name that moves takes its blobs with it when nobody else needs them", async () => {
   registry.hold("team/app", "1", makeImage({ layers: tars.slice(0, 1) }))
   await pull()

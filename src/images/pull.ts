@@ -2,7 +2,7 @@
 // the name is written last.
 import { crashPoint } from "../base/crash-point.ts"
 import { failure } from "../base/errors.ts"
-import { chainIdOf } from "../oci/chain-id.ts"
+import { chainIdOf, chainIds } from "../oci/chain-id.ts"
 import { type ConfigDocument, parseConfigDocument } from "../oci/config.ts"
 import type { Descriptor } from "../oci/descriptor.ts"
 import {
@@ -122,7 +122,7 @@ const pullOne = (
   report: Report,
   signal?: AbortSignal,
 ): Promise<{ id: string; changed: boolean }> =>
-  parts.garbage.during(async (suspect) => {
+  parts.garbage.lease(async ({ suspect, keep }) => {
     const { content, catalog, state } = parts
     const name = familiarReference(reference)
     const platform = wanted ?? hostPlatform()
@@ -146,6 +146,9 @@ const pullOne = (
     )
     begin()
     suspect(document.digest)
+    // Before anything is looked at, so that what is found stays.
+    keep(chainIds(config.diffIds))
+    for (const layer of manifest.layers) suspect(layer.digest)
     async function* bytes() {
       yield document.bytes
     }
@@ -153,7 +156,7 @@ const pullOne = (
     const layers = await pullLayers(
       parts,
       remote,
-      { layers: manifest.layers, diffIds: config.diffIds, suspect },
+      { layers: manifest.layers, diffIds: config.diffIds },
       report,
       signal,
     )

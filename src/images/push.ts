@@ -101,7 +101,7 @@ const pack = async (
   await content.ingest(whole(), { digest: manifestDigest })
   await content.sync()
   const packed = { ...record, layers, manifestDigest }
-  catalog.put([{ record: packed, names: [] }])
+  if (parts.state.images.find(record.id) !== undefined) catalog.put([{ record: packed, names: [] }])
   return parcelOf(bytes, packed, `the manifest ${manifestDigest}`)
 }
 
@@ -230,12 +230,16 @@ const pushOne = (
   report: Report,
   signal?: AbortSignal,
 ): Promise<string> =>
-  parts.garbage.during(async (suspect) => {
+  parts.garbage.lease(async ({ suspect, keep }) => {
     const { catalog, state } = parts
     const id = catalog.idOf(target)
     const record = id === undefined ? undefined : state.images.find(id)
     if (id === undefined || record === undefined)
       throw failure("not-found", `An image does not exist locally with the tag: ${familiarName(target)}`)
+    // Removed meanwhile, it is still sent whole.
+    keep(placedLayers(record).map(({ chainId }) => chainId))
+    for (const blob of [record.id, record.manifestDigest, ...record.layers.map((layer) => layer.blob)])
+      if (blob !== "") suspect(blob)
     for (const { diffId } of record.layers.toReversed())
       report({ id: shortId(diffId), status: "Preparing", layer: true })
     const { parcel, deliveries } = await plan(
@@ -268,7 +272,9 @@ const pushOne = (
       await remote.putBlob(sourceOf(parts.content, config), { from: [], ...(signal ? { signal } : {}) })
     const tag = target.tag ?? ""
     const { digest } = await remote.putDocument(tag || digestOf(bytes), { bytes, mediaType }, signal)
-    catalog.setName({ domain: target.domain, path: target.path, digest }, id)
+    // It may have been removed meanwhile.
+    if (state.images.find(id) !== undefined)
+      catalog.setName({ domain: target.domain, path: target.path, digest }, id)
     report({ status: `${tag}: digest: ${digest} size: ${bytes.length}` })
     report({ status: "", stored: { tag, digest, size: bytes.length } })
     await announceTravel(parts.events, catalog, "push", id, {
