@@ -60,6 +60,8 @@ export interface NetworkRecord {
     readonly auxiliary?: Readonly<Record<string, string>>
     /** Chosen by the engine, not given by the user: no container may ask for an address in it. */
     readonly chosen?: boolean
+    /** The subnet was given and its gateway chosen: inspect does not tell of it, as Docker's does not. */
+    readonly gatewayChosen?: boolean
   }[]
 }
 

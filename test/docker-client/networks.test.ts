@@ -231,6 +231,13 @@ proof(
     await web("inside", "--network", "inner", "-p", "127.0.0.1::80")
     expect(await ok("port", "inside")).toBe("")
     expect((await docker("exec", "inside", "ip", "route")).stdout).not.toContain("default")
+    // Docker tells of gateways that were given, or chosen with their subnet.
+    await ok("network", "create", "--subnet", `10.${block}.9.0/24`, "given")
+    const config = (name: string) => ok("network", "inspect", "-f", "{{json .IPAM.Config}}", name)
+    expect(await config("given")).toBe(`[{"Subnet":"10.${block}.9.0/24"}]`)
+    expect(await config("plain")).toMatch(/^\[{"Subnet":"[\d./]+","Gateway":"[\d.]+"}\]$/)
+    expect(await config("mine")).toContain(`"IPRange":"${four}.128/25","Gateway":"${four}.9"`)
+    await ok("network", "rm", "given")
     await ok("rm", "-f", "fixed", "free", "joiner", "inside")
     await ok("network", "rm", "mine", "plain", "inner")
   },

@@ -104,10 +104,10 @@ export function networkView(network: NetworkRecord, members: readonly ContainerR
       IPv6Address: endpoint.ipv6 === undefined ? "" : `${endpoint.ipv6}/${endpoint.ipv6PrefixLength ?? 128}`,
     }
   }
-  const pools = network.subnets.map(({ subnet, gateway, range, auxiliary }) => ({
+  const pools = network.subnets.map(({ subnet, gateway, gatewayChosen, range, auxiliary }) => ({
     Subnet: subnet,
     ...(range === undefined ? {} : { IPRange: range }),
-    ...(gateway === "" ? {} : { Gateway: gateway }),
+    ...(gateway === "" || gatewayChosen ? {} : { Gateway: gateway }),
     ...(auxiliary === undefined ? {} : { AuxiliaryAddresses: { ...auxiliary } }),
   }))
   return {

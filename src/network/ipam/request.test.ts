@@ -97,6 +97,7 @@ test("what is missing is chosen: subnets from the pools, gateways from range or 
     {
       subnet: "10.3.0.0/16",
       gateway: "10.3.5.1",
+      gatewayChosen: true,
       range: "10.3.5.0/24",
       auxiliary: { nas: "10.3.5.0" },
     },

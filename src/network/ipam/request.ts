@@ -125,6 +125,7 @@ const settled = (pool: AskedPool & { readonly block: Cidr }, withGateway: boolea
     ...(range ? { range: cidrText(parseCidr(range)) } : {}),
     ...(auxiliary && Object.keys(auxiliary).length > 0 ? { auxiliary } : {}),
     ...(pool.subnet ? {} : { chosen: true }),
+    ...(pool.subnet && !pool.gateway && withGateway ? { gatewayChosen: true } : {}),
   }
 }
 
