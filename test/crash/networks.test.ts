@@ -183,6 +183,10 @@ const agrees = async (): Promise<string | undefined> => {
     const shown = (await docker("exec", name, "ip", "-o", "-4", "address")).stdout
     for (const address of wanted)
       if (!shown.includes(` ${address}/`)) return `${name} lacks ${address}: ${shown}`
+    const hosts = (await docker("exec", name, "cat", "/etc/hosts")).stdout.split("\n")
+    const told = hosts.filter((line) => /^(10|172|192)\./.test(line)).map((line) => line.split("\t")[0])
+    if (told.toSorted().join() !== wanted.toSorted().join())
+      return `${name} has hosts ${told.join()} for ${wanted.join()}`
   }
   const ports = own.flatMap((bridge) =>
     existsSync(`/sys/class/net/${bridge}/brif`) ? readdirSync(`/sys/class/net/${bridge}/brif`) : [],
