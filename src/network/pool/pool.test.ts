@@ -124,3 +124,23 @@ test("namespaces that the launcher lost are forgotten", async () => {
   expect(pool.size).toBe(1)
   await pool.close()
 })
+
+test("one that is not eager is filled once it is used, and only while the engine has room", async () => {
+  let room = 1
+  const { pool } = made({ eager: false, hasRoom: () => pool.size < room })
+  pool.schedule()
+  await settle(pool)
+  expect(pool.size).toBe(0)
+  expect(pool.take()).toBeUndefined()
+  pool.schedule()
+  await settle(pool)
+  expect(pool.size).toBe(1)
+  room = 5
+  pool.schedule()
+  await settle(pool)
+  expect(pool.size).toBe(2)
+  expect(pool.take(({ held }) => held === "n2")?.held).toBe("n2")
+  expect(pool.take(({ held }) => held === "n9")).toBeUndefined()
+  expect(pool.empty().map(({ held }) => held)).toEqual(["n1"])
+  await pool.close()
+})
