@@ -23,8 +23,6 @@ import { openLayerBlobs } from "./layer-blobs.ts"
 import { loadImages } from "./load.ts"
 import { prepareImage } from "./prepare.ts"
 import { openPublished } from "./published.ts"
-import { pullImages } from "./pull.ts"
-import { pushImages } from "./push.ts"
 import { pruneImages, removeImage } from "./removal.ts"
 import { saveImages, selectImages } from "./save.ts"
 import { trimImages } from "./trim.ts"
@@ -133,8 +131,11 @@ export const openImages = (parts: {
       return id
     },
     registries,
-    pull: (request, report, signal) => pullImages(pulling, request, report, signal),
-    push: (request, report, signal) => pushImages(pushing, request, report, signal),
+    // Loaded by the first image that travels: an idle engine stays small.
+    pull: async (request, report, signal) =>
+      (await import("./pull.ts")).pullImages(pulling, request, report, signal),
+    push: async (request, report, signal) =>
+      (await import("./push.ts")).pushImages(pushing, request, report, signal),
     async tag(source, target) {
       const name = targetName(target, "refusing to create a tag with a digest reference")
       const id = catalog.resolve(source)
