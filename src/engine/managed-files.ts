@@ -16,7 +16,7 @@ import { writeFileAtomic } from "../base/atomic-file.ts"
 import type { BindMount } from "../kernel/mount.ts"
 import { updatedHosts, updatedResolvConf } from "../network/network.ts"
 
-export interface ManagedTexts {
+interface ManagedTexts {
   readonly hostname: string
   /** undefined = what the image has. */
   readonly hosts?: string

@@ -10,9 +10,6 @@ export interface FindNetwork {
 /** "default" and nothing at all mean the default bridge. */
 export const networkName = (mode: string): string => (mode === "" || mode === "default" ? "bridge" : mode)
 
-/** Modes in which a container has a namespace with networks of ours. */
-export const isPrivateMode = (mode: string): boolean => mode !== "host" && !mode.startsWith("container:")
-
 /** Networks that the user made: names, aliases and chosen addresses work on these only. */
 export const isUserDefined = (name: string): boolean =>
   !["", "default", "bridge", "host", "none"].includes(name) && !name.startsWith("container:")
@@ -49,7 +46,7 @@ export const namedNetworks = (networks: FindNetwork, config: ContainerConfig): C
 }
 
 /** By the id it had when the container was on it, else by name. Throws not-found: "network x not found". */
-export const resolveRequest = (networks: FindNetwork, request: NetworkRequest): NetworkRecord => {
+const resolveRequest = (networks: FindNetwork, request: NetworkRequest): NetworkRecord => {
   const { network, networkId } = request
   const found = (networkId === undefined ? undefined : networks.find(networkId)) ?? networks.find(network)
   if (found === undefined) throw failure("not-found", `network ${networkId ?? network} not found`)
