@@ -7,7 +7,7 @@ import { ASKED, CODE, codeOf, type Query, TYPE, truncate, writeAnswer } from "./
 
 /** Milliseconds until the next server is asked too, and until nobody is waited for any longer. */
 const NEXT_SERVER = 1500
-const WHOLE = 9000
+const WHOLE = 8000
 /** Times that each server is asked. */
 const ROUNDS = 2
 /** How long a server that did not answer is asked last, milliseconds. */
