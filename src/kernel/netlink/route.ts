@@ -8,7 +8,6 @@ const NEW_ADDRESS = 20
 const DELETE_ADDRESS = 21
 const GET_ADDRESS = 22
 const NEW_ROUTE = 24
-const DELETE_ROUTE = 25
 const GET_ROUTE = 26
 
 const IFA_ADDRESS = 1
@@ -112,8 +111,6 @@ const routeMessage = (type: number, flags: number, route: Route): Message => {
 export const addRoute = (route: Route): Message => routeMessage(NEW_ROUTE, ACK | CREATE | EXCLUSIVE, route)
 /** Puts a route in place of another to the same destination; adds it where there is none. */
 export const replaceRoute = (route: Route): Message => routeMessage(NEW_ROUTE, ACK | CREATE | REPLACE, route)
-/** Fails with ESRCH. */
-export const deleteRoute = (route: Route): Message => routeMessage(DELETE_ROUTE, ACK, route)
 
 /** Asks for every route of a family, of all tables. */
 export const listRoutes = (family: number): Message => ({

@@ -65,7 +65,7 @@ export const requireBridge = (link: Link | undefined, name: string): Link | unde
 }
 
 /** A fresh bridge, up and with its addresses. The name must be free (errno EEXIST otherwise). */
-export const makeBridge = async (kernel: Kernel, plan: BridgePlan): Promise<Link> => {
+const makeBridge = async (kernel: Kernel, plan: BridgePlan): Promise<Link> => {
   const link = await make(kernel, plan)
   plan.prepare()
   await routeRequest(kernel, [
@@ -76,12 +76,7 @@ export const makeBridge = async (kernel: Kernel, plan: BridgePlan): Promise<Link
 }
 
 /** Gives a bridge that is there what it lacks. */
-export const mendBridge = async (
-  kernel: Kernel,
-  plan: BridgePlan,
-  link: Link,
-  host: HostNetwork,
-): Promise<void> => {
+const mendBridge = async (kernel: Kernel, plan: BridgePlan, link: Link, host: HostNetwork): Promise<void> => {
   const present = host.addresses.filter((address) => address.link === link.index)
   const isAsked = (one: LinkAddress): boolean =>
     plan.addresses.some((two) => two.address === one.address && two.prefixLength === one.prefixLength)

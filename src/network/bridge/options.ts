@@ -28,7 +28,7 @@ export interface BridgeOptions {
 const BRIDGE = "com.docker.network.bridge."
 export const BRIDGE_NAME = `${BRIDGE}name`
 export const MTU = "com.docker.network.driver.mtu"
-export const INTERFACE_PREFIX = "com.docker.network.container_iface_prefix"
+const INTERFACE_PREFIX = "com.docker.network.container_iface_prefix"
 const MODES: readonly string[] = ["nat", "nat-unprotected", "routed", "isolated"]
 
 const wrong = (label: string, value: string, why: string): Error =>
@@ -61,7 +61,7 @@ const address = (options: Options, label: string): string => {
 }
 
 /** The MTU that was asked for; 0 = none. Throws Failure "invalid". */
-export const mtuOption = (options: Options): number => {
+const mtuOption = (options: Options): number => {
   const value = options[MTU]
   if (value === undefined || value === "") return 0
   const mtu = Number(value)

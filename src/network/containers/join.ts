@@ -31,7 +31,7 @@ const isMode = (room: Room, mode: string, reference: string): boolean => {
 }
 
 /** The networks that a container starts on; the one that its mode names comes first. */
-export const wantedEndpoints = (room: Room, request: JoinRequest): WantedEndpoint[] => {
+const wantedEndpoints = (room: Room, request: JoinRequest): WantedEndpoint[] => {
   const entries: NetworkRequest[] =
     request.networks.length > 0 ? [...request.networks] : [{ network: request.mode, aliases: [], links: [] }]
   const ordered = entries.toSorted(
@@ -103,7 +103,7 @@ export const namedWaysOut = (endpoints: readonly PlacedEndpoint[]): NamedWayOut[
 }
 
 /** The first name with a prefix that none of `taken` is. */
-export const freeInterfaceName = (prefix: string, taken: ReadonlySet<string>): string => {
+const freeInterfaceName = (prefix: string, taken: ReadonlySet<string>): string => {
   for (let number = 0; ; number++) if (!taken.has(`${prefix}${number}`)) return `${prefix}${number}`
 }
 

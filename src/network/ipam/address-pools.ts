@@ -76,10 +76,3 @@ export const chooseSubnet = (pools: readonly AddressPool[], family: Family, used
   }
   throw failure("invalid", "all predefined address pools have been fully subnetted")
 }
-
-/** Whether a subnet could have come from these pools. */
-export const isFromPools = (pools: readonly AddressPool[], subnet: Cidr): boolean =>
-  pools.some(({ base }) => overlap(base, subnet))
-
-/** The first address after the base: what a subnet's gateway is unless told otherwise. */
-export const firstAddress = (block: Cidr): bigint => block.base + (sizeOf(block) > 2n ? 1n : 0n)

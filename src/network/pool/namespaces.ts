@@ -39,7 +39,7 @@ export interface NamespaceRequest {
 export const newSerial = (): string => randomBytes(4).toString("hex")
 export const hostEnd = (serial: string): string => `vethsl${serial}`
 
-export const waysOutThrough = (
+const waysOutThrough = (
   link: number,
   { gateway4, gateway6 }: { readonly gateway4?: string; readonly gateway6?: string },
 ): WayOut[] => [
