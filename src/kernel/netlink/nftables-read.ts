@@ -59,6 +59,8 @@ export interface ListedExpression {
 export interface ListedRule extends InTable {
   readonly chain: string
   readonly handle: bigint
+  /** "" when it has none. */
+  readonly comment: string
   readonly expressions: readonly ListedExpression[]
 }
 export interface ListedSet extends InTable {
@@ -105,6 +107,13 @@ export const readChains = (replies: Buffer): ListedChain[] =>
     }
   })
 
+/** User data is a list of type, length and value; a comment is of type 0. */
+const readComment = (data: Buffer = Buffer.alloc(0)): string => {
+  for (let at = 0; at + 2 <= data.length; at += 2 + (data[at + 1] ?? 0))
+    if (data[at] === 0) return readText(data.subarray(at + 2, at + 2 + (data[at + 1] ?? 0)))
+  return ""
+}
+
 /** Rules among replies, in order. */
 export const readRules = (replies: Buffer): ListedRule[] =>
   listed(replies, NEW_RULE).map(({ family, table, attributes }) => ({
@@ -112,6 +121,7 @@ export const readRules = (replies: Buffer): ListedRule[] =>
     table,
     chain: readText(attributes.get(2)),
     handle: attributes.get(3)?.readBigUInt64BE() ?? 0n,
+    comment: readComment(attributes.get(7)),
     expressions: readAttributeList(attributes.get(4) ?? Buffer.alloc(0)).map(([, value]) => {
       const expression = readAttributes(value)
       return { name: readText(expression.get(1)), data: expression.get(2) ?? Buffer.alloc(0) }

@@ -12,6 +12,7 @@ const NEW_TABLE = 0
 const DELETE_TABLE = 2
 const NEW_CHAIN = 3
 const NEW_RULE = 6
+const DELETE_RULE = 8
 const NEW_SET = 9
 const NEW_ELEMENT = 12
 const DELETE_ELEMENT = 14
@@ -103,6 +104,12 @@ export const createChain = (table: TableName, chain: Chain): Message =>
       : []),
   ])
 
+const be64 = (type: number, value: bigint): Attribute => {
+  const out = Buffer.alloc(8)
+  out.writeBigUInt64BE(value)
+  return bytes(type, out)
+}
+
 /** Longest comment in bytes that listing tools take. */
 const COMMENT_BYTES = 127
 /** A comment as nft and its library keep it: a list of type, length and NUL-terminated text. */
@@ -111,19 +118,28 @@ const commentData = (type: number, comment: string): Attribute => {
   return bytes(type, Buffer.concat([Uint8Array.of(0, value.length), value]))
 }
 
-/** Appends a rule. Its comment, of up to 127 ASCII characters, is for those who list the table. */
+/**
+ * Appends a rule, or puts it right before the one with the handle `before`. Its comment, of up to 127 ASCII characters, is for
+ * those who list the table.
+ */
 export const addRule = (
   table: TableName,
   chain: string,
   expressions: readonly Expression[],
   comment?: string,
+  before?: bigint,
 ): Message =>
-  message(table, NEW_RULE, CREATE | APPEND, [
+  message(table, NEW_RULE, before === undefined ? CREATE | APPEND : CREATE, [
     text(1, table.name),
     text(2, chain),
     nest(4, ...expressions.map(encodeExpression)),
+    ...(before === undefined ? [] : [be64(6, before)]),
     ...(comment === undefined ? [] : [commentData(7, comment)]),
   ])
+
+/** Deletes the rule with a handle. Fails with ENOENT. */
+export const deleteRule = (table: TableName, chain: string, handle: bigint): Message =>
+  message(table, DELETE_RULE, 0, [text(1, table.name), text(2, chain), be64(3, handle)])
 
 const padded = (length: number): number => (length + 3) & ~3
 const typeNumber = (fields: readonly FieldType[]): number =>

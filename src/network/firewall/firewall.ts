@@ -82,6 +82,15 @@ export class Firewall implements Guard {
       this.#host.refused(error)
       return rebuild([])
     })
+    await this.#host.openForwarding([...this.#networks.keys()])
+    this.#tell()
+  }
+
+  /** After networks have come or gone: nothing to do where nobody shuts forwarding. */
+  async #openForwarding(): Promise<void> {
+    if (!this.#host.shutsForwarding) return
+    await this.#host.look()
+    await this.#host.openForwarding([...this.#networks.keys()])
     this.#tell()
   }
 
@@ -118,6 +127,7 @@ export class Firewall implements Guard {
         } else this.#networks.delete(network.bridge)
         throw error
       }
+      await this.#openForwarding()
     })
   }
 
@@ -127,6 +137,7 @@ export class Firewall implements Guard {
       if (!network) return
       this.#networks.delete(bridge)
       await this.#change(this.#messages(removeElements, this.#elements.subtract(networkElements(network))))
+      await this.#openForwarding()
     })
   }
 
@@ -206,6 +217,7 @@ export class Firewall implements Guard {
     this.#inTurn(async () => {
       this.#looking = false
       if (await this.#host.look()) await this.#rebuild()
+      else await this.#host.openForwarding([...this.#networks.keys()])
       this.#tell()
     }).catch((error: unknown) =>
       this.#warn(`other firewall tables could not be looked at: ${errorMessage(error)}`),
@@ -220,7 +232,11 @@ export class Firewall implements Guard {
 
   async remove(): Promise<void> {
     await this.close()
-    await this.#inTurn(() => this.#send(batch([createTable(this.#table), deleteTable(this.#table)])))
+    await this.#inTurn(async () => {
+      await this.#send(batch([createTable(this.#table), deleteTable(this.#table)]))
+      await this.#host.look()
+      await this.#host.openForwarding([])
+    })
   }
 
   async warnings(): Promise<string[]> {

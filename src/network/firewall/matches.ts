@@ -74,6 +74,10 @@ export const interfaceIn = (key: "iifname" | "oifname", set: string, not = false
     { kind: "lookup", set, from: 0, ...(not ? { inverted: true } : {}) },
   ],
 })
+export const interfaceIs = (key: "iifname" | "oifname", name: string): Part => ({
+  nft: `${key} "${name}"`,
+  expressions: [{ kind: "meta", key, to: 0 }, is(interfaceName(name))],
+})
 export const interfaceIsNot = (key: "iifname" | "oifname", name: string): Part => ({
   nft: `${key} != "${name}"`,
   expressions: [

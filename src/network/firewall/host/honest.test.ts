@@ -228,3 +228,49 @@ test("Docker's way is a switch", async () => {
   await firewall.rebuild([front], [port(8080)])
   await seen(OUTSIDE, 8080)
 })
+
+test("chains that drop whatever they forward get exceptions at their end, and lose them with the engine", async () => {
+  const shut = `table ip mine {
+    chain forward {
+      type filter hook forward priority 0; policy drop
+      ip daddr ${OUTSIDE} tcp dport 8088 drop
+    }
+  }
+  table inet strict {
+    chain forward {
+      type filter hook forward priority 10
+      ct state established accept
+      reject with icmpx admin-prohibited
+    }
+  }`
+  await ground.serve(outside, 8087, 8088)
+  nft(shut)
+  const before = inside(host, "nft", "list", "tables")
+  await Bun.sleep(100)
+  expect(peerSeen(neighbour, OUTSIDE, 8087)).toBe(HOST)
+  await seen(OUTSIDE, 8080)
+  // What the host's rules drop stays dropped.
+  expect(peerSeen(neighbour, OUTSIDE, 8088)).toBeUndefined()
+  await firewall.addNetwork(networkOf("later", "10.79.0.0/24"))
+  expect(inside(host, "nft", "list", "table", "ip", "mine").match(/"later" accept/g)).toHaveLength(2)
+  await firewall.removeNetwork("later")
+  expect(inside(host, "nft", "list", "ruleset")).not.toContain("later")
+  nft(`delete table ip mine\ndelete table inet strict\n${shut}`)
+  await Bun.sleep(100)
+  expect(peerSeen(neighbour, OUTSIDE, 8087)).toBe(HOST)
+  expect(inside(host, "nft", "list", "tables")).toBe(before)
+  await firewall.remove()
+  expect(inside(host, "nft", "list", "ruleset")).not.toContain("front")
+  expect(told).toEqual([])
+})
+
+test("iptables lists and changes the chains that have our exceptions", async () => {
+  inside(host, "iptables-nft", "-P", "FORWARD", "DROP")
+  await Bun.sleep(100)
+  expect(inside(host, "iptables-nft", "-S", "FORWARD")).toContain("-i front")
+  inside(host, "iptables-nft", "-I", "FORWARD", "-s", "203.0.113.9", "-j", "DROP")
+  await seen(OUTSIDE, 8080)
+  inside(host, "iptables-nft", "-P", "FORWARD", "ACCEPT")
+  await Bun.sleep(100)
+  expect(inside(host, "iptables-nft", "-S", "FORWARD")).not.toContain("front")
+})

@@ -3,9 +3,11 @@ import { readFileSync } from "node:fs"
 import { errorMessage } from "../../../base/errors.ts"
 import type { Kernel } from "../../../kernel/kernel.ts"
 import type { Message, TableName } from "../../../kernel/netlink/netlink.ts"
-import { encode } from "../../../kernel/netlink/netlink.ts"
+import { batch, encode } from "../../../kernel/netlink/netlink.ts"
+import { netfilterRequest } from "../../request.ts"
 import type { FirewallMode } from "../guard.ts"
 import { copyHostRules } from "./copies.ts"
+import { forwardingMessages, shutsForwarding } from "./forwarding.ts"
 import type { HostRules } from "./host-rules.ts"
 import { readHostRules } from "./host-rules.ts"
 
@@ -16,11 +18,15 @@ export class HostFirewall {
   readonly #kernel: Kernel
   readonly #table: TableName
   readonly #mode: FirewallMode
+  /** Comment of the rules that we put into tables of others. */
+  readonly #tag: string
   #copies: readonly Message[] = []
   #print = ""
   /** The copies that the kernel did not take. */
   #refusedPrint: string | undefined
   #refusal = ""
+  #shut = ""
+  #rules: HostRules = { tables: [], forwards: [] }
   #warnings: readonly string[] = []
   readonly #told = new Set<string>()
 
@@ -28,6 +34,7 @@ export class HostFirewall {
     this.#kernel = kernel
     this.#table = table
     this.#mode = mode
+    this.#tag = `engine ${table.name}`
   }
 
   /** The host's input rules as messages for our own table. */
@@ -45,8 +52,30 @@ export class HostFirewall {
     this.#print = print
     if (print !== this.#refusedPrint) this.#refusal = ""
     this.#copies = this.#refusal === "" ? messages : []
-    this.#warnings = [...forwardWarnings(rules), ...warnings, ...this.#legacyWarnings()]
+    this.#warnings = [...warnings, ...this.#legacyWarnings()]
+    this.#rules = rules
     return changed
+  }
+
+  /**
+   * Lets containers' packets pass chains of others that drop whatever they do not know (dockerd's and ufw's policies,
+   * firewalld's last rule), as far as no rule of theirs drops them. Without bridges what was put there is taken away.
+   */
+  async openForwarding(bridges: readonly string[]): Promise<void> {
+    const messages = forwardingMessages(this.#rules, bridges, this.#tag)
+    if (messages.length === 0) return
+    try {
+      await netfilterRequest(this.#kernel, batch(messages))
+      this.#shut = ""
+    } catch (error) {
+      this.#shut =
+        "another firewall table drops forwarded packets, so that containers may not reach other hosts nor be reached " +
+        `from there, and no exception can be put there: ${errorMessage(error)}`
+    }
+  }
+
+  get shutsForwarding(): boolean {
+    return shutsForwarding(this.#rules, this.#tag)
   }
 
   /** The kernel does not take the copies: published ports are as Docker's until the rules change. */
@@ -71,7 +100,7 @@ export class HostFirewall {
   }
 
   warnings(): string[] {
-    return this.#refusal === "" ? [...this.#warnings] : [this.#refusal, ...this.#warnings]
+    return [this.#refusal, this.#shut, ...this.#warnings].filter((warning) => warning !== "")
   }
 
   /** Warnings that were not told yet; one that has ended meanwhile is told again when it comes back. */
@@ -83,13 +112,3 @@ export class HostFirewall {
     return fresh
   }
 }
-
-/** A base chain at forward whose policy is drop (dockerd and ufw set one) drops what it does not accept itself. */
-const forwardWarnings = ({ forwards }: HostRules): string[] =>
-  forwards
-    .filter(({ policy }) => policy === "drop")
-    .map(
-      ({ name, table }) =>
-        `chain ${name} of firewall table ${table} drops forwarded packets by its policy: ` +
-        "containers may not reach other hosts, nor be reached at published ports from there, until it accepts them",
-    )

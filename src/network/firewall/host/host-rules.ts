@@ -46,8 +46,8 @@ export interface HostTable {
 }
 export interface HostRules {
   readonly tables: readonly HostTable[]
-  /** Every base chain at forward: those whose policy drops are told to people. */
-  readonly forwards: readonly ListedChain[]
+  /** Every base chain at forward, with its own rules. */
+  readonly forwards: readonly { readonly chain: ListedChain; readonly rules: readonly ListedRule[] }[]
 }
 
 /** Each list in an operation of its own: the kernel writes one list at a time. */
@@ -77,6 +77,15 @@ export const readHostRules = async (kernel: Kernel, ownTable: string): Promise<H
     }
 }
 
+interface InTable {
+  readonly family: number
+  readonly table: string
+}
+const isIn =
+  ({ family, table }: InTable) =>
+  (other: InTable): boolean =>
+    other.family === family && other.table === table
+
 const readOnce = async (kernel: Kernel, ownTable: string): Promise<HostRules> => {
   const overview = await ask(kernel, [listTables(0), listChains(0)])
   const awake = readTables(overview).filter(
@@ -87,11 +96,12 @@ const readOnce = async (kernel: Kernel, ownTable: string): Promise<HostRules> =>
     awake.some(({ family, table }) => family === chain.family && table === chain.table),
   )
   const inputs = chains.filter(({ hook, type }) => hook === "input" && type === "filter")
-  const concerned = awake.filter(({ family, table }) =>
-    inputs.some((chain) => chain.family === family && chain.table === table),
-  )
+  const concerned = awake.filter((one) => inputs.some(isIn(one)))
+  const forwards = chains.filter(({ hook, type }) => hook === "forward" && type === "filter")
   const details = await ask(kernel, [
-    ...concerned.map(({ family, table }) => listRules(family, table)),
+    ...awake
+      .filter((one) => [...inputs, ...forwards].some(isIn(one)))
+      .map(({ family, table }) => listRules(family, table)),
     ...(concerned.length > 0 ? [listSets(0)] : []),
   ])
   const rules = readRules(details)
@@ -107,7 +117,13 @@ const readOnce = async (kernel: Kernel, ownTable: string): Promise<HostRules> =>
       ...(await reach(kernel, here(inputs), here(rules), here(sets))),
     })
   }
-  return { tables, forwards: chains.filter(({ hook }) => hook === "forward") }
+  return {
+    tables,
+    forwards: forwards.map((chain) => ({
+      chain,
+      rules: rules.filter((rule) => isIn(chain)(rule) && rule.chain === chain.name),
+    })),
+  }
 }
 
 /** Follows jumps, verdict maps included, from the base chains on. */
