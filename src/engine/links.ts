@@ -36,9 +36,13 @@ const variables = (
 
 /**
  * "name:alias" of every link on the default bridge; on networks of the user's own a link is an alias, which is the
- * network's matter. Throws conflict when a linked container does not run.
+ * network's matter. Throws conflict when a linked container does not run; with `onlyLiving` those are left out.
  */
-export const resolveLinks = (context: Context, record: ContainerRecord): Links => {
+export const resolveLinks = (
+  context: Context,
+  record: ContainerRecord,
+  options: { onlyLiving?: boolean } = {},
+): Links => {
   const { config } = record
   const onBridge = requestedNetworks(config).some(({ network }) => network === "bridge")
   if (config.links.length === 0 || isUserDefined(config.networkMode) || !onBridge)
@@ -47,7 +51,8 @@ export const resolveLinks = (context: Context, record: ContainerRecord): Links =
   const env: string[] = []
   for (const link of record.config.links) {
     const [reference = "", alias = reference] = link.split(":")
-    const other = context.catalogue.get(reference)
+    const other = options.onlyLiving ? context.catalogue.find(reference) : context.catalogue.get(reference)
+    if (other === undefined || (options.onlyLiving && other.status !== "running")) continue
     if (other.status !== "running")
       throw failure(
         "conflict",

@@ -381,7 +381,13 @@ proof(
     await ok("network", "connect", ...options, ...name, "linked", "late-reader")
     expect(await reaches("late-reader", "books")).toBe("store")
     expect(await ok("exec", "late-reader", "ip", "-o", "address", "show", "lan7")).toContain("169.254.9.9/")
-    await ok("rm", "-f", "store", "reader", "other", "late-reader")
+    // A link of the old kind whose other end has stopped is no obstacle.
+    await web("old-store")
+    await web("old-reader", "--link", "old-store:old")
+    await ok("stop", "-t", "0", "old-store")
+    await ok("network", "connect", "linked", "old-reader")
+    expect(await reaches("old-reader", "store")).toBe("store")
+    await ok("rm", "-f", "old-store", "old-reader", "store", "reader", "other", "late-reader")
     await ok("network", "rm", "linked")
   },
 )

@@ -26,7 +26,11 @@ export const livingOf = (context: Context, record: ContainerRecord): LivingConta
 }
 
 export const requestOf = (context: Context, record: ContainerRecord, networks: readonly NetworkRequest[]) =>
-  joinRequest(record, settledNetworks(context.networks, networks), resolveLinks(context, record).addresses)
+  joinRequest(
+    record,
+    settledNetworks(context.networks, networks),
+    resolveLinks(context, record, { onlyLiving: true }).addresses,
+  )
 
 export const requireKept = (record: ContainerRecord): void => {
   if (record.status === "removing" || record.status === "dead")
