@@ -111,12 +111,14 @@ function receive(request: IncomingMessage, reply: Reply, find: Find): { call: Ca
 }
 
 function mayHijack(request: IncomingMessage, find: Find): boolean {
-  if (request.headers.upgrade?.toLowerCase() !== "tcp") return false
+  const protocol = request.headers.upgrade?.toLowerCase()
+  if (protocol !== "tcp" && protocol !== "websocket") return false
   const url = request.url ?? "/"
   const mark = url.indexOf("?")
   try {
     const { path } = splitVersion(mark < 0 ? url : url.slice(0, mark))
-    return find(request.method ?? "GET", path)?.route.hijacks === true
+    const route = find(request.method ?? "GET", path)?.route
+    return (protocol === "tcp" ? route?.hijacks : route?.websocket) === true
   } catch {
     return false
   }

@@ -123,10 +123,15 @@ export class Call {
       response.flushHeaders()
       return { input: this.request, output: response, destroy: () => response.destroy() }
     }
+    return this.upgrade("UPGRADED", { "Content-Type": contentType, Connection: "Upgrade", Upgrade: "tcp" })
+  }
+
+  /** Takes over the connection of a request that asked for an upgrade, with these headers behind the 101. */
+  upgrade(reason: string, headers: OutgoingHttpHeaders): Hijacked {
+    if ("response" in this.#reply) throw new Error("only a request for an upgrade can be upgraded")
+    this.#answered = true
     const { socket, head } = this.#reply
-    socket.write(
-      headText(101, "UPGRADED", { "Content-Type": contentType, Connection: "Upgrade", Upgrade: "tcp" }),
-    )
+    socket.write(headText(101, reason, headers))
     if (head.length > 0) socket.unshift(head)
     return { input: socket, output: socket, destroy: () => socket.destroy() }
   }

@@ -12,8 +12,10 @@ export interface Route {
   readonly summary: string
   /** "refused" routes exist to say clearly why not. */
   readonly support: "yes" | "partly" | "refused"
-  /** Takes the connection over when the client asks for an upgrade. */
+  /** Takes the connection over when the client asks for an upgrade to tcp. */
   readonly hijacks?: boolean
+  /** As `hijacks`, for an upgrade to websocket. */
+  readonly websocket?: boolean
   readonly run: (call: Call) => void | Promise<void>
 }
 

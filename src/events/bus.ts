@@ -39,6 +39,7 @@ export const createEvents = (): Events => {
         listeners.delete(own)
       }
     },
+    listeners: () => listeners.size,
     recent: () => [...ring.slice(oldest), ...ring.slice(0, oldest)],
   }
 }

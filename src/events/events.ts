@@ -14,6 +14,8 @@ export interface Events {
   publish(event: Omit<EngineEvent, "timeNano">): void
   /** Called synchronously for each event; returns the unsubscribe function. */
   subscribe(listener: (event: EngineEvent) => void): () => void
+  /** How many listen now. */
+  listeners(): number
   /** The ring's events (at most 1,000), oldest first. */
   recent(): readonly EngineEvent[]
 }

@@ -110,7 +110,7 @@ test("query values that are doubled or no numbers are 400", async () => {
     ["POST", '/containers/prune?filters={"until":["later"]}', /until=later/],
     ["POST", "/images/busybox/tag", /repo cannot be empty/],
     ["POST", "/images/create", /one of fromImage and fromSrc/],
-    ["POST", "/images/create?fromSrc=http://x/y.tar", /send it as the request's body/],
+    ["POST", "/images/create?fromSrc=ftp://x/y.tar", /write an http or https URL/],
     ["GET", "/images/get", /names cannot be empty/],
     ["GET", "/system/df?type=socks", /unknown object type: socks/],
     ["GET", "/containers/a%00b/json", /No such container|NUL|not found/],

@@ -148,3 +148,61 @@ test("dockerode finds what it looks for", async () => {
   await docker.createVolume({ Name: "v" })
   expect(await docker.getVolume("v").inspect()).toMatchObject({ Name: "v", Driver: "local", Scope: "local" })
 })
+
+test("info tells each version what it knows", async () => {
+  const engine = createFakeEngine()
+  await using api = await serve(engine)
+  const at = async (version: string) => json(await api.request("GET", `/v${version}/info`))
+  const newest = await at("1.51")
+  expect(newest).toMatchObject({
+    Plugins: { Network: expect.arrayContaining(["bridge", "macvlan"]), Authorization: null },
+    FirewallBackend: { Driver: "nftables" },
+    Swarm: { LocalNodeState: "inactive", RemoteManagers: null },
+    SecurityOptions: expect.arrayContaining(["name=seccomp,profile=builtin"]),
+    ContainerdCommit: { ID: "" },
+    NEventsListener: 0,
+  })
+  for (const gone of ["KernelMemory", "BridgeNfIptables", "ExecutionDriver"])
+    expect(newest).not.toHaveProperty(gone)
+  expect(await at("1.49")).toMatchObject({ BridgeNfIptables: false, BridgeNfIp6tables: false })
+  expect(await at("1.48")).toMatchObject({ RuncCommit: { ID: "", Expected: "" } })
+  expect(await at("1.48")).not.toHaveProperty("FirewallBackend")
+  expect(await at("1.46")).toMatchObject({ RegistryConfig: { AllowNondistributableArtifactsCIDRs: [] } })
+  expect(await at("1.41")).toMatchObject({ KernelMemory: false })
+  expect(await at("1.24")).toMatchObject({
+    ExecutionDriver: "<not supported>",
+    SecurityOptions: expect.arrayContaining(["seccomp"]),
+  })
+  const leave = engine.events.subscribe(() => {})
+  expect(await at("1.51")).toMatchObject({ NEventsListener: 1 })
+  leave()
+})
+
+test("what this engine does not have answers as Docker does without it", async () => {
+  await using api = await serve(createFakeEngine())
+  const status = async (method: string, path: string) => (await api.request(method, path)).status
+  expect(await status("GET", "/containers/x/checkpoints")).toBe(501)
+  expect(await status("DELETE", "/containers/x/checkpoints/y")).toBe(501)
+  expect(await status("POST", "/containers/x/start?checkpoint=y")).toBe(400)
+  for (const [method, path] of [
+    ["GET", "/plugins/a/b:c/json"],
+    ["POST", "/plugins/a/b/enable"],
+    ["POST", "/plugins/a/disable"],
+    ["POST", "/plugins/a/upgrade"],
+    ["POST", "/plugins/a/set"],
+    ["POST", "/plugins/a/push"],
+    ["DELETE", "/plugins/a/b"],
+  ] as const)
+    expect([path, await status(method, path)]).toEqual([path, 404])
+  expect(await status("POST", "/plugins/pull?remote=a")).toBe(501)
+  expect(await (await api.request("GET", '/plugins?filters={"enabled":["true"]}')).json()).toEqual([])
+  expect(await status("GET", '/plugins?filters={"nope":["true"]}')).toBe(400)
+  for (const path of ["/swarm", "/nodes", "/services", "/tasks", "/secrets", "/configs", "/tasks/x/logs"]) {
+    const response = await api.request("GET", path)
+    expect([path, response.status]).toEqual([path, 503])
+    expect(await json(response)).toEqual({
+      message:
+        'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+    })
+  }
+})

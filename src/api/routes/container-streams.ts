@@ -47,6 +47,25 @@ export function containerStreamRoutes({ containers }: Pick<Engine, "containers">
     remember(id, splice(call.hijack(type), stream, { stdin }))
   }
 
+  async function attachWebSocket(call: Call): Promise<void> {
+    const { query } = call
+    const { id } = containers.get(call.param("id"))
+    const { acceptWebSocket, requireHandshake } = await import("../stream/websocket.ts")
+    const key = requireHandshake(call.request)
+    // Before 1.42 a WebSocket always had all three streams.
+    const wants = (name: string) => call.minor < 42 || query.flag(name)
+    const stdin = wants("stdin")
+    const { tty, stream } = await containers.attach(id, {
+      stdin,
+      stdout: wants("stdout"),
+      stderr: wants("stderr"),
+      logs: query.flag("logs"),
+      stream: query.flag("stream"),
+      detachKeys: query.find("detachKeys"),
+    })
+    remember(id, splice(acceptWebSocket(call, key, !tty), stream, { stdin }))
+  }
+
   async function logs(call: Call): Promise<void> {
     const { query } = call
     const record = containers.get(call.param("id"))
@@ -158,13 +177,9 @@ export function containerStreamRoutes({ containers }: Pick<Engine, "containers">
       method: "GET",
       path: "/containers/:id/attach/ws",
       summary: "Attach over a WebSocket",
-      support: "refused",
-      run: () => {
-        throw failure(
-          "not-implemented",
-          "attaching over a WebSocket is not supported: use POST /containers/{id}/attach",
-        )
-      },
+      support: "yes",
+      websocket: true,
+      run: attachWebSocket,
     },
     { method: "GET", path: "/containers/:id/logs", summary: "Read its log", support: "yes", run: logs },
     { method: "POST", path: "/containers/:id/wait", summary: "Wait for its end", support: "yes", run: wait },

@@ -108,7 +108,12 @@ export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "
       call.empty()
     }
 
-  const start = act((id, query) => containers.start(id, { detachKeys: query.find("detachKeys") }))
+  const start = act((id, query) => {
+    if (query.text("checkpoint") !== "") {
+      throw failure("invalid", "checkpoint is not supported: start the container without one")
+    }
+    return containers.start(id, { detachKeys: query.find("detachKeys") })
+  })
   const stop = act((id, query) => containers.stop(id, stopOptions(query)))
   const restart = act((id, query) => containers.restart(id, stopOptions(query)))
   const kill = act((id, query) => containers.kill(id, query.optional("signal")))

@@ -2,9 +2,11 @@
 import { failure } from "../../base/errors.ts"
 import type { Method, Route } from "../route.ts"
 
-/** Swarm, plugins, builds and sessions. */
+const PLUGIN_FILTERS: ReadonlySet<string> = new Set(["enabled", "capability"])
+
+/** Swarm, plugins, checkpoints, builds and sessions. */
 export function refusalRoutes(): Route[] {
-  return [...swarmRoutes(), ...pluginRoutes(), ...buildRoutes()]
+  return [...swarmRoutes(), ...pluginRoutes(), ...checkpointRoutes(), ...buildRoutes()]
 }
 
 function swarmRoutes(): Route[] {
@@ -53,8 +55,21 @@ function swarmRoutes(): Route[] {
 }
 
 function pluginRoutes(): Route[] {
+  const refuse = (method: Method, path: string, summary: string, run: Route["run"]): Route => ({
+    method,
+    path,
+    summary,
+    support: "refused",
+    run,
+  })
   const noPlugins = () => {
-    throw failure("not-implemented", "this engine takes no plugins")
+    throw failure(
+      "not-implemented",
+      "this engine takes no plugins: drivers for networks, volumes and logs are built in",
+    )
+  }
+  const unknown: Route["run"] = (call) => {
+    throw failure("not-found", `plugin ${JSON.stringify(call.param("name"))} not found`)
   }
   return [
     {
@@ -62,38 +77,43 @@ function pluginRoutes(): Route[] {
       path: "/plugins",
       summary: "List plugins (there are none)",
       support: "yes",
-      run: (call) => call.json([]),
-    },
-    {
-      method: "GET",
-      path: "/plugins/:name+/json",
-      summary: "Inspect a plugin",
-      support: "refused",
-      run: (call) => {
-        throw failure("not-found", `plugin ${JSON.stringify(call.param("name"))} not found`)
+      run(call) {
+        call.query.filters(PLUGIN_FILTERS)
+        call.json([])
       },
     },
-    {
-      method: "GET",
-      path: "/plugins/privileges",
-      summary: "What a plugin may do",
-      support: "refused",
-      run: noPlugins,
+    refuse("GET", "/plugins/privileges", "What a plugin may do", noPlugins),
+    refuse("POST", "/plugins/pull", "Install a plugin", noPlugins),
+    refuse("POST", "/plugins/create", "Create a plugin", noPlugins),
+    refuse("GET", "/plugins/:name+/json", "Inspect a plugin", unknown),
+    refuse("DELETE", "/plugins/:name+", "Remove a plugin", unknown),
+    refuse("POST", "/plugins/:name+/enable", "Enable a plugin", unknown),
+    refuse("POST", "/plugins/:name+/disable", "Disable a plugin", unknown),
+    refuse("POST", "/plugins/:name+/upgrade", "Upgrade a plugin", unknown),
+    refuse("POST", "/plugins/:name+/push", "Push a plugin", unknown),
+    refuse("POST", "/plugins/:name+/set", "Configure a plugin", unknown),
+  ]
+}
+
+/** Stopped processes that go on later would need a program that no part of this engine is. */
+function checkpointRoutes(): Route[] {
+  const path = "/containers/:id/checkpoints"
+  const refuse = (method: Method, path: string, summary: string): Route => ({
+    method,
+    path,
+    summary,
+    support: "refused",
+    run: () => {
+      throw failure(
+        "not-implemented",
+        "this engine makes no checkpoints of containers: pause and unpause keep one in memory",
+      )
     },
-    {
-      method: "POST",
-      path: "/plugins/pull",
-      summary: "Install a plugin",
-      support: "refused",
-      run: noPlugins,
-    },
-    {
-      method: "POST",
-      path: "/plugins/create",
-      summary: "Create a plugin",
-      support: "refused",
-      run: noPlugins,
-    },
+  })
+  return [
+    refuse("GET", path, "List checkpoints"),
+    refuse("POST", path, "Create a checkpoint"),
+    refuse("DELETE", `${path}/:checkpoint`, "Remove a checkpoint"),
   ]
 }
 

@@ -1,5 +1,5 @@
 // The engine itself: ping, version, info, disk use.
-import { cpus, release, totalmem } from "node:os"
+import { release } from "node:os"
 import { failure } from "../../base/errors.ts"
 import { VERSION, VERSION_DATE } from "../../base/version.ts"
 import type { Engine } from "../../engine/engine.ts"
@@ -8,18 +8,18 @@ import type { ContainerRecord } from "../../state/state.ts"
 import type { VersionView } from "../../wire/wire.ts"
 import { API_VERSION, MIN_API_VERSION } from "../api-version.ts"
 import type { Call } from "../call.ts"
-import { hostDescription } from "../host.ts"
 import type { Route } from "../route.ts"
 import { imageSummary } from "../translate/images.ts"
-import { driverName } from "../translate/inspect.ts"
-import { INDEX_SERVER, registryConfig } from "../translate/registry.ts"
+import { informationView } from "../translate/information.ts"
 import { containerSummary } from "../translate/summary.ts"
 import { volumeView } from "../translate/things.ts"
-import { rfc3339Nano } from "../translate/times.ts"
 
 const ARCHITECTURE = process.arch === "x64" ? "amd64" : process.arch
 
-type Used = Pick<Engine, "containers" | "images" | "volumes" | "volumeUsers" | "describe" | "diskUse">
+type Used = Pick<
+  Engine,
+  "containers" | "images" | "volumes" | "volumeUsers" | "describe" | "diskUse" | "events"
+>
 
 export function systemRoutes(engine: Used): Route[] {
   const ping = (call: Call) =>
@@ -30,88 +30,17 @@ export function systemRoutes(engine: Used): Route[] {
     })
 
   async function info(call: Call): Promise<void> {
-    const about = engine.describe()
     const records = await engine.containers.list({ all: true, filters: new Map() })
     const count = (status: ContainerRecord["status"]) =>
       records.filter((record) => record.status === status).length
-    const running = count("running")
-    const paused = count("paused")
-    const host = hostDescription()
-    const v1 = about.cgroupMode !== "v2"
-    call.json({
-      ID: about.id,
-      Containers: records.length,
-      ContainersRunning: running,
-      ContainersPaused: paused,
-      ContainersStopped: records.length - running - paused,
-      Images: (await engine.images.list()).length,
-      Driver: driverName(about),
-      DriverStatus: [
-        ["Backing Filesystem", host.fileSystemOf(about.dataRoot)],
-        ["Layers", about.snapshotter === "erofs" ? "EROFS images over their tars" : "unpacked"],
-      ],
-      Plugins: {
-        Volume: ["local"],
-        Network: ["bridge", "host", "null"],
-        Authorization: null,
-        Log: ["json-file", "none"],
-      },
-      MemoryLimit: true,
-      SwapLimit: true,
-      KernelMemoryTCP: false,
-      CpuCfsPeriod: true,
-      CpuCfsQuota: true,
-      CPUShares: true,
-      CPUSet: true,
-      PidsLimit: true,
-      IPv4Forwarding: true,
-      Debug: false,
-      NFd: host.openDescriptors(),
-      OomKillDisable: v1,
-      NGoroutines: 0,
-      SystemTime: rfc3339Nano(BigInt(Date.now()) * 1_000_000n),
-      LoggingDriver: about.logDriver,
-      CgroupDriver: "cgroupfs",
-      CgroupVersion: v1 ? "1" : "2",
-      NEventsListener: 0,
-      KernelVersion: about.kernelVersion,
-      OperatingSystem: host.operatingSystem,
-      OSVersion: host.osVersion,
-      OSType: "linux",
-      Architecture: process.arch === "x64" ? "x86_64" : process.arch === "arm64" ? "aarch64" : process.arch,
-      IndexServerAddress: INDEX_SERVER,
-      RegistryConfig: registryConfig(engine.images.registries.options),
-      NCPU: cpus().length,
-      MemTotal: totalmem(),
-      GenericResources: null,
-      DockerRootDir: about.dataRoot,
-      HttpProxy: process.env.HTTP_PROXY ?? "",
-      HttpsProxy: process.env.HTTPS_PROXY ?? "",
-      NoProxy: process.env.NO_PROXY ?? "",
-      Name: about.name,
-      Labels: [],
-      ExperimentalBuild: false,
-      ServerVersion: VERSION,
-      Runtimes: { sloop: { path: "launcher" } },
-      DefaultRuntime: "sloop",
-      Swarm: {
-        NodeID: "",
-        NodeAddr: "",
-        LocalNodeState: "inactive",
-        ControlAvailable: false,
-        Error: "",
-        RemoteManagers: null,
-      },
-      LiveRestoreEnabled: true,
-      Isolation: "",
-      InitBinary: "launcher",
-      ContainerdCommit: { ID: "" },
-      RuncCommit: { ID: "" },
-      InitCommit: { ID: "" },
-      SecurityOptions: ["name=seccomp,profile=builtin", ...(v1 ? [] : ["name=cgroupns"])],
-      CDISpecDirs: [],
-      Warnings: about.warnings.length > 0 ? about.warnings : null,
-    })
+    const counted = {
+      containers: records.length,
+      running: count("running"),
+      paused: count("paused"),
+      images: (await engine.images.list()).length,
+      eventListeners: engine.events.listeners(),
+    }
+    call.json(informationView(engine.describe(), counted, engine.images.registries.options, call.minor))
   }
 
   function version(call: Call): void {
@@ -204,7 +133,10 @@ export function systemRoutes(engine: Used): Route[] {
         })),
       )
     }
-    if (wants("build-cache")) view.BuildCache = []
+    if (wants("build-cache")) {
+      view.BuildCache = []
+      if (call.minor < 42) view.BuilderSize = 0
+    }
     const { layers, view: things } = await dataRoot()
     if (wants("image")) view.LayersSize = layers
     if (asked.length === 0) view.DataRoot = things
