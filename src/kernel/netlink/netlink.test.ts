@@ -10,9 +10,15 @@ import {
   batch,
   createBridge,
   createChain,
+  createDummy,
+  createIpvlan,
+  createMacvlan,
   createSet,
   createVeth,
+  createVlan,
   deleteFlow,
+  deleteGroup,
+  disablePort,
   encode,
   ipBytes,
   ipText,
@@ -26,6 +32,7 @@ import {
   readLinks,
   readReplies,
   readRoutes,
+  setGroup,
   setHairpin,
   setUp,
   withoutIpv6,
@@ -67,6 +74,53 @@ test("link messages", () => {
       "00 00 0000 07000000 00000000 00000000",
       "1c00 1280 0b00 0400 62726964676500 00 0c00 0580 0500 0400 01 000000",
     ),
+  )
+})
+
+test("links of other kinds, groups and ports of bridges", () => {
+  const plain = "00 00 0000 00000000 00000000 00000000"
+  expect(hex(createVlan("e.5", 3, 5))).toBe(
+    golden(
+      "4c000000 1000 0506 01000000 00000000",
+      plain,
+      "0800 0300 652e3500 # name",
+      "0800 0500 03000000 # on link 3",
+      "1c00 1280 0900 0100 766c616e00 000000 # kind vlan",
+      "0c00 0280 0600 0100 0500 0000 # id 5",
+    ),
+  )
+  expect(hex(createDummy("d0"))).toBe(
+    golden(
+      "38000000 1000 0506 01000000 00000000",
+      plain,
+      "0700 0300 643000 00",
+      "1000 1280 0a00 0100 64756d6d7900 0000 # kind dummy",
+    ),
+  )
+  expect(hex(deleteGroup(7))).toBe(
+    golden("28000000 1100 0500 01000000 00000000", plain, "0800 1b00 07000000"),
+  )
+  expect(hex(setGroup({ index: 4 }, 7))).toBe(
+    golden(
+      "28000000 1300 0500 01000000 00000000",
+      "00 00 0000 04000000 00000000 00000000",
+      "0800 1b00 07000000",
+    ),
+  )
+  expect(hex(disablePort({ index: 7 }))).toBe(
+    golden(
+      "3c000000 1000 0500 01000000 00000000",
+      "00 00 0000 07000000 00000000 00000000",
+      "1c00 1280 0b00 0400 62726964676500 00 0c00 0580 0500 0100 00 000000 # port state disabled",
+    ),
+  )
+  const macvlan = createMacvlan({ name: "eth0", parent: 3, macAddress: "02:00:00:00:00:01", mode: "vepa" })
+  const ipvlan = createIpvlan({ name: "eth0", parent: 3, mode: "l3", flag: "private" })
+  for (const message of [macvlan, ipvlan])
+    expect(netlinkOperation("host", "route", [message]).at(-1)).toBe("inside-fd")
+  expect(hex(macvlan)).toContain(golden("0c00 0100 6d6163766c616e00 0c00 0280 0800 0100 02000000"))
+  expect(hex(ipvlan)).toContain(
+    golden("0b00 0100 6970766c616e00 00 1400 0280 0600 0100 0100 0000 0600 0200 0100 0000"),
   )
 })
 
