@@ -27,6 +27,8 @@ export interface ImageInspect {
   Created: string
   DockerVersion: string
   Author: string
+  Container?: string
+  ContainerConfig?: null
   Config: ImageConfigView
   Architecture: string
   Variant?: string

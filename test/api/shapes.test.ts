@@ -62,6 +62,17 @@ test("fields come and go with the client's version", async () => {
     ((await (await api.request("GET", `/v${version}/images/json`)).json()) as Record<string, unknown>[])[0]
   expect(await at("1.43")).toHaveProperty("VirtualSize")
   expect(await at("1.44")).not.toHaveProperty("VirtualSize")
+  const image = async (version: string) =>
+    json(await api.request("GET", `/v${version}/images/busybox/json`)) as Promise<{ Config: object }>
+  expect((await image("1.49")).Config).toHaveProperty("Hostname", "")
+  expect((await image("1.50")).Config).not.toHaveProperty("Hostname")
+  expect(await image("1.44")).toHaveProperty("Container", "")
+  expect(await image("1.45")).not.toHaveProperty("Container")
+  await api.request("POST", "/containers/create?name=web", { Image: "busybox" })
+  const host = async (version: string) =>
+    (await json(await api.request("GET", `/v${version}/containers/web/json`))).HostConfig
+  expect(await host("1.41")).toHaveProperty("KernelMemory", 0)
+  expect(await host("1.42")).not.toHaveProperty("KernelMemory")
 })
 
 test("image names hold slashes, encoded or not", async () => {

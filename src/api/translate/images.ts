@@ -19,6 +19,18 @@ export function imageSummary(image: Image, minor: number, containers: number): I
   }
 }
 
+const CONTAINERS_ONLY = {
+  Hostname: "",
+  Domainname: "",
+  AttachStdin: false,
+  AttachStdout: false,
+  AttachStderr: false,
+  Tty: false,
+  OpenStdin: false,
+  StdinOnce: false,
+  Image: "",
+}
+
 export function imageInspect(image: Image, driver: string, minor: number): ImageInspect {
   const { config } = image
   return {
@@ -30,20 +42,14 @@ export function imageInspect(image: Image, driver: string, minor: number): Image
     Created: rfc3339(image.created),
     DockerVersion: "",
     Author: image.author,
+    // What only containers have left images' configs with 1.50, and what built them with 1.45.
+    ...(minor < 45 ? { Container: "", ContainerConfig: null } : {}),
     Config: {
-      Hostname: "",
-      Domainname: "",
+      ...(minor < 50 ? CONTAINERS_ONLY : {}),
       User: config.user,
-      AttachStdin: false,
-      AttachStdout: false,
-      AttachStderr: false,
       ...(config.exposedPorts.length > 0 ? { ExposedPorts: setOf(config.exposedPorts) } : {}),
-      Tty: false,
-      OpenStdin: false,
-      StdinOnce: false,
       Env: config.env.length > 0 ? [...config.env] : null,
       Cmd: config.command?.length ? [...config.command] : null,
-      Image: "",
       Volumes: config.volumes.length > 0 ? setOf(config.volumes) : null,
       WorkingDir: config.workingDirectory,
       Entrypoint: config.entrypoint?.length ? [...config.entrypoint] : null,

@@ -59,7 +59,10 @@ export function containerInspect(
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: null,
-    HostConfig: hostConfigView(record.config, record.name),
+    HostConfig: {
+      ...hostConfigView(record.config, record.name),
+      ...(minor < 42 ? { KernelMemory: 0, KernelMemoryTCP: 0 } : {}),
+    },
     GraphDriver: { Data: null, Name: driverName(engine) },
     ...(sizes === undefined ? {} : { SizeRw: sizes.writable, SizeRootFs: sizes.root }),
     Mounts: record.mountPoints.map(mountPointView),
