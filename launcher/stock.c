@@ -15,7 +15,7 @@
 #include "seat.h"
 
 // A request's own work comes first; what follows upon it mostly comes within this time.
-enum { QUIET_MS = 4 };
+enum { QUIET_MS = 4, RETRY_MS = 10000 };
 // On a busy machine the parent may be late: then what it has would come too dear.
 static const struct timespec patience = {.tv_nsec = 300000};
 
@@ -104,20 +104,36 @@ void stock_serve(struct stock_keeper *keeper, int64_t now) {
   }
 }
 
+static bool is_short(const struct stock_keeper *keeper) {
+  for (int kind = 0; kind < STOCK_KINDS; kind++)
+    if (keeper->wanted[kind] && keeper->kept[kind] < 0 && (kind != STOCK_MOUNTS || keeper->nursery >= 0)) return true;
+  return false;
+}
+
 int stock_renew(struct stock_keeper *keeper, int64_t now) {
+  if (!is_short(keeper)) keeper->due = 0;
   if (!keeper->due) return -1;
-  if (now < keeper->due) return (int)(keeper->due - now);
-  keeper->due = 0;
-  if (fork() == 0) _exit(make(keeper));
-  return -1;
+  if (now >= keeper->due) {
+    if (fork() == 0) _exit(make(keeper));
+    // It is there by then, unless the kernel has none to give.
+    keeper->due = now + RETRY_MS;
+  }
+  return (int)(keeper->due - now);
 }
 
 int stock_leave(struct stock_keeper *keeper) {
-  for (int kind = 0; kind < STOCK_KINDS; kind++) own_close(&keeper->kept[kind]);
+  bool any = false, asked = false;
+  for (int kind = 0; kind < STOCK_KINDS; kind++) {
+    any |= keeper->kept[kind] >= 0;
+    asked |= keeper->wanted[kind];
+    own_close(&keeper->kept[kind]);
+  }
   own_close(&keeper->nursery);
   own_close(&keeper->proc);
   own_close(&keeper->counter[0]);
-  return keeper->counter[1];
+  // Many launches at once would only wake the parent.
+  if (asked && !any) own_close(&keeper->counter[1]);
+  return asked && !any ? -1 : keeper->counter[1];
 }
 
 int stock_ask(int counter, const bool wanted[STOCK_KINDS]) {

@@ -24,7 +24,8 @@ int stock_open(struct stock_keeper *keeper);
 void stock_serve(struct stock_keeper *keeper, int64_t now);
 // Makes what is wanted, in a child, once it is due; milliseconds until then, or -1.
 int stock_renew(struct stock_keeper *keeper, int64_t now);
-// In a child: the parent's descriptors are not its own. Returns the children's end of the counter.
+// In a child: the parent's descriptors are not its own. Returns the children's end of the counter, or -1 when asking would
+// be in vain, because everything that the parent makes ahead has just been taken.
 int stock_leave(struct stock_keeper *keeper);
 
 // The children's side: asks for some kinds, without waiting. A line for stock_receive, or -1.
