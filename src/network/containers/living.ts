@@ -1,6 +1,6 @@
 // Networks of a container that runs: put on one more, taken off one, ports and name changed.
 import { crashPoint } from "../../base/crash-point.ts"
-import { failure } from "../../base/errors.ts"
+import { errorMessage, failure } from "../../base/errors.ts"
 import type { NetworkRequest, PublishedPort } from "../../state/state.ts"
 import type { Publication } from "../firewall/guard.ts"
 import type { Changed, JoinRequest, LivingContainer } from "../network.ts"
@@ -71,9 +71,12 @@ const republish = async (
   const wanted = publicationsOf(ports, after, now)
   if (before?.endpoint === after.endpoint && JSON.stringify(wanted) === JSON.stringify(member.publications))
     return { ports, publications: member.publications, stale: [] }
-  // The same host ports are led elsewhere: what was is taken back first, a key has one value.
-  await room.guard.unpublish(member.publications)
-  await room.guard.publish(wanted)
+  // The same host ports are led elsewhere. The kernel does so long before it answers (it waits for RCU).
+  void room.guard
+    .republish(member.publications, wanted)
+    .catch((error: unknown) =>
+      room.warn(`could not lead published ports of ${member.lease.name} elsewhere: ${errorMessage(error)}`),
+    )
   return { ports, publications: wanted, stale: [] }
 }
 

@@ -160,6 +160,22 @@ export class Firewall implements Guard {
     })
   }
 
+  republish(before: readonly Publication[], after: readonly Publication[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const known = before.filter((publication) => this.#publications.has(publication))
+      const old = known.flatMap((publication) => this.#publications.get(publication) ?? [])
+      for (const publication of known) this.#publications.delete(publication)
+      const gone = this.#messages(removeElements, this.#elements.subtract(old))
+      const placed = after.map(
+        (publication) => [publication, publicationElements(publication, this.#networks.values())] as const,
+      )
+      const fresh = this.#elements.add(placed.flatMap(([, elements]) => elements))
+      for (const [publication, elements] of placed) this.#publications.set(publication, elements)
+      await this.#change([...gone, ...this.#messages(addElements, fresh)])
+      this.#forget([...known, ...after])
+    })
+  }
+
   unpublish(publications: readonly Publication[]): Promise<void> {
     return this.#inTurn(async () => {
       const known = publications.filter((publication) => this.#publications.has(publication))

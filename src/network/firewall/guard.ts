@@ -81,6 +81,8 @@ export interface Guard {
   publish(publications: readonly Publication[]): Promise<void>
   /** Takes back what publish() was given (the same objects). What the kernel has lost already is no failure. */
   unpublish(publications: readonly Publication[]): Promise<void>
+  /** Publishes `after` in place of `before`, at once: packets in between go to the old or to the new one. */
+  republish(before: readonly Publication[], after: readonly Publication[]): Promise<void>
   /** What other tables do that ours cannot undo, in sentences for a person. */
   warnings(): Promise<string[]>
   /** Begins to notice what others do to tables: ours is put back, theirs heeded. Returns once nothing can be missed. */
