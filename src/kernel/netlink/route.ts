@@ -18,12 +18,15 @@ const IFA_F_NODAD = 2
 const RTA_DESTINATION = 1
 const RTA_OUTPUT = 4
 const RTA_GATEWAY = 5
+const RTA_PRIORITY = 6
 const RTA_TABLE = 15
 
 const TABLE_MAIN = 254
+const TABLE_LOCAL = 255
 const PROTOCOL_BOOT = 3
 const SCOPE_LINK = 253
 const TYPE_UNICAST = 1
+const TYPE_LOCAL = 2
 
 /** An address on a link. */
 export interface LinkAddress {
@@ -111,6 +114,31 @@ const routeMessage = (type: number, flags: number, route: Route): Message => {
 export const addRoute = (route: Route): Message => routeMessage(NEW_ROUTE, ACK | CREATE | EXCLUSIVE, route)
 /** Puts a route in place of another to the same destination; adds it where there is none. */
 export const replaceRoute = (route: Route): Message => routeMessage(NEW_ROUTE, ACK | CREATE | REPLACE, route)
+
+/** Takes what comes by a link for one address as addressed to this host; the same route once more changes nothing. */
+export const localRoute = (address: string, link: number, metric: number): Message => {
+  const raw = ipBytes(address)
+  const bits = raw.length * 8
+  return {
+    type: NEW_ROUTE,
+    flags: ACK | CREATE | REPLACE,
+    struct: Uint8Array.of(
+      familyOf(address),
+      bits,
+      0,
+      0,
+      TABLE_LOCAL,
+      PROTOCOL_BOOT,
+      0,
+      TYPE_LOCAL,
+      0,
+      0,
+      0,
+      0,
+    ),
+    attributes: [bytes(RTA_DESTINATION, raw), u32(RTA_PRIORITY, metric), u32(RTA_OUTPUT, link)],
+  }
+}
 
 /** Asks for every route of a family, of all tables. */
 export const listRoutes = (family: number): Message => ({

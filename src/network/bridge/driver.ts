@@ -1,5 +1,5 @@
 // The bridge driver: a network is a bridge of this host, its containers' ends are veth pairs.
-import { failure } from "../../base/errors.ts"
+import { errorMessage, failure } from "../../base/errors.ts"
 import type { Kernel } from "../../kernel/kernel.ts"
 import type { Message } from "../../kernel/netlink/netlink.ts"
 import {
@@ -20,6 +20,7 @@ import type { NetworkRecord } from "../../state/state.ts"
 import type { Driver, Footing, LinkRequest } from "../driver.ts"
 import type { Guard, GuardedNetwork } from "../firewall/guard.ts"
 import { parseCidr } from "../ipam/cidr.ts"
+import { letLoopbackAnswersIn } from "../ports/loopback.ts"
 import type { Removals } from "../removals.ts"
 import { routeRequest } from "../request.ts"
 import type { BridgePlan } from "./bridge.ts"
@@ -137,6 +138,12 @@ export const bridgeDriver = (tools: BridgeDriverOptions): Driver => {
         prepare: () => prepareHost(network),
       }
       const { link } = await ensureBridge(kernel, plan, seen)
+      if (firstOf(network, true) && !network.internal)
+        await letLoopbackAnswersIn(kernel, link.index).catch((error: unknown) =>
+          tools.warn(
+            `[::1] does not reach published ports of network ${network.name}: ${errorMessage(error)}`,
+          ),
+        )
       return { name: bridgeName, index: link.index, mtu: link.mtu || plan.mtu }
     },
 

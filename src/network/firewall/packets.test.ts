@@ -58,7 +58,7 @@ beforeAll(async () => {
   firewall = new Firewall(ground.kernel, "sloop")
   const networks = [front, back, shut, apart, routed, open]
   await firewall.rebuild(networks, [])
-  for (const network of networks) ground.addBridge(network)
+  for (const network of networks) await ground.addBridge(network)
   web = await ground.addContainer("front", "10.71.0.2/24", "fd71::2/64")
   neighbour = await ground.addContainer("front", "10.71.0.3/24", "fd71::3/64")
   other = await ground.addContainer("back", "10.72.0.2/24", "fd72::2/64")

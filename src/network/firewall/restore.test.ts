@@ -45,7 +45,7 @@ const untilBack = async (): Promise<number> => {
 beforeAll(async () => {
   ground = await openFirewallGround()
   ;({ host } = ground)
-  for (const network of [front, back]) ground.addBridge(network)
+  for (const network of [front, back]) await ground.addBridge(network)
   server = await ground.addContainer("front", "10.71.0.2/24")
   other = await ground.addContainer("back", "10.72.0.2/24")
   await ground.serve(server, 80)

@@ -44,7 +44,7 @@ const port = (hostPort: number, hostAddress = "0.0.0.0") =>
 beforeAll(async () => {
   ground = await openFirewallGround()
   ;({ host, outside } = ground)
-  ground.addBridge(front)
+  await ground.addBridge(front)
   const web = await ground.addContainer("front", "10.71.0.2/24", "fd71::2/64")
   neighbour = await ground.addContainer("front", "10.71.0.3/24")
   await ground.serve(web, 80, 9005)
