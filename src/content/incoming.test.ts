@@ -98,4 +98,5 @@ test("the same blob twice at once, and after a crash", async () => {
   const again = await openContent(root)
   await again.recover()
   expect(ingests()).toEqual([])
+  await lost.abandon()
 })

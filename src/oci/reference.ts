@@ -61,6 +61,9 @@ export const parseReference = (text: string): Reference => {
 export const apiHostOf = (domain: string): string =>
   domain === "docker.io" ? "registry-1.docker.io" : domain
 
+/** The host that searches a domain's repositories. */
+export const searchHostOf = (domain: string): string => (domain === "docker.io" ? "index.docker.io" : domain)
+
 /** The key under which clients keep a domain's credentials. */
 export const credentialsKeyOf = (domain: string): string =>
   domain === "docker.io" ? "https://index.docker.io/v1/" : domain

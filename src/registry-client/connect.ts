@@ -1,6 +1,6 @@
 // The real registries: loaded by the first request. Puts endpoints, sessions and what is done over them together.
 import { errorKind, failure } from "../base/errors.ts"
-import { apiHostOf, familiarName } from "../oci/reference.ts"
+import { apiHostOf, familiarName, searchHostOf } from "../oci/reference.ts"
 import type { Token } from "./authorization.ts"
 import { hasBlob, readBlob } from "./blobs.ts"
 import { deleteDocument, getDocument, lookAt, type Place, putDocument } from "./documents.ts"
@@ -93,7 +93,7 @@ export const connectRegistries = (options: RegistryOptions): Registries => {
     login: (domain, credentials, signal) =>
       proveCredentials(parts, ownEndpoint(domain), credentials, apiHostOf(domain), signal),
     search(domain, term, { limit, credentials = anonymous }, signal) {
-      const session = openSession(parts, ownEndpoint(domain), credentials)
+      const session = openSession(parts, ownEndpoint(searchHostOf(domain)), credentials)
       return searchRegistry(session, { domain, term, limit }, signal)
     },
   }
