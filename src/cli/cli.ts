@@ -78,6 +78,7 @@ async function verbRun(words: readonly string[], globals: Parsed): Promise<numbe
   const context = createContext({
     host: globals.list("host").at(-1) ?? defaultHost(process.env),
     verb: typed,
+    config: globals.string("config"),
   })
   try {
     return await verb.run(context, parsed)

@@ -18,7 +18,16 @@ const readerGone = (): never => process.exit(141)
 export const standardOutput = new StandardOutput(1, readerGone)
 export const standardError = new StandardOutput(2, readerGone)
 
-export function createContext({ host, verb }: { host: string; verb: string }): Context {
+/** `config` is the directory of the client's own files, when it is not the usual one. */
+export function createContext({
+  host,
+  verb,
+  config,
+}: {
+  host: string
+  verb: string
+  config?: string | undefined
+}): Context {
   const socket = defaultSocket(process.env)
   const start = async () => {
     const { startDaemon } = await import("./start-daemon.ts")
@@ -31,7 +40,7 @@ export function createContext({ host, verb }: { host: string; verb: string }): C
     get stdin() {
       return process.stdin
     },
-    env: process.env,
+    env: config ? { ...process.env, SLOOP_CONFIG: config } : process.env,
     verb,
     print: (line) => void standardOutput.write(`${line}\n`),
     warn: (line) => void standardError.write(`${line}\n`),

@@ -4,7 +4,22 @@ import type { Flag } from "./flags.ts"
 import type { Verb } from "./verb.ts"
 import { groups, shortVerbs } from "./verbs.ts"
 
-const common = ["run", "exec", "ps", "images", "logs", "stop", "rm", "load", "import", "version", "info"]
+const common = [
+  "run",
+  "exec",
+  "ps",
+  "pull",
+  "push",
+  "images",
+  "login",
+  "logs",
+  "stop",
+  "rm",
+  "load",
+  "import",
+  "version",
+  "info",
+]
 
 function columns(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(10, ...rows.map(([name]) => name.length + 1))

@@ -100,7 +100,20 @@ test("login keeps an account where docker finds it, and the other way round", as
     "mutually exclusive",
   )
   expect((await sloop("login", "--password-stdin")).stderr).toContain("Must provide --username")
+  const elsewhere = join(engine.work, "elsewhere")
+  const there = await sloopWith(
+    { stdin: account.password },
+    "--config",
+    elsewhere,
+    "login",
+    "-u",
+    account.username,
+    "--password-stdin",
+    locked.host,
+  )
+  expect(there.stdout).toBe("Login Succeeded\n")
   await sloop("logout", locked.host)
+  expect(await sloop("--config", elsewhere, "pull", image)).toMatchObject({ code: 0 })
   expect((await sloop("login", locked.host)).stderr).toContain("non TTY device")
 }, 60_000)
 
