@@ -28,6 +28,9 @@ export interface Hosts {
   trustOf(host: string): Promise<Trust>
 }
 
+/** Milliseconds for which a registry is taken to speak the protocol that it spoke. */
+const originLife = 60_000
+
 const systemBundle = "/etc/ssl/certs/ca-certificates.crt"
 
 const nameOf = (host: string): string => host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "")
@@ -95,7 +98,7 @@ export const openHosts = (options: RegistryOptions): Hosts => {
     else subnets.addSubnet(subnet.address, subnet.bits, subnet.family)
   }
   const anySubnet = options.insecure.some((entry) => parseSubnet(entry) !== undefined)
-  const found = new Map<string, Promise<string>>()
+  const found = new Map<string, { readonly origin: Promise<string>; readonly until: number }>()
 
   const isListed = async (host: string): Promise<boolean> => {
     if (names.has(host.toLowerCase()) || names.has(nameOf(host).toLowerCase())) return true
@@ -137,9 +140,9 @@ export const openHosts = (options: RegistryOptions): Hosts => {
   }
   const originOf = (host: string, trust: Trust): Promise<string> => {
     const known = found.get(host)
-    if (known !== undefined) return known
+    if (known !== undefined && known.until > performance.now()) return known.origin
     const origin = Promise.resolve().then(() => probe(host, trust))
-    found.set(host, origin)
+    found.set(host, { origin, until: performance.now() + originLife })
     origin.catch(() => found.delete(host))
     return origin
   }
