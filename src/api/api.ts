@@ -1,5 +1,6 @@
 // Door. The Docker Engine API over HTTP: a server that answers for an engine, and its table of routes.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { createServer as createTlsServer, type ServerOptions } from "node:https"
 import type { Duplex } from "node:stream"
 import { errorKind, failure } from "../base/errors.ts"
 import { createLog } from "../base/log.ts"
@@ -42,11 +43,18 @@ export function routeTable(engine: Engine): Route[] {
   ]
 }
 
+/** PEM texts; with `ca`, only clients with a certificate that it signed are heard. */
+export interface TlsIdentity {
+  readonly key: string
+  readonly cert: string
+  readonly ca?: string
+}
+
 /**
  * A server that is not listening yet; several may serve one engine. Every failure is answered as
  * `{"message": …}` with the status of its kind.
  */
-export function createApiServer(engine: Engine): Server {
+export function createApiServer(engine: Engine, tls?: TlsIdentity): Server {
   const find = createRouter(routeTable(engine))
   const answer = (request: IncomingMessage, reply: Reply): void => {
     const { call, found } = receive(request, reply, find)
@@ -58,10 +66,12 @@ export function createApiServer(engine: Engine): Server {
       fail(call, found, error)
     }
   }
-  const server = createServer((request: IncomingMessage, response: ServerResponse) => {
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
     response.on("error", ignore)
     answer(request, { response })
-  })
+  }
+  const server: Server =
+    tls === undefined ? createServer(listener) : createTlsServer(tlsOptions(tls), listener)
   // Streams last as long as their clients like.
   server.timeout = 0
   server.requestTimeout = 0
@@ -84,6 +94,13 @@ export function createApiServer(engine: Engine): Server {
   })
   return server
 }
+
+const tlsOptions = ({ key, cert, ca }: TlsIdentity): ServerOptions => ({
+  key,
+  cert,
+  minVersion: "TLSv1.2",
+  ...(ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true }),
+})
 
 /** A peer that went away is no failure of ours; what was under way is told by "close". */
 const ignore = (): void => {}

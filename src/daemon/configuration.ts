@@ -7,6 +7,7 @@ import { errorMessage, failure } from "../base/errors.ts"
 
 export const DEFAULT_DATA_ROOT = "/var/lib/sloop"
 const DEFAULT_RUN_ROOT = "/run/sloop"
+const DOCKER_SOCKET = "/var/run/docker.sock"
 const DEFAULT_FILE = "/etc/sloop/daemon.json"
 
 const text = v.pipe(v.string(), v.nonEmpty("must not be empty"))
@@ -34,6 +35,12 @@ const settings = v.strictObject({
   ),
   "stop-containers-on-exit": v.optional(v.boolean()),
   "allow-unprotected-tcp": v.optional(v.boolean()),
+  "docker-socket": v.optional(v.boolean()),
+  tls: v.optional(v.boolean()),
+  tlsverify: v.optional(v.boolean()),
+  tlscacert: v.optional(text),
+  tlscert: v.optional(text),
+  tlskey: v.optional(text),
   bridge: v.optional(text),
   bip: v.optional(text),
   "default-address-pools": v.optional(v.array(addressPool)),
@@ -105,7 +112,7 @@ const FLAGS: Readonly<Record<string, Flag>> = {
   "--host": {
     key: "hosts",
     kind: "list",
-    help: "Where to listen: unix://PATH or tcp://ADDRESS:PORT; repeatable (-H)",
+    help: "Where to listen: unix://PATH, tcp://ADDRESS:PORT, or fd:// for systemd's sockets; repeatable (-H)",
   },
   "--launcher": { key: "launcher", kind: "text", help: "Another launcher than the one inside this program" },
   "--pidfile": { key: "pidfile", kind: "text", help: "File that holds the daemon's process id" },
@@ -120,6 +127,16 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     kind: "flag",
     help: "Listen on addresses that other machines reach, where anyone may become root",
   },
+  "--docker-socket": {
+    key: "docker-socket",
+    kind: "flag",
+    help: `Listen on ${DOCKER_SOCKET} too, where no other daemon does`,
+  },
+  "--tls": { key: "tls", kind: "flag", help: "Serve TCP with a certificate" },
+  "--tlsverify": { key: "tlsverify", kind: "flag", help: "The same, and hear only clients that have one" },
+  "--tlscacert": { key: "tlscacert", kind: "text", help: "PEM certificates that sign those of clients" },
+  "--tlscert": { key: "tlscert", kind: "text", help: "PEM certificate chain of the API over TCP" },
+  "--tlskey": { key: "tlskey", kind: "text", help: "PEM key of that certificate" },
   "--bridge": { key: "bridge", kind: "text", help: "Name of the default bridge" },
   "--bip": { key: "bip", kind: "text", help: "Address of the default bridge, such as 10.20.0.1/24" },
   "--default-address-pool": {
@@ -274,7 +291,13 @@ export function configure(argv: readonly string[]): Configuration {
       `--run-root ${runRoot} is too long: a socket's path holds 107 bytes, so give a directory of at most 70`,
     )
   }
-  return { ...merged, dataRoot, runRoot, hosts: merged.hosts ?? [`unix://${runRoot}/sloop.sock`] }
+  const hosts = merged.hosts ?? [`unix://${runRoot}/sloop.sock`]
+  return {
+    ...merged,
+    dataRoot,
+    runRoot,
+    hosts: merged["docker-socket"] ? [...hosts, `unix://${DOCKER_SOCKET}`] : hosts,
+  }
 }
 
 const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(path))

@@ -2,14 +2,24 @@
 import { rmSync, writeFileSync } from "node:fs"
 import type { Server } from "node:http"
 import { createApiServer } from "../api/api.ts"
-import { errorKind, errorMessage } from "../base/errors.ts"
+import { errorKind, errorMessage, failure } from "../base/errors.ts"
 import { createLog, setLogLevel } from "../base/log.ts"
 import { VERSION } from "../base/version.ts"
+import { inheritedSockets, notifySystemd, type Relay, relay } from "./activation.ts"
 import { type Composed, compose } from "./compose.ts"
 import { type Configuration, configure, helpText } from "./configuration.ts"
 import { becomeLean } from "./lean.ts"
-import { addressText, clear, listen, parseAddress, requireLocal } from "./listen.ts"
+import {
+  type Address,
+  addressText,
+  clear,
+  listen,
+  type OwnAddress,
+  parseAddress,
+  requireLocal,
+} from "./listen.ts"
 import { lockDataRoot } from "./lock.ts"
+import { readProtection } from "./protection.ts"
 import { requireMachine } from "./requirements.ts"
 import { createTrim } from "./trim.ts"
 
@@ -40,24 +50,29 @@ export async function runDaemon(argv: readonly string[]): Promise<void> {
 async function run(configuration: Configuration): Promise<void> {
   const started = performance.now()
   setLogLevel(configuration["log-level"] ?? "info")
-  const addresses = configuration.hosts.map(parseAddress)
-  for (const address of addresses) requireLocal(address, configuration["allow-unprotected-tcp"] ?? false)
+  const protection = readProtection(configuration)
+  const addresses = configuration.hosts.map((host) => parseAddress(host, protection !== undefined))
+  const allowed = protection?.mutual || (configuration["allow-unprotected-tcp"] ?? false)
+  for (const address of addresses) requireLocal(address, allowed)
+  const sockets = openDoors(addresses, configuration.runRoot)
   requireMachine(configuration.dataRoot, configuration.runRoot)
   const lock = lockDataRoot(configuration.dataRoot)
-  for (const address of addresses) await clear(address)
+  for (const address of sockets.own) await clear(address)
   surviveBugs()
   const composed = await compose(configuration)
   const servers: Server[] = []
   const trim = createTrim()
   trim.touch()
   try {
-    for (const address of addresses) {
-      const server = createApiServer(composed.engine)
+    for (const address of sockets.own) {
+      const identity = address.kind === "tcp" ? protection?.identity : undefined
+      const server = createApiServer(composed.engine, identity)
       server.on("connection", trim.touch)
       server.on("request", trim.touch)
       await listen(server, address)
       servers.push(server)
     }
+    sockets.relay()
   } catch (error) {
     await composed.close({ stopContainers: false })
     throw error
@@ -69,12 +84,44 @@ async function run(configuration: Configuration): Promise<void> {
     dataRoot: configuration.dataRoot,
     milliseconds: Math.round(performance.now() - started),
   })
+  void notifySystemd("READY=1")
   endOnSignal(async () => {
+    void notifySystemd("STOPPING=1")
+    sockets.stop()
     await stop(servers, composed, configuration)
-    for (const address of addresses) if (address.kind === "unix") rmSync(address.path, { force: true })
+    for (const address of sockets.own) if (address.kind === "unix") rmSync(address.path, { force: true })
     if (configuration.pidfile !== undefined) rmSync(configuration.pidfile, { force: true })
     lock.release()
   })
+}
+
+/** What is listened on here, and what only passes connections on to it: sockets of systemd's. */
+function openDoors(addresses: readonly Address[], runRoot: string) {
+  const own = addresses.filter((address): address is OwnAddress => address.kind !== "fd")
+  const inherited = inheritedSockets()
+  const descriptors = addresses.flatMap((address) =>
+    address.kind !== "fd" ? [] : address.descriptor === undefined ? inherited : [address.descriptor],
+  )
+  if (
+    descriptors.some((descriptor) => !inherited.includes(descriptor)) ||
+    own.length + descriptors.length === 0
+  ) {
+    throw failure(
+      "invalid",
+      "--host fd:// takes sockets that systemd opened, and there are none: start by the socket unit, or give another --host",
+    )
+  }
+  const path = `${runRoot}/activated.sock`
+  const relays: Relay[] = []
+  return {
+    own: descriptors.length === 0 ? own : [...own, { kind: "unix", path } as const],
+    relay: () => {
+      for (const descriptor of new Set(descriptors)) relays.push(relay(descriptor, path))
+    },
+    stop: () => {
+      for (const one of relays) one.stop()
+    },
+  }
 }
 
 async function stop(

@@ -5,7 +5,7 @@ import { basename } from "node:path"
  * Collections begin as on a machine of 100 MB, and no code is compiled by the last, most wasteful compiler. Measured
  * after 1,000 containers: 125 MB at the peak become 81, 92 idle become 80; a container costs the same time.
  */
-const SETTINGS = { BUN_JSC_forceRAMSize: "100000000", BUN_JSC_useFTLJIT: "0" }
+export const SETTINGS = { BUN_JSC_forceRAMSize: "100000000", BUN_JSC_useFTLJIT: "0" }
 
 /**
  * Replaces this process by itself under lean settings, with the same pid and arguments, or returns when it runs under
@@ -16,7 +16,8 @@ export function becomeLean(): void {
   const given = names.some((name) => process.env[name] !== undefined)
   for (const name of names) if (given) delete process.env[name]
   const { execPath, execve } = process
-  if (given || execve === undefined) return
+  // Sockets of systemd's would be closed on the way: its unit gives these settings itself.
+  if (given || execve === undefined || process.env.LISTEN_FDS !== undefined) return
   // A program of its own has no script among its arguments; the runtime has it first.
   const words = basename(execPath).startsWith("bun")
     ? [...process.execArgv, ...process.argv.slice(1)]

@@ -5,7 +5,7 @@ import { createServer } from "node:http"
 import { createServer as createNetServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { clear, listen, parseAddress, requireLocal } from "./listen.ts"
+import { clear, listen, type OwnAddress, parseAddress, requireLocal } from "./listen.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "sloop-listen-"))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -16,7 +16,7 @@ test("addresses", () => {
   expect(parseAddress("tcp://127.0.0.1:23")).toEqual({ kind: "tcp", host: "127.0.0.1", port: 23 })
   expect(parseAddress("tcp://:80")).toEqual({ kind: "tcp", host: "127.0.0.1", port: 80 })
   expect(parseAddress("tcp://[::1]:80")).toEqual({ kind: "tcp", host: "::1", port: 80 })
-  for (const bad of ["unix://a", "fd://", "http://x", "tcp://a:b", "tcp://a:70000", `/${"x".repeat(108)}`]) {
+  for (const bad of ["unix://a", "fd://a", "http://x", "tcp://a:b", "tcp://a:70000", `/${"x".repeat(108)}`]) {
     expect(() => parseAddress(bad)).toThrow(/--host/)
   }
 })
@@ -31,7 +31,7 @@ test("other machines are kept out unless the owner insists", () => {
 
 test("a stale socket makes way, a live one and a file do not", async () => {
   const path = join(directory, "a.sock")
-  const address = parseAddress(path)
+  const address: OwnAddress = { kind: "unix", path }
   const server = createServer()
   await clear(address)
   await listen(server, address)

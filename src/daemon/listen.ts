@@ -8,9 +8,16 @@ import { errorMessage, failure } from "../base/errors.ts"
 export type Address =
   | { readonly kind: "unix"; readonly path: string }
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  /** Sockets that systemd opened: all of them, or one. */
+  | { readonly kind: "fd"; readonly descriptor?: number }
 
-/** "unix:///run/sloop/sloop.sock", "/run/sloop/sloop.sock" or "tcp://127.0.0.1:2375". Throws invalid. */
-export function parseAddress(text: string): Address {
+/** An address that is listened on here, not by systemd. */
+export type OwnAddress = Exclude<Address, { kind: "fd" }>
+
+/** "unix:///run/sloop/sloop.sock", "/run/sloop/sloop.sock", "tcp://127.0.0.1:2375" or "fd://". Throws invalid. */
+export function parseAddress(text: string, tls = false): Address {
+  const inherited = /^fd:\/\/(?:\*|(\d{1,4}))?$/.exec(text)
+  if (inherited) return inherited[1] ? { kind: "fd", descriptor: Number(inherited[1]) } : { kind: "fd" }
   if (text.startsWith("unix://") || text.startsWith("/")) {
     const path = text.replace(/^unix:\/\//, "")
     if (!path.startsWith("/")) throw failure("invalid", `--host ${text}: a socket's path must be absolute`)
@@ -20,25 +27,25 @@ export function parseAddress(text: string): Address {
     return { kind: "unix", path }
   }
   const tcp = /^tcp:\/\/(\[[0-9a-fA-F:]+\]|[^:/]*)(?::(\d{1,5}))?\/?$/.exec(text)
-  if (!tcp) throw failure("invalid", `--host ${text}: write unix:///PATH or tcp://ADDRESS:PORT`)
-  const port = Number(tcp[2] ?? 2375)
+  if (!tcp) throw failure("invalid", `--host ${text}: write unix:///PATH, tcp://ADDRESS:PORT or fd://`)
+  const port = Number(tcp[2] ?? (tls ? 2376 : 2375))
   if (port > 65535) throw failure("invalid", `--host ${text}: a port is at most 65535`)
   return { kind: "tcp", host: (tcp[1] || "127.0.0.1").replace(/^\[|\]$/g, ""), port }
 }
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/
 
-/** Refuses addresses beyond this machine: whoever reaches the API is root. Throws forbidden. */
+/** Refuses addresses beyond this machine, unless clients prove themselves: whoever reaches the API is root. Throws forbidden. */
 export function requireLocal(address: Address, allowed: boolean): void {
-  if (allowed || address.kind === "unix" || LOOPBACK.test(address.host)) return
+  if (allowed || address.kind !== "tcp" || LOOPBACK.test(address.host)) return
   throw failure(
     "forbidden",
-    `tcp://${address.host}:${address.port} would let other machines become root on this one: listen on 127.0.0.1, or insist with --allow-unprotected-tcp`,
+    `tcp://${address.host}:${address.port} would let other machines become root on this one: listen on 127.0.0.1, ask clients for certificates with --tlsverify, or insist with --allow-unprotected-tcp`,
   )
 }
 
 /** Resolves once the server listens on an address that was cleared. Throws unavailable. */
-export async function listen(server: Server, address: Address): Promise<void> {
+export async function listen(server: Server, address: OwnAddress): Promise<void> {
   const before = process.umask(0o117)
   try {
     await new Promise<void>((resolve, reject) => {
@@ -63,8 +70,16 @@ export async function listen(server: Server, address: Address): Promise<void> {
   }
 }
 
-export const addressText = (address: Address): string =>
-  address.kind === "unix" ? `unix://${address.path}` : `tcp://${address.host}:${address.port}`
+export function addressText(address: Address): string {
+  switch (address.kind) {
+    case "unix":
+      return `unix://${address.path}`
+    case "tcp":
+      return `tcp://${address.host}:${address.port}`
+    case "fd":
+      return `fd://${address.descriptor ?? ""}`
+  }
+}
 
 /** Makes way for a unix socket: one that nobody answers any more is removed. Throws conflict when somebody does. */
 export async function clear(address: Address): Promise<void> {
