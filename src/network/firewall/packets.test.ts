@@ -1,5 +1,5 @@
 // The firewall with real packets: published ports from everywhere, isolation, and every kind of network.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -44,6 +44,8 @@ const tcp = (hostAddress: string, hostPort: number, address: string, port: numbe
   port,
 })
 
+// A way that is shut is found to be so by waiting.
+setDefaultTimeout(60_000)
 let ground: FirewallGround
 let firewall: Firewall
 let host: PrivateNamespace
@@ -229,7 +231,7 @@ test("a trusted interface reaches all containers of its network", async () => {
 const words = async (from: ReadableStream<Uint8Array>, wanted: string): Promise<string> => {
   const reader = from.getReader()
   let text = ""
-  for (const end = Date.now() + 5000; !text.includes(wanted) && Date.now() < end; ) {
+  for (const end = Date.now() + 9000; !text.includes(wanted) && Date.now() < end; ) {
     const { value, done } = await reader.read()
     if (done) break
     text += new TextDecoder().decode(value)
@@ -274,7 +276,7 @@ test("udp ports are published to both families, and answers come from where they
         ...script(
           type,
           `s.on("message", (m, r) => { console.log(String(m), r.address, r.port); process.exit() });
-           setInterval(() => s.send("hello", 5353, "${address}"), 100); setTimeout(process.exit, 4000)`,
+           setInterval(() => s.send("hello", 5353, "${address}"), 100); setTimeout(process.exit, 8000)`,
         ),
       )
       expect(await words(client.stdout, "\n")).toBe(`${own} ${address} 5353\n`)
@@ -283,7 +285,7 @@ test("udp ports are published to both families, and answers come from where they
     server.kill()
     await firewall.unpublish(publications)
   }
-})
+}, 30_000)
 
 test("sctp is published as tcp is", async () => {
   const directory = compile(

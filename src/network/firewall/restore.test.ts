@@ -1,5 +1,5 @@
 // What others do to tables: ours is back within milliseconds, and isolation does not depend on who came first.
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test"
+import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test"
 import { readdirSync, readFileSync } from "node:fs"
 import {
   type FirewallGround,
@@ -23,6 +23,8 @@ const web = {
   address: "10.71.0.2",
   port: 80,
 } as const
+// A way that is shut is found to be so by waiting.
+setDefaultTimeout(60_000)
 let ground: FirewallGround
 let host: PrivateNamespace
 let other: PrivateNamespace

@@ -1,5 +1,5 @@
 // What a host's own firewall keeps from its ports it keeps from published ones: nft, ufw, firewalld and iptables alike.
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test"
+import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test"
 import {
   type FirewallGround,
   feed,
@@ -16,6 +16,8 @@ import type { PrivateNamespace } from "../../../../test/fixtures/private-namespa
 import { Firewall } from "../firewall.ts"
 
 const front = networkOf("front", "10.71.0.0/24", "fd71::/64")
+// A way that is shut is found to be so by waiting.
+setDefaultTimeout(60_000)
 let ground: FirewallGround
 let host: PrivateNamespace
 let outside: PrivateNamespace
