@@ -102,7 +102,7 @@ test("a process that never reads its stdin stalls only the client that writes", 
 })
 
 test("a tty: raw bytes, the size given and changed, the end of a client's input means nothing", async () => {
-  const script = "stty size; trap 'stty size; exit 3' WINCH; while :; do sleep 0.05; done"
+  const script = "trap 'stty size; exit 3' WINCH; stty size; while :; do sleep 0.05; done"
   const container = await shell(launcher, script, { tty: true, stdin: "open", expect: 1, rows: 24, cols: 80 })
   await container.started()
   const client = await container.attach("stdin,stdout")
@@ -196,7 +196,7 @@ test("exec: stdin, signal, and an end that is watched after the fact", async () 
 test("exec with a tty of its own, resized by its ID", async () => {
   const container = await shell(launcher, "sleep 100")
   await container.started()
-  const script = "stty size; trap 'stty size; exit 3' WINCH; while :; do sleep 0.05; done"
+  const script = "trap 'stty size; exit 3' WINCH; stty size; while :; do sleep 0.05; done"
   const running = await exec(container, "t", script, {
     tty: true,
     stdin: "open",
