@@ -80,6 +80,10 @@ const container: Readonly<Record<string, Entry>> = {
     summary: "Block until one or more containers stop, then print their exit codes",
     load: () => import("./verbs/container/wait.ts"),
   },
+  why: {
+    summary: "Explain in words why a container ended or does not start",
+    load: () => import("./verbs/container/why.ts"),
+  },
 }
 
 const image: Readonly<Record<string, Entry>> = {
