@@ -10,7 +10,7 @@ const HELD_BY_ANOTHER = 75
 const patience = 15_000 // milliseconds; a daemon with many containers to find again needs some of it
 
 /** In development the runtime runs main.ts; the compiled executable, whose sources lie in /$bunfs, is the program itself. */
-const ownProgram = (): string[] => {
+export const ownProgram = (): string[] => {
   const main = process.argv[1] ?? ""
   return main.startsWith("/$bunfs/") || main === "" ? [process.execPath] : [process.execPath, main]
 }

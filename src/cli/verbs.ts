@@ -191,9 +191,17 @@ const registry: Readonly<Record<string, Entry>> = {
 
 const system: Readonly<Record<string, Entry>> = {
   df: { summary: "Show disk usage", load: () => import("./verbs/system/df.ts") },
+  "dial-stdio": {
+    summary: "Proxy the stdio stream to the daemon connection",
+    load: () => import("./verbs/system/dial-stdio.ts"),
+  },
   events: { summary: "Get real time events from the server", load: () => import("./verbs/system/events.ts") },
   info: { summary: "Display system-wide information", load: () => import("./verbs/system/info.ts") },
   prune: { summary: "Remove unused data", load: () => import("./verbs/system/prune.ts") },
+  service: {
+    summary: "Run the daemon as a systemd service, or no longer",
+    load: () => import("./verbs/system/service.ts"),
+  },
 }
 
 const top: Readonly<Record<string, Entry>> = {

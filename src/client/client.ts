@@ -229,6 +229,11 @@ export class EngineClient {
     return status
   }
 
+  /** A connection as it is, for one who speaks HTTP himself; `close` of the client does not end it. */
+  dial(): Promise<Connection> {
+    return this.#connect()
+  }
+
   /** Turns a request into a raw connection (attach, exec start), which then is the caller's to close. */
   async hijack(path: string, options: CallOptions = {}): Promise<Hijacked> {
     const connection = await this.#connect()

@@ -1,18 +1,13 @@
 // Starts the daemon over with the runtime settings of a small heap; the runtime reads them only from its environment.
 import { basename } from "node:path"
-
-/**
- * Collections begin as on a machine of 100 MB, and no code is compiled by the last, most wasteful compiler. Measured
- * after 1,000 containers: 125 MB at the peak become 81, 92 idle become 80; a container costs the same time.
- */
-export const SETTINGS = { BUN_JSC_forceRAMSize: "100000000", BUN_JSC_useFTLJIT: "0" }
+import { LEAN_SETTINGS } from "../base/lean-settings.ts"
 
 /**
  * Replaces this process by itself under lean settings, with the same pid and arguments, or returns when it runs under
  * them already. What we start does not inherit them.
  */
 export function becomeLean(): void {
-  const names = Object.keys(SETTINGS)
+  const names = Object.keys(LEAN_SETTINGS)
   const given = names.some((name) => process.env[name] !== undefined)
   for (const name of names) if (given) delete process.env[name]
   const { execPath, execve } = process
@@ -23,7 +18,7 @@ export function becomeLean(): void {
     ? [...process.execArgv, ...process.argv.slice(1)]
     : process.argv.slice(2)
   try {
-    execve(execPath, [execPath, ...words], { ...process.env, ...SETTINGS } as Record<string, string>)
+    execve(execPath, [execPath, ...words], { ...process.env, ...LEAN_SETTINGS } as Record<string, string>)
   } catch {
     // Where a process may not execute itself again, it runs with the usual settings.
   }

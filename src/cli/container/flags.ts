@@ -181,4 +181,5 @@ export const runFlags: readonly Flag[] = [
   bool("detach", "Run container in background and print container ID", { short: "d" }),
   text("detach-keys", "Override the key sequence for detaching a container"),
   bool("sig-proxy", "Proxy received signals to the process", { default: true }),
+  bool("timing", "Say on standard error where the time of the start went"),
 ]

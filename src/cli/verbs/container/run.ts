@@ -5,6 +5,7 @@ import { createContainer } from "../../container/create.ts"
 import { runFlags } from "../../container/flags.ts"
 import { attachedStreams } from "../../container/request.ts"
 import { followSize, forwardSignals, type Joined, joinStreams } from "../../container/streams.ts"
+import { startTiming, type Timing } from "../../container/timing.ts"
 import type { Parsed } from "../../flags.ts"
 import type { Context, Verb } from "../../verb.ts"
 
@@ -13,7 +14,12 @@ interface Waited {
   Error?: { Message: string }
 }
 
-async function runAttached(context: Context, parsed: Parsed, id: string): Promise<number> {
+async function runAttached(
+  context: Context,
+  parsed: Parsed,
+  id: string,
+  timing: Timing | undefined,
+): Promise<number> {
   const { client } = context
   const tty = parsed.bool("tty")
   const streams = attachedStreams(parsed, false)
@@ -30,6 +36,7 @@ async function runAttached(context: Context, parsed: Parsed, id: string): Promis
     client.hijack(`/containers/${id}/attach`, { query }),
     client.send("POST", `/containers/${id}/wait`, { query: { condition } }),
   ])
+  timing?.mark("attach")
   const exit = readText(waiting.body).then((text) => JSON.parse(text) as Waited)
   exit.catch(() => undefined)
   let joined: Joined | undefined
@@ -37,7 +44,8 @@ async function runAttached(context: Context, parsed: Parsed, id: string): Promis
   let stopSizing: () => void = () => undefined
   try {
     await client.call("POST", `/containers/${id}/start`)
-    joined = joinStreams(context, socket, { tty, stdin: streams.stdin })
+    timing?.mark("start")
+    joined = joinStreams(timing?.watch(context) ?? context, socket, { tty, stdin: streams.stdin })
     if (tty) stopSizing = followSize(context, client, `/containers/${id}`)
     return await endOf(context, id, joined, exit)
   } finally {
@@ -93,10 +101,19 @@ export const verb: Verb = {
       context.warn(wrong)
       return 1
     }
+    const timing = parsed.bool("timing") ? startTiming() : undefined
     const id = await createContainer(context, parsed, detach)
-    if (!detach) return runAttached(context, parsed, id)
+    timing?.mark("create")
+    if (!detach) {
+      const code = await runAttached(context, parsed, id, timing)
+      timing?.mark("exit")
+      timing?.tell(context)
+      return code
+    }
     await context.client.call("POST", `/containers/${id}/start`)
+    timing?.mark("start")
     context.print(id)
+    timing?.tell(context)
     return 0
   },
 }

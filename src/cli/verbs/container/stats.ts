@@ -11,7 +11,8 @@ interface Cpu {
   online_cpus?: number
 }
 
-interface Reading {
+/** What the API measures of a container. */
+export interface Reading {
   id: string
   name: string
   cpu_stats: Cpu
@@ -28,7 +29,8 @@ function cpuPercent({ cpu_stats: now, precpu_stats: before }: Reading): number {
   return passed > 0 && used > 0 ? (used / passed) * (now.online_cpus ?? 1) * 100 : 0
 }
 
-function row(name: string, reading: Reading, noTrunc: boolean): Row {
+/** Its columns, as `stats` shows them. */
+export function readingRow(name: string, reading: Reading, noTrunc: boolean): Row {
   const { usage = 0, limit = 0, stats = {} } = reading.memory_stats
   const cache = stats.total_inactive_file ?? stats.inactive_file ?? 0
   const memory = usage > cache ? usage - cache : usage
@@ -82,7 +84,9 @@ async function readAll(context: Context, parsed: Parsed): Promise<Row[]> {
   )
   const shown = (name: string) =>
     parsed.arguments.length > 0 || parsed.bool("no-trunc") ? name : shortId(name)
-  return readings.map((reading, index) => row(shown(names[index] ?? ""), reading, parsed.bool("no-trunc")))
+  return readings.map((reading, index) =>
+    readingRow(shown(names[index] ?? ""), reading, parsed.bool("no-trunc")),
+  )
 }
 
 export const verb: Verb = {
