@@ -5,7 +5,7 @@ import { createContainer } from "../../container/create.ts"
 import { runFlags } from "../../container/flags.ts"
 import { attachedStreams } from "../../container/request.ts"
 import { followSize, forwardSignals, type Joined, joinStreams } from "../../container/streams.ts"
-import { startTiming, type Timing } from "../../container/timing.ts"
+import type { Timing } from "../../container/timing.ts"
 import type { Parsed } from "../../flags.ts"
 import type { Context, Verb } from "../../verb.ts"
 
@@ -101,7 +101,9 @@ export const verb: Verb = {
       context.warn(wrong)
       return 1
     }
-    const timing = parsed.bool("timing") ? startTiming() : undefined
+    const timing = parsed.bool("timing")
+      ? (await import("../../container/timing.ts")).startTiming()
+      : undefined
     const id = await createContainer(context, parsed, detach)
     timing?.mark("create")
     if (!detach) {
