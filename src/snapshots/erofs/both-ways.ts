@@ -1,6 +1,15 @@
 // For tests: one tar as a layer twice, unpacked by the launcher and as an EROFS image, and all that can be seen of each.
 import { spawn, spawnSync } from "node:child_process"
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs"
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from "node:fs"
 import { join } from "node:path"
 import { compile } from "../../../test/fixtures/c-program.ts"
 import { errorMessage } from "../../base/errors.ts"
@@ -69,19 +78,21 @@ async function* once(bytes: Uint8Array, portion: number): AsyncGenerator<Uint8Ar
   for (let at = 0; at < bytes.length; at += portion) yield bytes.subarray(at, at + portion)
 }
 
-let compiled: string | undefined
-const programs = (): string => {
-  if (compiled !== undefined) return compiled
-  const directory = mkdtempSync("/var/tmp/sloop-keep-mounted-")
-  process.once("exit", () => rmSync(directory, { recursive: true, force: true }))
-  compiled = compile(directory, join(import.meta.dirname, "keep-mounted.c"))
-  return compiled
+/** The helper's directory, in the tests' own; compiled once. */
+const programs = (parent: string): string => {
+  const directory = join(parent, "programs")
+  return existsSync(directory) ? directory : compile(directory, join(import.meta.dirname, "keep-mounted.c"))
 }
 
 /** Runs `work` with the image mounted in a mount namespace that ends with it. */
-const mounted = async <T>(layer: string, place: string, work: (root: string) => T): Promise<T> => {
+const mounted = async <T>(
+  parent: string,
+  layer: string,
+  place: string,
+  work: (root: string) => T,
+): Promise<T> => {
   mkdirSync(place, { recursive: true })
-  const keeper = spawn(join(programs(), "keep-mounted"), [layer, place], {
+  const keeper = spawn(join(programs(parent), "keep-mounted"), [layer, place], {
     stdio: ["pipe", "pipe", "inherit"],
   })
   const ended = new Promise<void>((resolve) => keeper.once("exit", () => resolve()))
@@ -97,7 +108,7 @@ const mounted = async <T>(layer: string, place: string, work: (root: string) => 
   }
 }
 
-/** `parent` is a directory on a disk's file system; nothing remains in it. */
+/** `parent` is a directory on a disk's file system that the caller removes. */
 export const bothWays = async (
   kernel: Kernel,
   parent: string,
@@ -121,7 +132,7 @@ export const bothWays = async (
       .then(() => look(files), refused)
     const image = await writeLayer(layer, once(tar, portion), {
       top: async () => ({ mode: 0o755, uid: 0, gid: 0 }),
-    }).then(() => mounted(layer, place, look), refused)
+    }).then(() => mounted(parent, layer, place, look), refused)
     return { unpacked, image }
   } finally {
     rmSync(root, { recursive: true, force: true })
