@@ -4,6 +4,7 @@ import { isIP } from "node:net"
 import { isAbsolute, resolve } from "node:path"
 import * as v from "valibot"
 import { errorMessage, failure } from "../base/errors.ts"
+import { LOG_DRIVERS } from "../logs/logs.ts"
 
 export const DEFAULT_DATA_ROOT = "/var/lib/sloop"
 const DEFAULT_RUN_ROOT = "/run/sloop"
@@ -63,7 +64,7 @@ const settings = v.strictObject({
     ),
   ),
   "network-pool-size": v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(256))),
-  "log-driver": v.optional(v.picklist(["json-file", "none"], "must be json-file or none")),
+  "log-driver": v.optional(v.picklist(LOG_DRIVERS, `must be one of ${LOG_DRIVERS.join(", ")}`)),
   "log-opts": v.optional(v.record(v.string(), v.string())),
   "stop-timeout": v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
   init: v.optional(v.boolean()),
@@ -164,7 +165,11 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     kind: "number",
     help: "Most network namespaces kept ready (16)",
   },
-  "--log-driver": { key: "log-driver", kind: "text", help: "Containers' log driver: json-file or none" },
+  "--log-driver": {
+    key: "log-driver",
+    kind: "text",
+    help: `Containers' log driver: ${LOG_DRIVERS.join(", ")}`,
+  },
   "--log-opt": { key: "log-opts", kind: "pair", help: "Containers' log option KEY=VALUE; repeatable" },
   "--stop-timeout": {
     key: "stop-timeout",

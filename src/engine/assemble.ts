@@ -114,7 +114,10 @@ const close = async (context: Context, options: { stopContainers: boolean }): Pr
     live.stopHealth?.()
   }
   if (options.stopContainers) await stopAll(context)
-  for (const live of context.live.list()) live.task?.release()
+  for (const live of context.live.list()) {
+    live.task?.release()
+    live.forwarding?.controller.abort()
+  }
   await context.background.settle()
   await context.reaper.settle()
 }

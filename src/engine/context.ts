@@ -31,7 +31,7 @@ export interface EngineConfiguration {
   /** Shown by info; default the host's name. */
   readonly name?: string
   /** Log driver and options of containers that ask for none. Default json-file, 10 MB by 5 files. */
-  readonly logDriver?: "json-file" | "none"
+  readonly logDriver?: string
   readonly logOptions?: Readonly<Record<string, string>>
   /** Seconds between the stop signal and the kill. Default 10. */
   readonly stopTimeout?: number

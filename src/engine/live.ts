@@ -38,6 +38,8 @@ export interface Live {
   /** Someone removes it right now. */
   removing: boolean
   stopHealth?: () => void
+  /** The log of this run is sent on to somewhere. */
+  forwarding?: { readonly controller: AbortController; readonly done: Promise<void> }
 }
 
 export class LiveContainers {

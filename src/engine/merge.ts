@@ -139,10 +139,14 @@ export const mergeConfig = (
     maskedPaths: asked.maskedPaths,
     readonlyPaths: asked.readonlyPaths,
     logDriver,
-    logOptions:
-      logDriver === "json-file"
-        ? { ...(engine.logOptions ?? defaultLogOptions), ...asked.logOptions }
-        : (asked.logOptions ?? {}),
+    logOptions: {
+      ...(logDriver === (engine.logDriver ?? "json-file")
+        ? (engine.logOptions ?? (logDriver === "json-file" ? defaultLogOptions : {}))
+        : logDriver === "json-file"
+          ? defaultLogOptions
+          : {}),
+      ...asked.logOptions,
+    },
     consoleSize: asked.consoleSize ?? [0, 0],
     runtime: asked.runtime ?? "",
     annotations: asked.annotations ?? {},

@@ -13,6 +13,7 @@ import { announce } from "./announce.ts"
 import { describeContainer } from "./catalogue.ts"
 import type { Context } from "./context.ts"
 import { handleExit, scheduleRestart, watchExit } from "./exit.ts"
+import { forwardLogs } from "./forward-logs.ts"
 import { startHealthcheck } from "./health.ts"
 import { refreshFiles } from "./networking/living.ts"
 import { recordDirectory, runDirectory } from "./places.ts"
@@ -70,6 +71,7 @@ const adopt = (context: Context, record: ContainerRecord, task: Task): void => {
     announce(context, current, "start")
   }
   watchExit(context, live, task, record.oomKilled)
+  forwardLogs(context, live, current, live.ended)
   startHealthcheck(context, live, current)
   if (current.filesStale)
     context.background.run(`telling ${describeContainer(record)} of its networks`, () =>
@@ -94,6 +96,7 @@ const bury = async (context: Context, record: ContainerRecord, exit: ExitRecord)
     const startedAt = cutShort ? record.starting?.at : ranUnseen ? exit.finishedAt : undefined
     if (startedAt !== undefined) context.catalogue.change(record.id, { startedAt }, { durable: false })
     const live = context.live.of(record.id)
+    forwardLogs(context, live, record, undefined)
     handleExit(context, live, undefined, exit)
     await live.teardown
     return

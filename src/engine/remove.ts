@@ -6,6 +6,7 @@ import type { ContainerRecord, RemovalRecord } from "../state/state.ts"
 import { announce } from "./announce.ts"
 import { describeContainer, durability } from "./catalogue.ts"
 import type { Context } from "./context.ts"
+import { finishForwarding } from "./forward-logs.ts"
 import type { Live } from "./live.ts"
 import { containerDirectory } from "./places.ts"
 import { signalRun } from "./signal-run.ts"
@@ -98,6 +99,7 @@ export const removeRecord = (
   context.background.run(`removing ${describeContainer(record)}`, async () => {
     await volumes
     if (teardown !== undefined) await teardown
+    await finishForwarding(live)
     await finishRemoval(context, removal, { silently: live.tellsOfLeaving })
   })
 }

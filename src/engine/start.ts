@@ -13,6 +13,7 @@ import type { Context } from "./context.ts"
 import { parseDetachKeys } from "./detach-keys.ts"
 import { environmentOf } from "./environment.ts"
 import { resolveEnded, watchExit } from "./exit.ts"
+import { forwardLogs } from "./forward-logs.ts"
 import { furniture } from "./furniture.ts"
 import { startHealthcheck } from "./health.ts"
 import type { Live, PendingAttach } from "./live.ts"
@@ -205,6 +206,7 @@ export const launchContainer = async (
   if (started === undefined) return
   publishStart(context, started)
   watchExit(context, live, task)
+  forwardLogs(context, live, started, live.ended)
   startHealthcheck(context, live, started)
   // Clients that came while the launch was under way.
   const late = [...live.pending]

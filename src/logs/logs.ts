@@ -1,4 +1,6 @@
 // Contract. Reads a container's json-file log as its monitor writes and rotates it.
+import type { Origin } from "./forward/format.ts"
+import type { Target } from "./forward/target.ts"
 
 export interface LogEntry {
   readonly stream: "stdout" | "stderr"
@@ -24,9 +26,25 @@ export interface LogQuery {
   readonly signal?: AbortSignal
 }
 
+/** A log that is sent on to a receiver elsewhere, besides being kept. */
+export interface LogForward {
+  readonly path: string
+  readonly target: Target
+  readonly origin: Origin
+  /** File that remembers how far it was sent. */
+  readonly positionPath: string
+  readonly signal: AbortSignal
+  /** When the log ends; without it, what is there is sent. */
+  readonly ended?: Promise<unknown>
+}
+
 export interface Logs {
+  /** Resolves when all of it is sent, or at the signal. */
+  forward(forward: LogForward): Promise<void>
   /** Entries in order, across rotated files; survives rotation while following. `path` is the newest file. */
   read(path: string, query: LogQuery): AsyncIterable<LogEntry>
 }
 
+export type { Origin } from "./forward/format.ts"
+export { LOG_DRIVERS, parseTarget, type Target } from "./forward/target.ts"
 export { createLogs } from "./read.ts"

@@ -184,4 +184,7 @@ async function* selected(path: string, asked: LogQuery): AsyncGenerator<LogEntry
 }
 
 /** The log room. Reading holds descriptors only while it is iterated. */
-export const createLogs = (): Logs => ({ read: selected })
+export const createLogs = (): Logs => ({
+  read: selected,
+  forward: async (forward) => (await import("./forward/forward.ts")).forwardLog(selected, forward),
+})

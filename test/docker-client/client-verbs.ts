@@ -41,7 +41,10 @@ export const exceptions: Readonly<Record<string, { works: string; note: string }
   "run --runtime": { works: "partly", note: "One runtime, which answers to sloop and runc." },
   "run --volume-driver": { works: "partly", note: "local only." },
   "run --userns": { works: "partly", note: "host only; there is no remapping yet." },
-  "run --log-driver": { works: "partly", note: "json-file and none." },
+  "run --log-driver": {
+    works: "partly",
+    note: "json-file, local, none, syslog, fluentd and journald (as lines, without Docker's fields).",
+  },
   "run --cpu-rt-period": { works: "partly", note: "Where the kernel schedules groups in real time." },
   "run --cpu-rt-runtime": { works: "partly", note: "Where the kernel schedules groups in real time." },
   "run --blkio-weight": { works: "partly", note: "Where the kernel has it; a warning elsewhere." },

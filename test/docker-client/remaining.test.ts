@@ -166,7 +166,7 @@ proof([], "what this engine does not have is refused, not ignored", async () => 
   await refused("could not select device driver", "--gpus", "all")
   await refused("supported on user defined networks only", "--ip6", "fd00::2")
   await refused("network-scoped aliases are only supported for user-defined networks", "--network-alias", "x")
-  await refused("no log driver named 'syslog' is registered", "--log-driver", "syslog")
+  await refused("no log driver named 'splunk' is registered", "--log-driver", "splunk")
   expect((await docker("network", "create", "mine")).stderr).toContain(
     "this engine has the networks bridge, host and none",
   )

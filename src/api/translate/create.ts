@@ -1,6 +1,7 @@
 // A create request as the engine takes it. Pure; throws invalid in Docker's words.
 import { failure } from "../../base/errors.ts"
 import type { CreateConfig } from "../../engine/engine.ts"
+import { LOG_DRIVERS, parseTarget } from "../../logs/logs.ts"
 import type { Healthcheck } from "../../state/state.ts"
 import type { CreateRequest, WireHostConfig } from "../../wire/wire.ts"
 import { anonymousVolumes, mountRequests } from "./mounts.ts"
@@ -125,16 +126,20 @@ const LOG_OPTIONS: ReadonlySet<string> = new Set([
 function logging(wire: WireHostConfig["LogConfig"]) {
   if (wire === undefined || (wire.Type === "" && Object.keys(wire.Config).length === 0)) return {}
   const driver = wire.Type || "json-file"
-  if (driver !== "json-file" && driver !== "none") {
-    throw failure("invalid", `logger: no log driver named '${driver}' is registered: use json-file or none`)
+  if (!LOG_DRIVERS.includes(driver)) {
+    throw failure(
+      "invalid",
+      `logger: no log driver named '${driver}' is registered: use one of ${LOG_DRIVERS.join(", ")}`,
+    )
   }
-  if (driver === "json-file") {
+  if (driver === "json-file" || driver === "local") {
     for (const option of Object.keys(wire.Config)) {
       if (!LOG_OPTIONS.has(option)) {
-        throw failure("invalid", `unknown log opt '${option}' for json-file log driver`)
+        throw failure("invalid", `unknown log opt '${option}' for ${driver} log driver`)
       }
     }
   }
+  parseTarget(driver, wire.Config)
   return { logDriver: driver, logOptions: wire.Config }
 }
 

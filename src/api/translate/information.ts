@@ -2,14 +2,12 @@
 import { cpus, totalmem } from "node:os"
 import { VERSION } from "../../base/version.ts"
 import type { EngineDescription } from "../../engine/engine.ts"
+import { LOG_DRIVERS } from "../../logs/logs.ts"
 import type { RegistryOptions } from "../../registry-client/registry-client.ts"
 import { hostDescription } from "../host.ts"
 import { driverName } from "./inspect.ts"
 import { INDEX_SERVER, registryConfig } from "./registry.ts"
 import { rfc3339Nano } from "./times.ts"
-
-/** Log drivers that containers can have. */
-const LOG_DRIVERS = ["json-file", "none"]
 
 export interface Counted {
   readonly containers: number

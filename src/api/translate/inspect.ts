@@ -50,7 +50,7 @@ export function containerInspect(
     ResolvConfPath: `${run}/resolv.conf`,
     HostnamePath: `${run}/hostname`,
     HostsPath: `${run}/hosts`,
-    LogPath: record.config.logDriver === "none" ? "" : `${directory}/${record.id}-json.log`,
+    LogPath: record.config.logDriver !== "json-file" ? "" : `${directory}/${record.id}-json.log`,
     Name: `/${record.name}`,
     RestartCount: record.restartCount,
     Driver: driverName(engine),
