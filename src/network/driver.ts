@@ -42,6 +42,8 @@ export interface Driver {
    * this host has, if somebody has just looked.
    */
   raise(network: NetworkRecord, host?: HostNetwork): Promise<Footing>
+  /** Whether what it made still works, as a look of a few microseconds tells; absent = only its link has to be there. */
+  isSound?(network: NetworkRecord): boolean
   /** Takes it away: nothing new can use it when this resolves; what the kernel is slow at goes on behind. */
   lower(network: NetworkRecord): Promise<void>
   /** Gateway of a default route through it, "" for whoever is on the link; undefined = it is no way out. */

@@ -71,6 +71,8 @@ export class Segment {
   #record: NetworkRecord
   #footing: Footing
   #repair: Promise<void> | undefined
+  /** What somebody changed on it cannot be put right: it is not looked at any more. */
+  #isLeftAlone = false
   /** Containers that are being put on it: it must not be removed meanwhile. */
   joining = 0
 
@@ -225,18 +227,34 @@ export class Segment {
     await this.#tools.held.drop(entries.map((entry) => entry.held))
   }
 
-  /** Makes sure that what it stands on is still there; `links` are ends of its endpoints, to be put on a new bridge. */
+  /** Makes sure that what it stands on still works; `links` are ends of its endpoints, to be put on a new bridge. */
   async ensure(links: () => readonly string[]): Promise<void> {
-    if (indexOf(this.#footing.name) === this.#footing.index) return
-    this.#repair ??= this.#mend(links()).finally(() => {
+    const isThere = indexOf(this.#footing.name) === this.#footing.index
+    if (isThere && (this.#isLeftAlone || this.#isSound())) return
+    this.#repair ??= (isThere ? this.#mend() : this.#remake(links())).finally(() => {
       this.#repair = undefined
     })
     await this.#repair
   }
 
-  async #mend(links: readonly string[]): Promise<void> {
+  #isSound(): boolean {
+    return this.driver.isSound?.(this.#record) ?? true
+  }
+
+  async #mend(): Promise<void> {
+    const { warn } = this.#tools
+    const { name } = this.#footing
+    warn(`network ${this.#record.name}: ${name} was changed by somebody and is put right`)
+    this.#footing = await this.driver.raise(this.#record)
+    this.#isLeftAlone = !this.#isSound()
+    if (this.#isLeftAlone)
+      warn(`network ${this.#record.name}: ${name} is down or has lost a route, and is left as it is`)
+  }
+
+  async #remake(links: readonly string[]): Promise<void> {
     const { warn } = this.#tools
     warn(`network ${this.#record.name}: ${this.#footing.name} was removed by somebody and is made again`)
+    this.#isLeftAlone = false
     this.#footing = await this.driver.raise(this.#record)
     void this.discard(this.pool.empty()).catch((error: unknown) =>
       warn(`could not let go of namespaces prepared on ${this.#record.name}: ${errorMessage(error)}`),

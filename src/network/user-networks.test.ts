@@ -266,6 +266,26 @@ for (const name of ["blue", "bridge"])
     expect(ground.warnings.join()).toContain("was removed by somebody and is made again")
   }, 30_000)
 
+for (const words of [
+  ["link", "set", "BRIDGE", "down"],
+  ["address", "flush", "dev", "BRIDGE"],
+])
+  test(`a bridge after ip ${words.join(" ")} is put right for the next container`, async () => {
+    const ground = await opened()
+    const { networks } = ground
+    await networks.create(network("dual", { ipv6: true }))
+    const bridge = bridgeOf(networks, "dual")
+    const before = run("ip", "-br", "address", "show", "dev", bridge)
+    run("ip", ...words.map((word) => word.replace("BRIDGE", bridge)))
+    const web = await networks.join(joining("web", [on("dual")]))
+    const addresses = (text: string): string[] => text.trim().split(/\s+/).slice(2).toSorted()
+    expect(addresses(run("ip", "-br", "address", "show", "dev", bridge))).toEqual(addresses(before))
+    expect(ground.warnings.filter((warning) => warning.includes("changed by somebody"))).toHaveLength(1)
+    await networks.leave(web.lease)
+    await networks.leave((await networks.join(joining("two", [on("dual")]))).lease)
+    expect(ground.warnings.filter((warning) => warning.includes("somebody"))).toHaveLength(1)
+  }, 30_000)
+
 test("an interface that somebody removed is made again by the next daemon; networks and addresses are kept", async () => {
   const ground = await opened()
   const { networks } = ground

@@ -26,6 +26,7 @@ import { routeRequest } from "../request.ts"
 import type { BridgePlan } from "./bridge.ts"
 import { ensureBridge } from "./bridge.ts"
 import { BRIDGE_NAME, bridgeOptions } from "./options.ts"
+import { isSoundBridge } from "./soundness.ts"
 import {
   allowLocalRoutes,
   forwardIpv4,
@@ -146,6 +147,8 @@ export const bridgeDriver = (tools: BridgeDriverOptions): Driver => {
         )
       return { name: bridgeName, index: link.index, mtu: link.mtu || plan.mtu }
     },
+
+    isSound: (network) => isSoundBridge(bridgeOptions(network).bridgeName, hostAddresses(network)),
 
     async lower(network) {
       const { bridgeName } = bridgeOptions(network)
