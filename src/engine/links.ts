@@ -1,11 +1,12 @@
 // Legacy links on the default bridge: another container's address by alias, and its ports as variables.
 import { failure } from "../base/errors.ts"
+import type { LinkedContainer } from "../network/network.ts"
 import type { ContainerRecord } from "../state/state.ts"
 import type { Context } from "./context.ts"
 import { isUserDefined, requestedNetworks } from "./networking/requests.ts"
 
 export interface Links {
-  readonly addresses: readonly { readonly name: string; readonly alias: string; readonly ipv4: string }[]
+  readonly addresses: readonly LinkedContainer[]
   readonly env: readonly string[]
 }
 
@@ -47,7 +48,7 @@ export const resolveLinks = (
   const onBridge = requestedNetworks(config).some(({ network }) => network === "bridge")
   if (config.links.length === 0 || isUserDefined(config.networkMode) || !onBridge)
     return { addresses: [], env: [] }
-  const addresses: { name: string; alias: string; ipv4: string }[] = []
+  const addresses: LinkedContainer[] = []
   const env: string[] = []
   for (const link of record.config.links) {
     const [reference = "", alias = reference] = link.split(":")
@@ -61,7 +62,7 @@ export const resolveLinks = (
     const ipv4 = other.endpoints.find(({ networkName }) => networkName === "bridge")?.ipv4
     if (ipv4 === undefined)
       throw failure("conflict", `Cannot link to /${other.name}, as it does not belong to the default network`)
-    addresses.push({ name: other.name, alias, ipv4 })
+    addresses.push({ name: other.name, hostname: other.config.hostname, alias, ipv4 })
     env.push(...variables(record, other, alias, ipv4))
   }
   return { addresses, env }

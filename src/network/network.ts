@@ -1,4 +1,5 @@
 // Contract. Networks and how a container joins them. The namespace is prepared first and the launch plan carries its name.
+
 import type { LinkCounters } from "../kernel/netlink/netlink.ts"
 import type {
   EndpointRecord,
@@ -7,6 +8,7 @@ import type {
   PortRequest,
   PublishedPort,
 } from "../state/state.ts"
+import type { LinkedContainer } from "./files/hosts.ts"
 import type { KnownLease } from "./open.ts"
 
 export { localHosts, updatedHosts } from "./files/hosts.ts"
@@ -14,6 +16,7 @@ export { updatedResolvConf } from "./files/name-server-conf.ts"
 export { openNetworks } from "./networks.ts"
 export type { KnownLease } from "./open.ts"
 export { bridgeNameOf, type NetworksOptions } from "./options.ts"
+export type { LinkedContainer }
 
 /** What went over one endpoint, from the container's point of view; `name` is its interface there. */
 export interface EndpointCounters extends LinkCounters {
@@ -56,7 +59,7 @@ export interface JoinRequest {
   readonly dns: readonly string[]
   readonly dnsSearch: readonly string[]
   readonly dnsOptions: readonly string[]
-  readonly links: readonly { readonly name: string; readonly alias: string; readonly ipv4: string }[]
+  readonly links: readonly LinkedContainer[]
 }
 
 /** A network as asked for. */

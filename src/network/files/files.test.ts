@@ -29,8 +29,8 @@ test("hosts: own name, domain, extra hosts and links", () => {
       domainname: "example.org",
       extraHosts: ["db:10.0.0.1", "up=host-gateway", "six:[fd00::1]", "six2:fd00::2"],
       links: [
-        { name: "redis", alias: "cache", ipv4: "172.17.0.3" },
-        { name: "same", alias: "same", ipv4: "172.17.0.4" },
+        { name: "redis", hostname: "0123456789ab", alias: "cache", ipv4: "172.17.0.3" },
+        { name: "same", hostname: "own", alias: "same", ipv4: "172.17.0.4" },
       ],
     }),
   ).toBe(
@@ -38,8 +38,8 @@ test("hosts: own name, domain, extra hosts and links", () => {
 172.17.0.1\tup
 fd00::1\tsix
 fd00::2\tsix2
-172.17.0.3\tcache redis
-172.17.0.4\tsame
+172.17.0.3\tcache 0123456789ab redis
+172.17.0.4\tsame own
 172.17.0.2\tweb.example.org web
 `,
   )

@@ -12,6 +12,14 @@ export const localHosts: readonly string[] = [
   "ff02::2\tip6-allrouters",
 ]
 
+/** Another container, found by these names at an address. */
+export interface LinkedContainer {
+  readonly name: string
+  readonly hostname: string
+  readonly alias: string
+  readonly ipv4: string
+}
+
 export interface HostsRequest {
   readonly hostname: string
   readonly domainname: string
@@ -23,7 +31,7 @@ export interface HostsRequest {
   readonly hostGateway: string
   /** Its second address, which gets a line of its own. */
   readonly hostGateway6?: string
-  readonly links: readonly { readonly name: string; readonly alias: string; readonly ipv4: string }[]
+  readonly links: readonly LinkedContainer[]
 }
 
 const extraLines = (text: string, { hostGateway, hostGateway6 }: HostsRequest): string[] => {
@@ -54,8 +62,9 @@ export const hostsText = (request: HostsRequest): string => {
   const lines = [
     ...localHosts,
     ...request.extraHosts.flatMap((text) => extraLines(text, request)),
-    ...request.links.map(({ ipv4, alias, name }) =>
-      alias === name ? `${ipv4}\t${alias}` : `${ipv4}\t${alias} ${name}`,
+    ...request.links.map(
+      ({ ipv4, alias, hostname, name }) =>
+        `${ipv4}\t${[alias, hostname, ...(alias === name ? [] : [name])].join(" ")}`,
     ),
     ...request.addresses.map((address) => `${address}\t${own}`),
   ]
