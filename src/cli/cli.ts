@@ -2,23 +2,15 @@
 import { errorMessage } from "../base/errors.ts"
 import { VERSION } from "../base/version.ts"
 import { ApiFailure } from "../client/client.ts"
-import { createContext, defaultHost, standardError, standardOutput } from "./context.ts"
+import { createContext, standardError, standardOutput } from "./context.ts"
+import { chooseEngine } from "./contexts/choose.ts"
 import { type Flag, nearest, type Parsed, parseFlags } from "./flags.ts"
+import { globalFlags } from "./global-flags.ts"
 import { showGroups, showVerb } from "./help.ts"
 import { comesLater } from "./later.ts"
 import { told } from "./told.ts"
 import type { Verb } from "./verb.ts"
 import { findVerb, groups, shortVerbs } from "./verbs.ts"
-
-const globalFlags: readonly Flag[] = [
-  { name: "host", short: "H", kind: "list", summary: "Daemon socket to connect to", value: "list" },
-  { name: "config", kind: "string", summary: "Location of client config files", value: "string" },
-  { name: "context", short: "c", kind: "string", summary: "Name of the context to use", value: "string" },
-  { name: "debug", short: "D", kind: "bool", summary: "Enable debug mode" },
-  { name: "log-level", short: "l", kind: "string", summary: "Set the logging level", value: "string" },
-  { name: "version", short: "v", kind: "bool", summary: "Print version information and quit" },
-  { name: "help", short: "h", kind: "bool", summary: "Print usage" },
-]
 
 const tell = (text: string) => void standardError.write(`${text}\n`)
 
@@ -76,7 +68,7 @@ async function verbRun(words: readonly string[], globals: Parsed): Promise<numbe
   if (typeof parsed === "number") return parsed
   if (parsed.bool("help")) return showVerb(typed, verb)
   const context = createContext({
-    host: globals.list("host").at(-1) ?? defaultHost(process.env),
+    choice: await chooseEngine(globals, process.env),
     verb: typed,
     config: globals.string("config"),
   })

@@ -1,5 +1,6 @@
 // Builds what a verb acts with: output, and a client that starts the daemon when none answers on the default socket.
 import { EngineClient } from "../client/client.ts"
+import type { Choice } from "./contexts/choose.ts"
 import { StandardOutput } from "./output.ts"
 import type { Context } from "./verb.ts"
 
@@ -7,10 +8,6 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 /** Where `sloop daemon` listens by itself; SLOOP_RUN_ROOT moves it. */
 const defaultSocket = (env: Environment): string => `${env.SLOOP_RUN_ROOT || "/run/sloop"}/sloop.sock`
-
-/** DOCKER_HOST is honoured after SLOOP_HOST, so that a shell set up for docker can reach its engine through sloop too. */
-export const defaultHost = (env: Environment): string =>
-  env.SLOOP_HOST || env.DOCKER_HOST || `unix://${defaultSocket(env)}`
 
 // As a program that SIGPIPE killed: nobody is left to read a message.
 const readerGone = (): never => process.exit(141)
@@ -20,11 +17,11 @@ export const standardError = new StandardOutput(2, readerGone)
 
 /** `config` is the directory of the client's own files, when it is not the usual one. */
 export function createContext({
-  host,
+  choice,
   verb,
   config,
 }: {
-  host: string
+  choice: Choice
   verb: string
   config?: string | undefined
 }): Context {
@@ -33,8 +30,15 @@ export function createContext({
     const { startDaemon } = await import("./start-daemon.ts")
     await startDaemon(socket, process.env)
   }
+  const ownHost = `unix://${socket}`
+  const host = choice.host ?? ownHost
   return {
-    client: new EngineClient(host, host === `unix://${socket}` ? { whenUnreachable: start } : {}),
+    client: new EngineClient(host, {
+      tls: choice.tls,
+      ...(host === ownHost ? { whenUnreachable: start } : {}),
+    }),
+    contextName: choice.context,
+    ownHost,
     out: standardOutput,
     err: standardError,
     get stdin() {

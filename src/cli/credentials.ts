@@ -57,6 +57,12 @@ const writeConfig = (env: Environment, config: JsonObject): void => {
   }
 }
 
+/** Keeps one setting of config.json, or removes it. Throws Failure "invalid" when the file cannot be read or written. */
+export const keepSetting = (env: Environment, key: string, value: string | undefined): void => {
+  const { [key]: _, ...rest } = readConfig(env)
+  writeConfig(env, value === undefined ? rest : { ...rest, [key]: value })
+}
+
 const objectAt = (config: JsonObject, key: string): JsonObject => {
   const value = config[key]
   return isJsonObject(value) ? value : {}

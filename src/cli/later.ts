@@ -11,7 +11,6 @@ const later: Readonly<Record<string, string>> = {
   buildx: builds,
   "image build": builds,
   compose: "comes with projects of several containers",
-  context: never("name the engine with -H, SLOOP_HOST or DOCKER_HOST"),
   plugin: never("it has no plugins"),
   swarm: never("it runs the containers of one machine"),
   node: never("it runs the containers of one machine"),

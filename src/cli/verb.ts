@@ -7,6 +7,10 @@ import type { Output } from "./output.ts"
 export interface Context {
   /** Connected lazily; the daemon is started when none answers and the host is the default one. */
   readonly client: EngineClient
+  /** Name of the docker context that chose the engine; "default" when none did. */
+  readonly contextName: string
+  /** Host of this machine's own engine. */
+  readonly ownHost: string
   readonly out: Output
   readonly err: Output
   readonly stdin: NodeJS.ReadStream

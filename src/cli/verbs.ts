@@ -128,6 +128,39 @@ const image: Readonly<Record<string, Entry>> = {
   },
 }
 
+const context: Readonly<Record<string, Entry>> = {
+  create: {
+    summary: "Create a context",
+    load: async () => ({ verb: (await import("./verbs/context/define.ts")).create }),
+  },
+  export: {
+    summary: "Export a context to a tar archive FILE or a tar stream on STDOUT.",
+    load: async () => ({ verb: (await import("./verbs/context/archive.ts")).exported }),
+  },
+  import: {
+    summary: "Import a context from a tar file",
+    load: async () => ({ verb: (await import("./verbs/context/archive.ts")).imported }),
+  },
+  inspect: {
+    summary: "Display detailed information on one or more contexts",
+    load: () => import("./verbs/context/inspect.ts"),
+  },
+  ls: { summary: "List contexts", load: () => import("./verbs/context/ls.ts") },
+  rm: { summary: "Remove one or more contexts", load: () => import("./verbs/context/rm.ts") },
+  show: {
+    summary: "Print the name of the current context",
+    load: async () => ({ verb: (await import("./verbs/context/use.ts")).show }),
+  },
+  update: {
+    summary: "Update a context",
+    load: async () => ({ verb: (await import("./verbs/context/define.ts")).update }),
+  },
+  use: {
+    summary: "Set the current docker context",
+    load: async () => ({ verb: (await import("./verbs/context/use.ts")).use }),
+  },
+}
+
 const manifest: Readonly<Record<string, Entry>> = {
   annotate: {
     summary: "Add additional information to a local image manifest",
@@ -220,6 +253,7 @@ export const groups: Readonly<
   Record<string, { readonly summary: string; readonly verbs: Readonly<Record<string, Entry>> }>
 > = {
   container: { summary: "Manage containers", verbs: container },
+  context: { summary: "Manage contexts", verbs: context },
   image: { summary: "Manage images", verbs: image },
   manifest: { summary: "Manage manifests and manifest lists", verbs: manifest },
   network: { summary: "Manage networks", verbs: network },
@@ -230,6 +264,7 @@ export const groups: Readonly<
 
 const aliases: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   container: { list: "ls", ps: "ls", remove: "rm" },
+  context: { list: "ls", remove: "rm" },
   image: { list: "ls", remove: "rm" },
   network: { list: "ls", remove: "rm" },
   volume: { list: "ls", remove: "rm" },

@@ -126,6 +126,21 @@ test("hosts", () => {
   expect(parseHost("unix:///a/b")).toEqual({ unix: "/a/b" })
   expect(parseHost("tcp://h:99")).toEqual({ hostname: "h", port: 99 })
   expect(parseHost("tcp://[::1]")).toEqual({ hostname: "::1", port: 2375 })
+  expect(parseHost("tcp://h", { verify: true })).toEqual({ hostname: "h", port: 2376, tls: { verify: true } })
+  const ssh = parseHost("ssh://me@box:2222")
+  expect("command" in ssh && ssh.command.slice(0, 9)).toEqual([
+    "ssh",
+    "-l",
+    "me",
+    "-p",
+    "2222",
+    "-o",
+    "ConnectTimeout=30",
+    "-T",
+    "--",
+  ])
+  for (const host of ["ssh://-oProxyCommand=x", "ssh://a:b@c", "ssh://c/path", "ssh://"])
+    expect(() => parseHost(host)).toThrow("unable to parse docker host")
   expect(() => parseHost("foo")).toThrow('unable to parse docker host "foo"')
 })
 

@@ -1,10 +1,10 @@
 // A typed door to an Engine API server over a unix socket or TCP: plain calls, streams and hijacked connections.
 import { type ErrorKind, errorMessage, Failure, failure } from "../base/errors.ts"
-import { Connection, type Place } from "./connection.ts"
+import { Connection, type Place, type Tls } from "./connection.ts"
 import { type Head, readBody, readHead, requestHead, reusable } from "./http.ts"
 import { readText } from "./lines.ts"
 
-export type { Connection } from "./connection.ts"
+export type { Connection, Tls } from "./connection.ts"
 export { readLines, readRawLines, readText } from "./lines.ts"
 
 /** Query parameters; undefined is left out, true is "1", objects are JSON, arrays repeat the key. */
@@ -62,19 +62,41 @@ export class ApiFailure extends Failure {
   }
 }
 
-/** Where a server listens: `unix:///path` or `tcp://host:port`. Throws Failure "invalid" for other forms. */
-export function parseHost(host: string): Place {
-  const match = /^(unix|tcp|http):\/\/(.+)$/.exec(host)
+const remote =
+  "if command -v sloop >/dev/null 2>&1; then exec sloop system dial-stdio; else exec docker system dial-stdio; fi"
+
+/** `ssh://[user@]host[:port]`: the engine there, by the ssh program with its keys and settings. */
+function sshPlace(host: string): Place {
+  const { username, hostname, port, pathname, password } = new URL(host)
+  if (
+    hostname === "" ||
+    hostname.startsWith("-") ||
+    username.startsWith("-") ||
+    password !== "" ||
+    pathname.length > 1
+  )
+    throw failure("invalid", `unable to parse docker host "${host}": use ssh://[user@]host[:port]`)
+  const user = username ? ["-l", decodeURIComponent(username)] : []
+  const words = [...user, ...(port ? ["-p", port] : []), "-o", "ConnectTimeout=30", "-T", "--"]
+  return { command: ["ssh", ...words, hostname.replace(/^\[|\]$/g, ""), `sh -c '${remote}'`] }
+}
+
+/** Where a server listens: `unix:///path`, `tcp://host:port` (with `tls`: encrypted) or `ssh://host`. Throws Failure "invalid" for other forms. */
+export function parseHost(host: string, tls?: Tls): Place {
+  if (/^ssh:\/\/./.test(host) && URL.canParse(host)) return sshPlace(host)
+  const match = /^(unix|tcp|https?):\/\/(.+)$/.exec(host)
   if (!match?.[2])
     throw failure(
       "invalid",
-      `unable to parse docker host "${host}": use unix:///path/to/socket or tcp://host:port`,
+      `unable to parse docker host "${host}": use unix:///path/to/socket, tcp://host:port or ssh://host`,
     )
   if (match[1] === "unix") return { unix: match[2] }
   const address = new URL(`http://${match[2]}`)
+  const safe = tls ?? (match[1] === "https" ? { verify: true } : undefined)
   return {
     hostname: address.hostname.replace(/^\[|\]$/g, ""),
-    port: Number(address.port || (/:80$/.test(address.origin) ? 80 : 2375)),
+    port: Number(address.port || (/:80$/.test(address.origin) ? 80 : safe ? 2376 : 2375)),
+    ...(safe ? { tls: safe } : {}),
   }
 }
 
@@ -112,8 +134,11 @@ export class EngineClient {
   readonly version: string
 
   /** `whenUnreachable` is called once when nothing listens there; if it resolves the connection is tried again. */
-  constructor(host: string, options: { version?: string; whenUnreachable?: () => Promise<void> } = {}) {
-    this.#place = parseHost(host)
+  constructor(
+    host: string,
+    options: { version?: string; tls?: Tls | undefined; whenUnreachable?: () => Promise<void> } = {},
+  ) {
+    this.#place = parseHost(host, options.tls)
     this.#whenUnreachable = options.whenUnreachable
     this.host = host
     this.version = options.version ?? "1.50"

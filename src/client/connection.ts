@@ -1,14 +1,70 @@
 // One byte connection with back-pressure both ways. node:net and node:http would cost a command 4 and 8 ms of start-up.
 import type { Socket, SocketHandler } from "bun"
 
-/** Where a server listens. */
-export type Place = { readonly unix: string } | { readonly hostname: string; readonly port: number }
+/** Keys and certificates as PEM texts; without `verify` the server's certificate may be anybody's. */
+export interface Tls {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  readonly verify: boolean
+}
+
+/** Where a server listens: a socket, a port, or the standard input and output of a command. */
+export type Place =
+  | { readonly unix: string }
+  | { readonly hostname: string; readonly port: number; readonly tls?: Tls }
+  | { readonly command: readonly string[] }
+
+type PlainPlace = Exclude<Place, { readonly command: readonly string[] }>
+
+/** What carries the bytes. `write` says how many it took: none while it is full, -1 when it is closed. */
+export interface Transport {
+  write(bytes: Uint8Array): number
+  pause(): void
+  resume(): void
+  /** Says that no more is written. */
+  shutdown(): void
+  /** Drops everything. */
+  terminate(): void
+}
+
+/** What a transport tells; `close` comes last, and after a failure with it. */
+export interface TransportEvents {
+  data(bytes: Buffer): void
+  drain(): void
+  end(): void
+  close(error?: Error): void
+}
 
 const enough = 1024 * 1024 // bytes held for a slow reader before the peer is made to wait
 
+/** Without node:net, which costs 4 ms of start-up. */
+async function openSocket(place: PlainPlace, events: TransportEvents): Promise<Transport> {
+  let refused: Error | undefined
+  const socket: SocketHandler<unknown> = {
+    binaryType: "buffer",
+    data: (_, bytes) => events.data(bytes),
+    drain: () => events.drain(),
+    end: () => events.end(),
+    close: () => events.close(),
+    error: (_, error) => events.close(error),
+    connectError: (_, error) => {
+      refused = error
+    },
+  }
+  try {
+    const opened: Socket<unknown> = await ("unix" in place
+      ? Bun.connect({ unix: place.unix, allowHalfOpen: true, socket })
+      : Bun.connect({ hostname: place.hostname, port: place.port, allowHalfOpen: true, socket }))
+    return opened
+  } catch (error) {
+    throw refused ?? error
+  }
+}
+
 /** A connected socket. One reader and one writer at a time. */
 export class Connection {
-  #socket: Socket<unknown> | undefined
+  #socket: Transport | undefined
   #held: Buffer[] = []
   #heldBytes = 0
   #paused = false
@@ -22,24 +78,17 @@ export class Connection {
   /** Connects. Rejects with the system's error (its `code` says which). */
   static async open(place: Place): Promise<Connection> {
     const connection = new Connection()
-    let refused: Error | undefined
-    const socket: SocketHandler<unknown> = {
-      binaryType: "buffer",
-      data: (_, bytes) => connection.#take(bytes),
+    const events: TransportEvents = {
+      data: (bytes) => connection.#take(bytes),
       drain: () => connection.#drained(),
       end: () => connection.#finish(),
-      close: () => connection.#finish(true),
-      error: (_, error) => connection.#finish(true, error),
-      connectError: (_, error) => {
-        refused = error
-      },
+      close: (error) => connection.#finish(true, error),
     }
-    try {
-      connection.#socket = await ("unix" in place
-        ? Bun.connect({ unix: place.unix, allowHalfOpen: true, socket })
-        : Bun.connect({ hostname: place.hostname, port: place.port, allowHalfOpen: true, socket }))
-    } catch (error) {
-      throw refused ?? error
+    const own = typeof Bun !== "undefined" && !("command" in place) && !("tls" in place)
+    if (own) connection.#socket = await openSocket(place, events)
+    else {
+      const { openStream } = await import("./stream-transport.ts")
+      connection.#socket = await openStream(place, events)
     }
     return connection
   }
