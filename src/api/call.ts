@@ -75,6 +75,11 @@ export class Call {
     this.#send(status, JSON_TYPE, `${JSON.stringify(value)}\n`)
   }
 
+  /** JSON that is written already. */
+  jsonText(text: string): void {
+    this.#send(200, JSON_TYPE, `${text}\n`)
+  }
+
   text(value: string, headers: OutgoingHttpHeaders = {}): void {
     this.#send(200, "text/plain; charset=utf-8", value, headers)
   }

@@ -5,7 +5,7 @@ import type { ContainerRecord, State, WriteOptions } from "../state/state.ts"
 
 export interface Catalogue {
   find(reference: string): ContainerRecord | undefined
-  /** Throws not-found, or conflict when an id prefix fits several. */
+  /** Throws not-found, or invalid when an id prefix fits several. */
   get(reference: string): ContainerRecord
   /** A container that a new one refers to: its absence is the request's fault, and no missing image. */
   required(reference: string): ContainerRecord
@@ -38,7 +38,7 @@ export const createCatalogue = (state: State): Catalogue => {
     if (named !== undefined) return state.containers.find(named)
     if (!/^[0-9a-f]{1,63}$/.test(reference)) return undefined
     const matches = state.containers.list().filter((record) => record.id.startsWith(reference))
-    if (matches.length > 1) throw failure("conflict", `multiple IDs found with provided prefix: ${reference}`)
+    if (matches.length > 1) throw failure("invalid", `multiple IDs found with provided prefix: ${reference}`)
     return matches[0]
   }
 

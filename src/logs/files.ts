@@ -1,5 +1,5 @@
 // A rotated log as its files: PATH.n … PATH.1, PATH from oldest to newest, each held open so that a rename loses nothing.
-import { closeSync, fstatSync, openSync, readSync } from "node:fs"
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs"
 
 /** More rotated files than any policy keeps. */
 const mostFiles = 100_000
@@ -54,13 +54,24 @@ export const openFiles = (path: string): LogFile[] => {
   }
 }
 
+/** Whether PATH is still the file that was opened as the newest. */
+export const isNewest = (path: string, file: LogFile): boolean => {
+  try {
+    return statSync(path, { bigint: true }).ino === file.inode
+  } catch {
+    return false
+  }
+}
+
+/** Shared by all readers: most reads at a log's end bring a line or none, and get a buffer of that size. */
+const scratch = Buffer.allocUnsafeSlow(blockBytes)
+
 /** The next bytes of a file, undefined at its present end. */
 export const readMore = (file: LogFile): Uint8Array | undefined => {
-  const buffer = Buffer.allocUnsafe(blockBytes)
-  const count = readSync(file.descriptor, buffer, 0, blockBytes, file.offset)
+  const count = readSync(file.descriptor, scratch, 0, blockBytes, file.offset)
   if (count === 0) return undefined
   file.offset += count
-  return buffer.subarray(0, count)
+  return Buffer.from(scratch.subarray(0, count))
 }
 
 /** Where the last `wanted` lines of one file begin, and how many lines it could not give. */

@@ -2,7 +2,7 @@
 import { type FSWatcher, watch } from "node:fs"
 import { dirname } from "node:path"
 import { setImmediate as nextTurn } from "node:timers/promises"
-import { closeFiles, type LogFile, openFiles, readMore, seekLastLines } from "./files.ts"
+import { closeFiles, isNewest, type LogFile, openFiles, readMore, seekLastLines } from "./files.ts"
 import { parseLine } from "./json-file.ts"
 import type { LogEntry, LogQuery, Logs } from "./logs.ts"
 
@@ -87,6 +87,7 @@ class Lines {
 
 /** The files that are newer than the one read last; the log was rotated when there are any. */
 const newerFiles = (path: string, current: LogFile): LogFile[] => {
+  if (isNewest(path, current)) return []
   const files = openFiles(path)
   const index = files.findIndex((file) => file.inode === current.inode)
   const older = files.slice(0, index + 1)

@@ -217,3 +217,21 @@ test("what this engine does not have answers as Docker does without it", async (
     })
   }
 })
+
+test("a list from kept pieces says what one made anew says", async () => {
+  await using api = await serve(createFakeEngine())
+  for (const name of ["a", "b"])
+    await api.request("POST", `/containers/create?name=${name}`, {
+      Image: name === "a" ? "busybox" : "localhost:5000/team/busybox:1",
+      Cmd: ["sh", "-c", 'it\'s "so"'],
+      Labels: { ü: "\n" },
+      HostConfig: { Annotations: { a: "b" } },
+    })
+  const list = async (query: string) =>
+    (await (await api.request("GET", `/containers/json?all=1${query}`)).json()) as Record<string, unknown>[]
+  const anew = (await list("&size=1")).map(({ SizeRw: _, SizeRootFs: __, ...rest }) => rest)
+  expect(await list("")).toEqual(anew)
+  expect((await list("")).map(Object.keys)).toEqual(anew.map(Object.keys))
+  await api.request("POST", "/containers/a/start")
+  expect((await list("")).find(({ Names }) => String(Names) === "/a")).toMatchObject({ State: "running" })
+})

@@ -3,6 +3,7 @@ import { failure } from "../../base/errors.ts"
 import { containerFilters, type Engine } from "../../engine/engine.ts"
 import type { Image } from "../../images/images.ts"
 import { formatPlatform, normalisePlatform, parsePlatform, platformScore } from "../../oci/platform.ts"
+import type { ContainerRecord } from "../../state/state.ts"
 import {
   type ContainerSummary,
   type CreateResponse,
@@ -17,7 +18,7 @@ import { createConfig } from "../translate/create.ts"
 import { containerInspect } from "../translate/inspect.ts"
 import { portMatches, portRequests, publishedPorts } from "../translate/ports.ts"
 import { resources, restartPolicy } from "../translate/resources.ts"
-import { containerSummary } from "../translate/summary.ts"
+import { containerSummary, containerSummaryText } from "../translate/summary.ts"
 import { pruneCriteria } from "./prune.ts"
 
 export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "describe">): Route[] {
@@ -38,7 +39,8 @@ export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "
     call.json(answer, 201)
   }
 
-  async function list({ query }: Call): Promise<ContainerSummary[]> {
+  async function list(call: Call): Promise<void> {
+    const { query } = call
     const filters = query.filters(containerFilters)
     const limit = query.whole("limit")
     const withSizes = query.flag("size")
@@ -52,13 +54,19 @@ export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "
       if (!meanings.has(config.image)) meanings.set(config.image, (await images.find(config.image))?.id)
     }
     const now = Date.now()
-    return Promise.all(
-      records.map(async (record) => {
-        const sizes = withSizes ? await containers.sizes(record.id) : undefined
-        const meant = meanings.get(record.config.image) === record.imageId
-        return containerSummary(record, { image: meant ? record.config.image : record.imageId, sizes }, now)
-      }),
+    const imageOf = ({ config, imageId }: ContainerRecord) =>
+      meanings.get(config.image) === imageId ? config.image : imageId
+    if (!withSizes) {
+      const texts = records.map((record) => containerSummaryText(record, imageOf(record), now))
+      call.jsonText(`[${texts.join(",")}]`)
+      return
+    }
+    const summaries: ContainerSummary[] = await Promise.all(
+      records.map(async (record) =>
+        containerSummary(record, { image: imageOf(record), sizes: await containers.sizes(record.id) }, now),
+      ),
     )
+    call.json(summaries)
   }
 
   async function inspect(call: Call): Promise<void> {
@@ -144,7 +152,7 @@ export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "
       method: "GET",
       path: "/containers/json",
       summary: "List containers",
-      run: async (call) => call.json(await list(call)),
+      run: list,
     },
     { ...yes, method: "GET", path: "/containers/:id/json", summary: "Inspect a container", run: inspect },
     { ...yes, method: "POST", path: "/containers/:id/start", summary: "Start a container", run: start },

@@ -39,6 +39,48 @@ export function containerSummary(
   }
 }
 
+/** What of a summary a record alone decides, as JSON around the image, and around the status. */
+interface Pieces {
+  readonly beforeImage: string
+  readonly afterImage: string
+  readonly afterStatus: string
+}
+
+/** Records are replaced, never changed: their pieces last as long as they do. */
+const known = new WeakMap<ContainerRecord, Pieces>()
+
+function piecesOf(record: ContainerRecord): Pieces {
+  let pieces = known.get(record)
+  if (pieces === undefined) {
+    const {
+      Id,
+      Names,
+      Image: _,
+      Status: __,
+      State,
+      ImageID,
+      Command,
+      Created,
+      Ports,
+      Labels,
+      ...rest
+    } = containerSummary(record, { image: "" }, 0)
+    pieces = {
+      beforeImage: `${JSON.stringify({ Id, Names }).slice(0, -1)},"Image":`,
+      afterImage: `,${JSON.stringify({ ImageID, Command, Created, Ports, Labels, State }).slice(1, -1)},"Status":`,
+      afterStatus: `,${JSON.stringify(rest).slice(1)}`,
+    }
+    known.set(record, pieces)
+  }
+  return pieces
+}
+
+/** containerSummary without sizes, as JSON: lists of many are asked for often. */
+export function containerSummaryText(record: ContainerRecord, image: string, now: number): string {
+  const { beforeImage, afterImage, afterStatus } = piecesOf(record)
+  return `${beforeImage}${JSON.stringify(image)}${afterImage}${JSON.stringify(statusText(record, now))}${afterStatus}`
+}
+
 function commandText({ path, args }: ContainerRecord): string {
   const shown = args.map((argument) => (argument.includes(" ") ? `'${argument}'` : argument))
   return [path, ...shown].join(" ")
