@@ -1,5 +1,6 @@
 // Evaluates --format templates over what the API answered, with Go's printing and docker's functions.
 import { failure } from "../../base/errors.ts"
+import { mayBeAbsent, printAbsent } from "./absent.ts"
 import { compare, functions, goPrint, truthy } from "./functions.ts"
 import { calledFunctions, type Node, type Operand, type Pipeline, parseTemplate } from "./parse.ts"
 
@@ -16,14 +17,19 @@ const bad = (message: string, at = ""): never => {
   throw failure("invalid", `template: :1: executing ""${at && ` at <${at}>`}: ${message}`)
 }
 
-/** A field of a value. Missing keys of maps are "<no value>", missing fields an error; `at` is the path to it. */
+/**
+ * A field of a value: null where docker's types have a zero value, undefined ("<no value>") for missing keys of maps; other
+ * missing fields are an error. `at` is the path to it.
+ */
 function field(value: unknown, name: string, at: string): unknown {
   if (value === null || value === undefined) return undefined
   if (value instanceof Map) return value.get(name)
   if (typeof value !== "object") return bad(`can't evaluate field ${name} in type ${typeof value}`, at)
   const found = (value as Record<string, unknown>)[name]
-  if (found === undefined && !(name in value) && !isMap(value))
+  if (found === undefined && !(name in value) && !isMap(value)) {
+    if (mayBeAbsent(name)) return null
     return bad(`map has no entry for key "${name}"`, at)
+  }
   return found
 }
 
@@ -92,6 +98,13 @@ function entries(value: unknown): [unknown, unknown][] {
   return bad(`range can't iterate over ${goPrint(value)}`)
 }
 
+/** The field that a pipeline of a field alone leads to. */
+function lastField([command, ...more]: Pipeline): string | undefined {
+  const [head, ...rest] = command ?? []
+  if (more.length > 0 || rest.length > 0 || head === undefined || !("path" in head)) return undefined
+  return head.path.at(-1)
+}
+
 function render(nodes: readonly Node[], scope: Scope): string {
   let out = ""
   for (const node of nodes) out += renderNode(node, scope)
@@ -102,8 +115,11 @@ function renderNode(node: Node, scope: Scope): string {
   switch (node.kind) {
     case "text":
       return node.text
-    case "output":
-      return goPrint(pipeline(node.pipeline, scope))
+    case "output": {
+      const value = pipeline(node.pipeline, scope)
+      const name = value === null ? lastField(node.pipeline) : undefined
+      return name === undefined ? goPrint(value) : printAbsent(name)
+    }
     case "assign":
       scope.variables.set(node.name, pipeline(node.pipeline, scope))
       return ""
