@@ -238,6 +238,10 @@ const system: Readonly<Record<string, Entry>> = {
 }
 
 const top: Readonly<Record<string, Entry>> = {
+  completion: {
+    summary: "Print the completion script of a shell",
+    load: async () => ({ verb: (await import("./verbs/system/completion.ts")).completion }),
+  },
   inspect: {
     summary: "Return low-level information on objects",
     load: () => import("./verbs/system/inspect.ts"),
@@ -295,6 +299,12 @@ export const shortVerbs: Readonly<Record<string, Entry>> = {
   rmi: image.rm as Entry,
 }
 
+/** Asked by the shells' scripts only. */
+const completeWords: Entry = {
+  summary: "Complete the last of the words",
+  load: async () => ({ verb: (await import("./verbs/system/completion.ts")).completed }),
+}
+
 const addPort: Entry = {
   summary: "Publish further ports of a container",
   load: async () => ({ verb: (await import("./verbs/container/port-change.ts")).add }),
@@ -314,6 +324,7 @@ export function findVerb(
   const [first = "", second = ""] = words
   const portChange = first === "port" && words.length > 3 ? portChanges[second] : undefined
   if (portChange) return { entry: portChange, name: `port ${second}`, length: 2 }
+  if (first === "__complete") return { entry: completeWords, name: first, length: 1 }
   const group = groups[first]
   if (group) {
     const name = aliases[first]?.[second] ?? second
