@@ -75,7 +75,7 @@ test("zsh", async () => {
       .map((word) => JSON.stringify(word))
       .join(" ")
     // Stands in for the completion system, which needs a terminal: it shows what it is given.
-    const script = `_describe() { print -l -- "\${(@P)3}" }; _files() { }; compdef() { }
+    const script = `_describe() { print -rl -- "\${(@P)3}" }; _files() { }; compdef() { }
 source <(sloop completion zsh); words=(${words}); CURRENT=\${#words}; _sloop`
     const { stdout, stderr } = await execute(["zsh", "-f", "-c", script], { env })
     const found = stdout
