@@ -39,6 +39,8 @@ const vanish = (bytes: string | Uint8Array, wait: "answer" | number): Promise<vo
 const post = (path: string, body = "", more = "") =>
   `POST ${path} HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n${more}\r\n${body}`
 const upgrade = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
+const websocket =
+  "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: d\r\n\r\n`
 
 const times = async (count: number, atOnce: number, work: () => Promise<void>): Promise<void> => {
@@ -107,22 +109,35 @@ test("a hundred clients of each kind vanish in the middle, and nothing stays ope
   expect(await ok("images", "-aq", "--no-trunc")).toMatch(/^sha256:[0-9a-f]{64}$/)
 }, 120_000)
 
-test("thousands of aborted attaches, logs and events leave memory flat", async () => {
+test("ten thousand aborted attaches, execs, logs and events leave memory and descriptors flat", async () => {
   const id = await ok("run", "-d", "busybox", "sh", "-c", "while :; do echo tick; sleep 0.02; done")
   const kinds = [
     post(`/containers/${id}/attach?stream=1&stdout=1&stderr=1&stdin=1`, "", upgrade),
     get(`/containers/${id}/logs?stdout=1&follow=1&tail=1`),
     get("/events"),
     post(`/containers/${id}/wait`),
+    get(`/containers/${id}/attach/ws?stream=1&stdout=1&stdin=1`).replace(/\r\n$/, websocket),
   ]
   const volley = (count: number) =>
     times(count, 20, async () => {
       for (const bytes of kinds) await vanish(bytes, "answer")
     })
+  const execs = (count: number) =>
+    times(count, 8, async () => {
+      const made = await rawRequest(engine.socket, "POST", `/containers/${id}/exec`, {
+        body: '{"Cmd":["cat"],"AttachStdin":true,"AttachStdout":true}',
+      })
+      const { Id } = JSON.parse(made.body) as { Id: string }
+      await vanish(post(`/exec/${Id}/start`, "{}", upgrade), "answer")
+    })
   await volley(500)
+  await execs(50)
   await Bun.sleep(1500)
   const before = resident()
-  await volley(1000)
+  const opened = descriptors()
+  await volley(1500)
+  await execs(150)
+  await settled(opened + 5)
   // The collector takes its time.
   await eventually(`memory is flat (${before} MB before)`, () => resident() < before + 20, 15_000)
   await ok("rm", "-f", id)
