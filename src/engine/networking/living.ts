@@ -105,7 +105,7 @@ const disconnectLiving = async (
   if (record.config.networkMode === "host" && network.name === "host")
     throw failure("invalid", words.fromHost)
   if (!record.endpoints.some((endpoint) => endpoint.network === network.id))
-    throw failure("internal", `container ${record.id} is not connected to network ${network.name}`)
+    throw failure("conflict", `container ${record.id} is not connected to network ${network.name}`)
   const networks = requestedNetworks(record.config)
   const rest = networks.filter((entry) => entry.network !== network.name && entry.networkId !== network.id)
   const config = { networks: rest, offNetworks: rest.length === 0 || undefined }
@@ -148,7 +148,7 @@ export const disconnectContainerFrom = async (
     const networks = requestedNetworks(record.config)
     const rest = networks.filter((entry) => entry.network !== name)
     if (rest.length === networks.length)
-      throw failure("internal", `container ${record.id} is not connected to the network ${name}`)
+      throw failure("conflict", `container ${record.id} is not connected to the network ${name}`)
     const config: ContainerConfig = {
       ...record.config,
       networks: rest,
