@@ -24,6 +24,22 @@ test("the socket lies in the run root unless hosts are named", () => {
   expect(hosts).toEqual(["unix:///a", "tcp://127.0.0.1:1"])
 })
 
+test("docker's socket comes beside the others, from the flag or the file", () => {
+  expect(configure(["--docker-socket", "--run-root", "/r"]).hosts).toEqual([
+    "unix:///r/sloop.sock",
+    "unix:///var/run/docker.sock",
+  ])
+  const path = file({ "docker-socket": true, hosts: ["fd://"], tlsverify: true, tlscert: "/c" })
+  expect(configure(["--config-file", path])).toMatchObject({
+    hosts: ["fd://", "unix:///var/run/docker.sock"],
+    tlsverify: true,
+    tlscert: "/c",
+  })
+  for (const driver of ["json-file", "local", "none", "fluentd", "journald", "syslog"])
+    expect(configure(["--log-driver", driver])["log-driver"]).toBe(driver)
+  expect(() => configure(["--log-driver", "gelf"])).toThrow(/must be one of json-file/)
+})
+
 test("flags win over the file", () => {
   const path = file({ "log-level": "warn", bip: "10.9.0.1/24", "log-opts": { "max-size": "1m" }, init: true })
   const found = configure(["--config-file", path, "--log-level=debug", "--log-opt", "max-file=2"])

@@ -5,6 +5,7 @@ import { createServer } from "node:http"
 import { createServer as createNetServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { inheritedSockets } from "./activation.ts"
 import { clear, listen, type OwnAddress, parseAddress, requireLocal } from "./listen.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "sloop-listen-"))
@@ -52,4 +53,18 @@ test("a stale socket makes way, a live one and a file do not", async () => {
   const file = join(directory, "file")
   writeFileSync(file, "")
   await expect(clear(parseAddress(file))).rejects.toThrow(/is in the way/)
+})
+
+test("sockets of systemd's, and the port of TLS", () => {
+  expect(parseAddress("fd://")).toEqual({ kind: "fd" })
+  expect(parseAddress("fd://*")).toEqual({ kind: "fd" })
+  expect(parseAddress("fd://4")).toEqual({ kind: "fd", descriptor: 4 })
+  requireLocal({ kind: "fd" }, false)
+  expect(parseAddress("tcp://127.0.0.1", true)).toMatchObject({ port: 2376 })
+  const env = { LISTEN_PID: "7", LISTEN_FDS: "2", LISTEN_FDNAMES: "a:b", OTHER: "x" }
+  expect(inheritedSockets({ ...env }, 8)).toEqual([])
+  const own = { ...env }
+  expect(inheritedSockets(own, 7)).toEqual([3, 4])
+  // What the daemon starts must not take them for its own.
+  expect(own as Record<string, string>).toEqual({ OTHER: "x" })
 })

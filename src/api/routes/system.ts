@@ -100,7 +100,8 @@ export function systemRoutes(engine: Used): Route[] {
   }
 
   async function diskUse(call: Call): Promise<void> {
-    const asked = call.query.all("type")
+    // Before 1.42 everything was told.
+    const asked = call.minor < 42 ? [] : call.query.all("type")
     for (const type of asked) {
       if (!["container", "image", "volume", "build-cache"].includes(type)) {
         throw failure("invalid", `unknown object type: ${type}`)
