@@ -1,9 +1,8 @@
 // Recognises compressed streams by their first bytes and decompresses them in large chunks, within bounds.
 
-import { pipeline } from "node:stream/promises"
-import { createGunzip, createZstdDecompress } from "node:zlib"
 import { type ByteReader, byteReader } from "./byte-reader.ts"
 import { failure } from "./errors.ts"
+import { InflateError, inflateInto, type Packing } from "./inflate.ts"
 import { zstdFrames } from "./zstd-frames.ts"
 
 export type Compression = "none" | "gzip" | "zstd" | "bzip2" | "xz"
@@ -54,35 +53,30 @@ async function* remaining(head: Uint8Array, reader: ByteReader, count: (bytes: n
   }
 }
 
-const isZlibError = (error: unknown): error is Error & { code: string } =>
-  error instanceof Error && "code" in error && /^(Z_|ZSTD_|ERR_ZLIB)/.test(String(error.code))
-
-async function* inflated(source: AsyncIterable<Uint8Array>, kind: "gzip" | "zstd", what: string) {
-  const chunkSize = 1 << 20
-  const inflater = kind === "gzip" ? createGunzip({ chunkSize }) : createZstdDecompress({ chunkSize })
-  const feed = pipeline(source, inflater)
-  // The same error comes out of the iteration; unawaited it would count as unhandled.
-  feed.catch(() => {})
+async function* inflated(source: AsyncIterable<Uint8Array>, kind: Packing, what: string) {
   try {
-    for await (const chunk of inflater) yield chunk as Uint8Array
-    await feed
+    yield* inflateInto(source, kind)
   } catch (cause) {
-    if (!isZlibError(cause)) throw cause
+    if (!(cause instanceof InflateError)) throw cause
     throw failure("invalid", `${what} is damaged ${kind} data: ${cause.message}`, { cause })
-  } finally {
-    inflater.destroy()
-    await feed.catch(() => {})
   }
+}
+
+/** Chunks of their own, for those who keep them. */
+async function* copied(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) yield Buffer.from(chunk)
 }
 
 /**
  * The bytes of `source`, decompressed when they are gzip or zstd. `what` names the stream in messages. Throws Failure
- * "invalid" for damaged or truncated data, for bzip2 and xz, and when the bounds are passed.
+ * "invalid" for damaged or truncated data, for bzip2 and xz, and when the bounds are passed. `reuse`: a chunk stays as it
+ * is only until the second one after it is asked for.
  */
 export async function* decompress(
   source: AsyncIterable<Uint8Array>,
   what: string,
   bounds: DecompressionBounds = defaultBounds,
+  { reuse = false }: { reuse?: boolean } = {},
 ): AsyncGenerator<Uint8Array> {
   const reader = byteReader(source)
   let input = 0
@@ -98,8 +92,9 @@ export async function* decompress(
     const plain = remaining(head, reader, (bytes) => {
       input += bytes
     })
-    const bytes =
+    const opened =
       kind === "none" ? plain : inflated(kind === "zstd" ? zstdFrames(plain, what) : plain, kind, what)
+    const bytes = reuse || kind === "none" ? opened : copied(opened)
     for await (const chunk of bytes) {
       output += chunk.length
       if (output > bounds.maximumBytes)

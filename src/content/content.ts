@@ -12,9 +12,10 @@ export interface Incoming {
   abandon(error?: unknown): Promise<void>
   /**
    * Its bytes from the first one on, as they come. They are proven only when the iteration ends: it throws when the
-   * blob turns out wrong or does not come to its end.
+   * blob turns out wrong or does not come to its end. `reuse`: a chunk stays as it is only until the second one after it
+   * is asked for.
    */
-  follow(): AsyncIterable<Uint8Array>
+  follow(options?: { reuse?: boolean }): AsyncIterable<Uint8Array>
 }
 
 export interface ContentStore {

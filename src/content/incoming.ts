@@ -4,7 +4,28 @@ import { meter } from "../base/digest-stream.ts"
 import { failure } from "../base/errors.ts"
 import type { Incoming } from "./content.ts"
 
-const chunkSize = 256 << 10
+const chunkSize = 1 << 20
+/** Pieces written at once; the kernel takes 1024. */
+const mostPieces = 512
+/** Buffers of a reader that uses them again: one being filled, one being read, one between. */
+const ringSize = 3
+
+/** Writes all the pieces, in order, without gathering them in memory first. */
+const writePieces = async (
+  file: FileHandle,
+  pieces: readonly Uint8Array[],
+  position: number,
+): Promise<void> => {
+  let { bytesWritten: done } = await file.writev(pieces, position)
+  let passed = 0
+  for (const piece of pieces) {
+    // Only a short write leaves something to do.
+    for (; done < passed + piece.length; )
+      done += (await file.write(piece, done - passed, passed + piece.length - done, position + done))
+        .bytesWritten
+    passed += piece.length
+  }
+}
 
 export interface IncomingParts {
   readonly temporary: string
@@ -34,18 +55,14 @@ export const openIncoming = async (parts: IncomingParts): Promise<Incoming> => {
     wake = Promise.withResolvers<void>()
   }
   const flush = async (): Promise<void> => {
-    const [first] = pending
-    if (first === undefined) return
-    const chunk = pending.length === 1 ? first : Buffer.concat(pending, pendingSize)
+    if (pendingSize === 0) return
+    const [pieces, size] = [pending, pendingSize]
     pending = []
     pendingSize = 0
-    const writing = (async () => {
-      for (let at = 0; at < chunk.length; )
-        at += (await file.write(chunk, at, chunk.length - at, written + at)).bytesWritten
-    })()
-    measure.add(chunk)
+    const writing = writePieces(file, pieces, written)
+    for (const piece of pieces) measure.add(piece)
     await writing
-    written += chunk.length
+    written += size
     tell()
   }
   const settle = (how: { readonly error?: unknown }): void => {
@@ -63,7 +80,7 @@ export const openIncoming = async (parts: IncomingParts): Promise<Incoming> => {
         throw failure("invalid", `a blob is longer than the ${expected.size} bytes that were announced`)
       pending.push(chunk)
       pendingSize += chunk.length
-      if (pendingSize < chunkSize) return
+      if (pendingSize < chunkSize && pending.length < mostPieces) return
       try {
         await flush()
       } catch (error) {
@@ -97,19 +114,26 @@ export const openIncoming = async (parts: IncomingParts): Promise<Incoming> => {
       await file.close().catch(() => {})
       await parts.drop()
     },
-    async *follow() {
+    async *follow({ reuse = false } = {}) {
       const own = await open(temporary, "r").catch(() => open(path, "r").catch(() => undefined))
       if (own === undefined)
         throw end?.error ?? failure("cancelled", `the blob ${expected.digest} did not come in`)
       try {
         let at = 0
+        const ring: Buffer[] = []
+        const room = (length: number): Buffer => {
+          if (!reuse) return Buffer.allocUnsafeSlow(length)
+          const next = ring.length < ringSize ? Buffer.allocUnsafeSlow(chunkSize) : ring.shift()
+          ring.push(next ?? Buffer.allocUnsafeSlow(chunkSize))
+          return ring.at(-1) ?? Buffer.alloc(length)
+        }
         for (;;) {
           // Taken before the look at what is there, so that nothing is missed in between.
           const more = wake.promise
           const available = written
           while (at < available) {
             const length = Math.min(chunkSize, available - at)
-            const { bytesRead, buffer } = await own.read(Buffer.allocUnsafeSlow(length), 0, length, at)
+            const { bytesRead, buffer } = await own.read(room(length), 0, length, at)
             if (bytesRead === 0)
               throw failure("internal", `the blob ${expected.digest} was cut short while it was read`)
             at += bytesRead

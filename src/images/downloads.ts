@@ -15,7 +15,7 @@ export interface Download {
   /** Settles when the blob is in the content store, or with what kept it from there. */
   readonly done: Promise<void>
   /** The bytes as they come; see Incoming.follow. */
-  follow(): AsyncIterable<Uint8Array>
+  follow(options?: { reuse?: boolean }): AsyncIterable<Uint8Array>
   /** To be called once by who asked for it; the last one stops an unfinished download. */
   release(): void
 }
@@ -111,8 +111,8 @@ export const openDownloads = (content: ContentStore, most: number): Downloads =>
       let released = false
       return {
         done: shared.done,
-        async *follow() {
-          yield* (await shared.incoming).follow()
+        async *follow(options) {
+          yield* (await shared.incoming).follow(options)
         },
         release() {
           if (released) return

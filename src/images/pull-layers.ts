@@ -1,4 +1,5 @@
 // The layers of one pull: downloads begin together, and each layer is unpacked over its parent while its bytes come in.
+import { withBallast } from "../base/ballast.ts"
 import { type DecompressionBounds, decompress } from "../base/decompress.ts"
 import { verified } from "../base/digest-stream.ts"
 import { Failure, failure } from "../base/errors.ts"
@@ -106,6 +107,7 @@ export const pullLayers = async (
   signal?: AbortSignal,
 ): Promise<ImageRecord["layers"]> => {
   const { content, snapshots, state } = parts
+  const { passing } = parts.blobs
   const known = new Map(
     state.images
       .list()
@@ -145,12 +147,14 @@ export const pullLayers = async (
       () => {},
     )
     const what = `layer ${blob.digest}`
+    // The tar is written as it comes, a chunk behind.
+    const reuse = passing
     const tar = (): AsyncIterable<Uint8Array> => {
-      const source = download === undefined ? content.open(blob.digest) : download.follow()
+      const source = download === undefined ? content.open(blob.digest) : download.follow({ reuse })
       const raw = extracting(source, tell, () => complete)
       return blob.digest === diffId
         ? raw
-        : verified(decompress(raw, what, noBounds), { digest: diffId }, what)
+        : verified(decompress(raw, what, noBounds, { reuse }), { digest: diffId }, what)
     }
     try {
       // The files are there already, but this blob must prove that it is what it claims to be.
@@ -173,7 +177,6 @@ export const pullLayers = async (
     }
   }
 
-  const { passing } = parts.blobs
   const limiter = new Limiter(mostCommits)
   const committed: Promise<ImageRecord["layers"][number]>[] = []
   try {
@@ -197,7 +200,7 @@ export const pullLayers = async (
       parentReady = one
       committed.push(one)
     }
-    return await Promise.race([Promise.all(committed), failed.promise])
+    return await withBallast(() => Promise.race([Promise.all(committed), failed.promise]))
   } finally {
     for (const download of downloads.values()) download.release()
     stopping.abort(failure("cancelled", "the pull was stopped"))

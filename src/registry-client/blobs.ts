@@ -85,7 +85,8 @@ export async function* readBlob(
         throw error
       }
       for await (const chunk of answer.body) {
-        const fresh = chunk.subarray(Math.min(skip, chunk.length))
+        // A view of its own would count as so much memory more.
+        const fresh = skip === 0 ? chunk : chunk.subarray(Math.min(skip, chunk.length))
         skip -= chunk.length - fresh.length
         if (fresh.length === 0) continue
         if (at + fresh.length > size)
