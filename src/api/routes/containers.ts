@@ -110,9 +110,9 @@ export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "
 
   /** A verb that answers 204. */
   const act =
-    (verb: (id: string, query: Query) => Promise<void>) =>
+    (verb: (id: string, query: Query, minor: number) => Promise<void>) =>
     async (call: Call): Promise<void> => {
-      await verb(call.param("id"), call.query)
+      await verb(call.param("id"), call.query, call.minor)
       call.empty()
     }
 
@@ -122,8 +122,8 @@ export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "
     }
     return containers.start(id, { detachKeys: query.find("detachKeys") })
   })
-  const stop = act((id, query) => containers.stop(id, stopOptions(query)))
-  const restart = act((id, query) => containers.restart(id, stopOptions(query)))
+  const stop = act((id, query, minor) => containers.stop(id, stopOptions(query, minor)))
+  const restart = act((id, query, minor) => containers.restart(id, stopOptions(query, minor)))
   const kill = act((id, query) => containers.kill(id, query.optional("signal")))
   const pause = act((id) => containers.pause(id))
   const unpause = act((id) => containers.unpause(id))
@@ -177,8 +177,9 @@ export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "
   ]
 }
 
-function stopOptions(query: Query): { timeout?: number; signal?: string } {
-  return { timeout: query.whole("t"), signal: query.optional("signal") }
+/** A signal of the client's own came with 1.42. */
+function stopOptions(query: Query, minor: number): { timeout?: number; signal?: string } {
+  return { timeout: query.whole("t"), signal: minor < 42 ? undefined : query.optional("signal") }
 }
 
 /** Rows and columns of ?h and ?w. Throws invalid. */
