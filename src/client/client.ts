@@ -5,6 +5,7 @@ import { type Head, readBody, readHead, requestHead, reusable } from "./http.ts"
 import { readText } from "./lines.ts"
 
 export type { Connection, Tls } from "./connection.ts"
+export { Demultiplexer } from "./frames.ts"
 export { readLines, readRawLines, readText } from "./lines.ts"
 
 /** Query parameters; undefined is left out, true is "1", objects are JSON, arrays repeat the key. */
@@ -23,7 +24,7 @@ export interface CallOptions {
   readonly stream?: AsyncIterable<Uint8Array>
   readonly contentType?: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** An answer whose body has not been read: read it to its end, or cancel it. */
@@ -133,7 +134,7 @@ export class EngineClient {
   readonly host: string
   readonly version: string
 
-  /** `whenUnreachable` is called once when nothing listens there; if it resolves the connection is tried again. */
+  /** Of version "" no prefix is sent. `whenUnreachable` is called once when nothing listens there; if it resolves the connection is tried again. */
   constructor(
     host: string,
     options: { version?: string; tls?: Tls | undefined; whenUnreachable?: () => Promise<void> } = {},
@@ -160,16 +161,20 @@ export class EngineClient {
 
   #head(method: string, path: string, options: CallOptions, more: Readonly<Record<string, string>>): string {
     const headers = { Host: "sloop", "User-Agent": "sloop", ...more, ...options.headers }
-    return requestHead(method, `/v${this.version}${path}${encodeQuery(options.query ?? {})}`, headers)
+    const prefix = this.version === "" ? "" : `/v${this.version}`
+    return requestHead(method, `${prefix}${path}${encodeQuery(options.query ?? {})}`, headers)
   }
 
   /** Sends and resolves with the unread answer; throws ApiFailure for statuses from 300 on (304 included). */
   async send(method: string, path: string, options: CallOptions = {}): Promise<Answered> {
     const connection = await this.#connect()
     this.#busy.add(connection)
-    const stop = () => connection.close()
-    options.signal?.addEventListener("abort", stop)
+    const { signal } = options
+    const stop = () => connection.close(signal?.reason)
+    const release = () => signal?.removeEventListener("abort", stop)
+    signal?.addEventListener("abort", stop)
     try {
+      signal?.throwIfAborted()
       let sent = false
       const sending = this.#write(connection, method, path, options).then(() => {
         sent = true
@@ -180,20 +185,31 @@ export class EngineClient {
       const head = await Promise.race([reading, sending.then(() => reading)])
       sending.catch(stop)
       if (head.status >= 300) return await refuse(connection, head, method)
-      return this.#answer(connection, head, method, () => sent)
+      return this.#answer(connection, head, method, () => sent, release)
     } catch (error) {
+      release()
       this.#drop(connection)
-      throw options.signal?.aborted ? options.signal.reason : error
+      throw signal?.aborted ? signal.reason : error
     }
   }
 
-  #answer(connection: Connection, head: Head, method: string, sent: () => boolean): Answered {
+  #answer(
+    connection: Connection,
+    head: Head,
+    method: string,
+    sent: () => boolean,
+    release: () => void,
+  ): Answered {
     const done = () => {
+      release()
       if (!sent() || !reusable(head, method)) return this.#drop(connection)
       this.#busy.delete(connection)
       this.#idle.push(connection)
     }
-    const drop = () => this.#drop(connection)
+    const drop = () => {
+      release()
+      this.#drop(connection)
+    }
     async function* body(): AsyncGenerator<Buffer> {
       let whole = false
       try {

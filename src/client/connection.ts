@@ -169,9 +169,13 @@ export class Connection {
     this.#socket?.shutdown()
   }
 
-  /** Drops the connection. */
-  close(): void {
+  /** Drops the connection; with a reason, what is read or written next rejects with it. */
+  close(reason?: Error): void {
     this.#ended = true
+    if (reason !== undefined) {
+      this.#problem = reason
+      this.#held = []
+    }
     this.#socket?.terminate()
     this.#wake()
     this.#drained()

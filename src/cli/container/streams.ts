@@ -1,9 +1,8 @@
 // Joins the terminal to a hijacked connection: raw mode, demultiplexing, half-close, resize, signals.
 import { spawnSync } from "node:child_process"
-import type { Connection, EngineClient } from "../../client/client.ts"
+import { type Connection, Demultiplexer, type EngineClient } from "../../client/client.ts"
 import { readStandardInput } from "../input.ts"
 import type { Context } from "../verb.ts"
-import { Demultiplexer } from "./frames.ts"
 
 /** Writes a body of frames (or, of a terminal, plain bytes) to our own output, as fast as that takes it. */
 export async function writeStreams(

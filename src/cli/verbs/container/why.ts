@@ -1,6 +1,5 @@
 // sloop why: says in words why containers ended, or do not start.
-import { ApiFailure, type EngineClient } from "../../../client/client.ts"
-import { Demultiplexer } from "../../container/frames.ts"
+import { ApiFailure, Demultiplexer, type EngineClient } from "../../../client/client.ts"
 import { type Ended, explainContainer } from "../../container/reasons.ts"
 import { forEach } from "../../each.ts"
 import type { Verb } from "../../verb.ts"
