@@ -25,7 +25,9 @@ const told = async (): Promise<Told> => {
   return JSON.parse(body) as Told
 }
 const found = (): number => {
-  const { stdout } = spawnSync("du", ["-s", "--block-size=1", join(engine.root, "data")], { encoding: "utf8" })
+  const { stdout } = spawnSync("du", ["-s", "--block-size=1", join(engine.root, "data")], {
+    encoding: "utf8",
+  })
   return Number(stdout.split("\t")[0])
 }
 /** Compared when nothing is in motion: the log of the database grows and shrinks by itself. */
