@@ -51,14 +51,15 @@ const changed = (room: Room, request: JoinRequest, lease: Lease, text: string): 
 
 /**
  * The published ports led to where they are reached after a change of networks. `give` publishes ports that had no way
- * in before.
+ * in before. `led` resolves, and never rejects, when the same host ports lead elsewhere: wait for it where the old way in
+ * ends. The kernel takes its time over the answer (it waits for RCU).
  */
 const republish = async (
   room: Room,
   member: Member,
   endpoints: readonly Endpoint[],
   give: (placedEndpoints: ReturnType<typeof placed>) => Promise<Published>,
-): Promise<Published & { readonly stale: readonly Publication[] }> => {
+): Promise<Published & { readonly stale: readonly Publication[]; readonly led?: Promise<void> }> => {
   const before = publisherOf(placed(room, member.lease.endpoints))
   const now = placed(room, endpoints)
   const after = publisherOf(now)
@@ -71,13 +72,12 @@ const republish = async (
   const wanted = publicationsOf(ports, after, now)
   if (before?.endpoint === after.endpoint && JSON.stringify(wanted) === JSON.stringify(member.publications))
     return { ports, publications: member.publications, stale: [] }
-  // The same host ports are led elsewhere. The kernel does so long before it answers (it waits for RCU).
-  void room.guard
+  const led = room.guard
     .republish(member.publications, wanted)
     .catch((error: unknown) =>
       room.warn(`could not lead published ports of ${member.lease.name} elsewhere: ${errorMessage(error)}`),
     )
-  return { ports, publications: wanted, stale: [] }
+  return { ports, publications: wanted, stale: [], led }
 }
 
 const namespaceOf = (container: LivingContainer): string => `/proc/${container.pid}/ns/net`
@@ -181,6 +181,7 @@ export const disconnect = async (
     namedWaysOut(placed(room, rest)),
     room.warn,
   )
+  await published.led
   crashPoint("disconnect:unlinked")
   segmentOf(room, leaving)?.depart(leaving.link, givenAddresses(leaving))
   room.names?.remove(container.id, network.id)
