@@ -13,6 +13,7 @@ import type { KnownLease } from "./open.ts"
 
 export { localHosts, updatedHosts } from "./files/hosts.ts"
 export { updatedResolvConf } from "./files/name-server-conf.ts"
+export { holdsAddress, parseCidr } from "./ipam/cidr.ts"
 export { openNetworks } from "./networks.ts"
 export type { KnownLease } from "./open.ts"
 export { bridgeNameOf, type NetworksOptions } from "./options.ts"

@@ -1,10 +1,8 @@
 // What a container may ask of networks, refused in Docker's words.
 import { expect, test } from "bun:test"
-import { isIPv6 } from "node:net"
-import fc from "fast-check"
 import { plainConfig } from "../../runtime/testing/fixtures.ts"
 import type { NetworkRecord, NetworkRequest } from "../../state/state.ts"
-import { checkEndpoint, checkNetworks, checkTogether, cidrHolds } from "./check.ts"
+import { checkEndpoint, checkNetworks, checkTogether } from "./check.ts"
 import { namedNetworks, networksOf, plainRequest } from "./requests.ts"
 
 const network = (name: string, subnets: NetworkRecord["subnets"]): NetworkRecord => ({
@@ -83,20 +81,6 @@ test("a new container is on the network of its mode, unless others are asked for
   expect(networksOf("default", [ask("default", { aliases: ["a"] })])).toEqual([
     ask("bridge", { aliases: ["a"] }),
   ])
-})
-
-test("a CIDR holds what shares its leading bits, in any notation", () => {
-  expect(cidrHolds("10.0.0.0/8", "10.255.0.1")).toBe(true)
-  expect(cidrHolds("10.0.0.0/9", "10.255.0.1")).toBe(false)
-  expect(cidrHolds("fd00::/64", "fd00:0:0:0:0:0:0:1")).toBe(true)
-  expect(cidrHolds("fd00::/64", "fd00:0:0:1::1")).toBe(false)
-  expect(cidrHolds("::/0", "1.2.3.4")).toBe(false)
-  fc.assert(
-    fc.property(fc.ipV6(), fc.integer({ min: 0, max: 128 }), (address, length) => {
-      fc.pre(isIPv6(address))
-      expect(cidrHolds(`${address}/${length}`, address)).toBe(true)
-    }),
-  )
 })
 
 test("a network asked for by id is remembered by name, a mode by its whole id", () => {

@@ -1,6 +1,7 @@
 // What a container may ask of a network, checked in Docker's words before anything is made.
-import { isIPv4, isIPv6 } from "node:net"
+import { isIP, isIPv4, isIPv6 } from "node:net"
 import { failure } from "../../base/errors.ts"
+import { holdsAddress, parseCidr } from "../../network/network.ts"
 import type { ContainerConfig, NetworkRecord, NetworkRequest } from "../../state/state.ts"
 import { type FindNetwork, isUserDefined } from "./requests.ts"
 
@@ -27,48 +28,14 @@ const addressErrors = (request: NetworkRequest): string[] => {
   return errors
 }
 
-const padded = (number: number, width: number): string => number.toString(2).padStart(width, "0")
-
-const bitsOf4 = (address: string): string =>
-  address
-    .split(".")
-    .map((part) => padded(Number(part), 8))
-    .join("")
-
-/** Groups between colons; a dotted tail is two of them. */
-const groupBits = (part: string): string =>
-  part === ""
-    ? ""
-    : part
-        .split(":")
-        .map((group) => (group.includes(".") ? bitsOf4(group) : padded(Number.parseInt(group, 16), 16)))
-        .join("")
-
-/** Bits of an address, so that families compare alike. Undefined for what is no address. */
-const bitsOf = (address: string): string | undefined => {
-  if (isIPv4(address)) return bitsOf4(address)
-  if (!isIPv6(address)) return undefined
-  const [head = "", tail = ""] = (address.split("%")[0] ?? "").split("::")
-  const [first, last] = [groupBits(head), groupBits(tail)]
-  return `${first}${"0".repeat(Math.max(0, 128 - first.length - last.length))}${last}`
-}
-
-/** Whether a CIDR holds an address. */
-export const cidrHolds = (cidr: string, address: string): boolean => {
-  const [base = "", length = ""] = cidr.split("/")
-  const [network, bits] = [bitsOf(base), bitsOf(address)]
-  if (network === undefined || bits === undefined || network.length !== bits.length) return false
-  return network.slice(0, Number(length)) === bits.slice(0, Number(length))
-}
-
 /** Whether the network's subnets of a family were given by the user, and one of them holds the address. */
 const rangeError = (network: NetworkRecord, address: string | undefined): string | undefined => {
-  if (address === undefined || bitsOf(address) === undefined) return undefined
+  if (address === undefined || isIP(address) === 0) return undefined
   const four = isIPv4(address)
   const own = network.subnets.filter(({ subnet, chosen }) => subnet.includes(":") !== four && !chosen)
   if (own.length === 0)
     return "user specified IP address is supported only when connecting to networks with user configured subnets"
-  if (own.some(({ subnet }) => cidrHolds(subnet, address))) return undefined
+  if (own.some(({ subnet }) => holdsAddress(parseCidr(subnet), address))) return undefined
   return `no configured subnet or ip-range contain the IP address ${address}`
 }
 

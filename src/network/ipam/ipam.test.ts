@@ -1,12 +1,21 @@
 // Subnets and addresses: choice, rotation, exhaustion, and that no address is given twice.
 import { expect, test } from "bun:test"
+import { isIPv6 } from "node:net"
 import fc from "fast-check"
 import { errorKind, errorMessage } from "../../base/errors.ts"
 import { chooseSubnet, defaultPools, parsePool, privatePool } from "./address-pools.ts"
 import { Addresses } from "./addresses.ts"
 import { Addressing } from "./addressing.ts"
 import type { Cidr } from "./cidr.ts"
-import { addressNumber, addressText, cidrText, overlap, parseCidr, plainAddress } from "./cidr.ts"
+import {
+  addressNumber,
+  addressText,
+  cidrText,
+  holdsAddress,
+  overlap,
+  parseCidr,
+  plainAddress,
+} from "./cidr.ts"
 
 /** Subnets that are chosen one after the other. */
 const chosen = (pools: typeof defaultPools, family: 4 | 6, count: number): string[] => {
@@ -172,4 +181,18 @@ test("a network gives an address of each family, those asked for or the next, al
   )
   addressing.release(second)
   expect(addressing.take().ipv4?.address).toBe("10.0.1.2")
+})
+
+test("a CIDR holds what shares its leading bits, in any notation", () => {
+  expect(holdsAddress(parseCidr("10.0.0.0/8"), "10.255.0.1")).toBe(true)
+  expect(holdsAddress(parseCidr("10.0.0.0/9"), "10.255.0.1")).toBe(false)
+  expect(holdsAddress(parseCidr("fd00::/64"), "fd00:0:0:0:0:0:0:1")).toBe(true)
+  expect(holdsAddress(parseCidr("fd00::/64"), "fd00:0:0:1::1")).toBe(false)
+  expect(holdsAddress(parseCidr("::/0"), "1.2.3.4")).toBe(false)
+  fc.assert(
+    fc.property(fc.ipV6(), fc.integer({ min: 0, max: 128 }), (address, length) => {
+      fc.pre(isIPv6(address))
+      expect(holdsAddress(parseCidr(`${address}/${length}`), address)).toBe(true)
+    }),
+  )
 })
