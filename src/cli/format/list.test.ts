@@ -39,3 +39,12 @@ test("quiet, and templates that are wrong", () => {
   )
   expect(() => show("{{.Nope}}")).toThrow('failed to execute template: template: :1: executing "" at <.Nope>')
 })
+
+test("a table fits the terminal by the ends of its widest cells, ids stay whole", () => {
+  const lines = ["ID\tNAME\tWHAT", `0123456789ab\t${"n".repeat(40)}\t${"w".repeat(30)}`]
+  const fitted = alignTabs(lines, 10, 60)
+  expect(Math.max(...fitted.map((line) => line.length))).toBeLessThanOrEqual(60)
+  expect(fitted[1]).toMatch(/^0123456789ab {3}n+… {3}w+…$/)
+  expect(alignTabs(lines, 10, 200)).toEqual(alignTabs(lines))
+  expect(alignTabs(lines, 10, 5)[1]).toStartWith("0123456789ab ")
+})

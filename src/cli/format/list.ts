@@ -1,6 +1,7 @@
 // Prints rows as docker does: its table, a template per row, `table TEMPLATE`, or json.
 import { errorMessage, failure } from "../../base/errors.ts"
 import type { Flag } from "../flags.ts"
+import { goPrint } from "../template/functions.ts"
 import { compileTemplate } from "../template/template.ts"
 import type { Context } from "../verb.ts"
 
@@ -31,15 +32,47 @@ export const labelColumns = (labels: Readonly<Record<string, string>> | null | u
   Label: (name: unknown) => labels?.[String(name)] ?? "",
 })
 
-/** Aligns tab-separated lines: three spaces between columns, each at least `least` wide. */
-export function alignTabs(lines: readonly string[], least = 10): string[] {
+const ascii = /^[\x20-\x7e]*$/
+const lengthOf = (text: string): number => (ascii.test(text) ? text.length : [...text].length)
+const gap = 3 // spaces between columns
+const narrowest = 12 // what a column keeps when a table is made to fit: a short id
+
+/** Takes from the widest columns until the table fits, as far as it can. */
+function fit(widths: number[], columns: number): void {
+  let over = widths.reduce((sum, width) => sum + width, 0) - gap - columns
+  while (over > 0) {
+    const widest = Math.max(...widths)
+    const next = Math.max(narrowest + gap, ...widths.filter((width) => width < widest))
+    const most = widths.filter((width) => width === widest).length
+    const step = Math.min(widest - next, Math.ceil(over / most))
+    if (step <= 0) return
+    for (const [at, width] of widths.entries()) if (width === widest) widths[at] = width - step
+    over -= step * most
+  }
+}
+
+/**
+ * Aligns tab-separated lines: three spaces between columns, each at least `least` wide. With `columns`, a table that is
+ * wider loses the ends of its widest cells.
+ */
+export function alignTabs(lines: readonly string[], least = 10, columns = 0): string[] {
   const cells = lines.map((line) => line.split("\t"))
   const widths: number[] = []
   for (const row of cells)
     for (const [index, cell] of row.entries())
-      widths[index] = Math.max(widths[index] ?? least, [...cell].length + 3)
+      widths[index] = Math.max(widths[index] ?? least, lengthOf(cell) + gap)
+  const wide = columns > 0 && widths.reduce((sum, width) => sum + width, 0) - gap > columns
+  if (wide) fit(widths, columns)
+  const shown = (cell: string, index: number) => {
+    const most = (widths[index] ?? 0) - gap
+    return wide && lengthOf(cell) > most ? `${[...cell].slice(0, most - 1).join("")}…` : cell
+  }
   return cells.map((row) =>
-    row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join(""),
+    row
+      .map((cell, index) =>
+        index === row.length - 1 ? shown(cell, index) : shown(cell, index).padEnd(widths[index] ?? 0),
+      )
+      .join(""),
   )
 }
 
@@ -80,9 +113,11 @@ export function printList(
   context: Context,
   listing: Listing,
   rows: readonly Row[],
-  options: { format?: string; quiet?: boolean } = {},
+  options: { format?: string; quiet?: boolean; whole?: boolean } = {},
 ): void {
-  const lines = formatList(listing, rows, options)
+  // A template of one's own is shown as it comes out, and so is what asked for whole words.
+  const fitted = options.whole || (options.format && options.format !== "table") ? 0 : context.out.columns
+  const lines = formatList(listing, rows, { ...options, columns: fitted })
   if (lines.length > 0) context.print(lines.join("\n"))
 }
 
@@ -90,13 +125,17 @@ export function printList(
 export function formatList(
   listing: Listing,
   rows: readonly Row[],
-  { format, quiet }: { format?: string; quiet?: boolean },
+  { format, quiet, columns = 0 }: { format?: string; quiet?: boolean; columns?: number },
 ): string[] {
   const asTable = !format || /^table(\s|$)/.test(format)
   if (quiet && listing.quiet && asTable) return rows.map((row) => String(row[listing.quiet ?? ""]))
   if (format === "json") return rows.map(rowJson)
   const own = asTable ? (format ?? "").replace(/^table\s*/, "") : (format ?? "")
-  const template = own ? withEscapes(own) : listing.columns.map((name) => `{{.${name}}}`).join("\t")
+  if (asTable && !own) {
+    const line = (row: Row) => listing.columns.map((name) => goPrint(row[name])).join("\t")
+    return alignTabs([line(listing.headings), ...rows.map(line)], undefined, columns)
+  }
+  const template = withEscapes(own)
   const json = (value: unknown) =>
     rows.includes(value as Row) ? rowJson(value as Row) : JSON.stringify(value ?? null)
   const render = compile(template, { json })

@@ -71,8 +71,8 @@ function showPorts(ports: readonly Port[]): string {
 
 export function containerRow(container: ListedContainer, noTrunc: boolean): Row {
   const command = JSON.stringify(noTrunc ? container.Command : ellipsis(container.Command, 20))
-  const mounts = container.Mounts.map(({ Name, Source }) => Name ?? Source)
-  const size = `${humanSize(container.SizeRw ?? 0, 3)}${container.SizeRootFs ? ` (virtual ${humanSize(container.SizeRootFs, 3)})` : ""}`
+  const size = () =>
+    `${humanSize(container.SizeRw ?? 0, 3)}${container.SizeRootFs ? ` (virtual ${humanSize(container.SizeRootFs, 3)})` : ""}`
   return {
     ID: noTrunc ? container.Id : shortId(container.Id),
     Names: container.Names.map((name) => name.replace(/^\//, "")).join(","),
@@ -82,17 +82,29 @@ export function containerRow(container: ListedContainer, noTrunc: boolean): Row 
         ? shortId(container.Image)
         : container.Image,
     Command: command,
-    CreatedAt: goTime(container.Created),
+    // Names of time zones are slow to find: only where they are shown.
+    get CreatedAt() {
+      return goTime(container.Created)
+    },
     RunningFor: ago(container.Created),
     Ports: showPorts(container.Ports),
     State: container.State,
     Status: container.Status,
-    Size: size,
+    get Size() {
+      return size()
+    },
     Platform: null,
     ...labelColumns(container.Labels),
-    Mounts: mounts.map((name) => (noTrunc ? name : ellipsis(name, 15))).join(","),
-    LocalVolumes: String(container.Mounts.filter(({ Name }) => Name).length),
-    Networks: Object.keys(container.NetworkSettings?.Networks ?? {}).join(","),
+    get Mounts() {
+      const mounts = container.Mounts.map(({ Name, Source }) => Name ?? Source)
+      return mounts.map((name) => (noTrunc ? name : ellipsis(name, 15))).join(",")
+    },
+    get LocalVolumes() {
+      return String(container.Mounts.filter(({ Name }) => Name).length)
+    },
+    get Networks() {
+      return Object.keys(container.NetworkSettings?.Networks ?? {}).join(",")
+    },
   }
 }
 
@@ -168,7 +180,7 @@ export const verb: Verb = {
       context,
       { columns, headings: containerHeadings, quiet: "ID" },
       found.map((container) => containerRow(container, parsed.bool("no-trunc"))),
-      { format, quiet: parsed.bool("quiet") },
+      { format, quiet: parsed.bool("quiet"), whole: parsed.bool("no-trunc") },
     )
     return 0
   },

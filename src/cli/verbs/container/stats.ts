@@ -106,7 +106,10 @@ export const verb: Verb = {
       const rows = await readAll(context, parsed)
       // Home and clear only on a terminal: a file gets one table after the other.
       if (!parsed.bool("no-stream") && context.out.isTTY) context.out.write("\u001b[H\u001b[J")
-      printList(context, { columns, headings }, rows, { format: parsed.string("format") })
+      printList(context, { columns, headings }, rows, {
+        whole: parsed.bool("no-trunc"),
+        format: parsed.string("format"),
+      })
       if (parsed.bool("no-stream")) return 0
     }
   },

@@ -61,7 +61,7 @@ export const verb: Verb = {
         quiet: "ID",
       },
       rows,
-      { format: parsed.string("format"), quiet: parsed.bool("quiet") },
+      { whole: parsed.bool("no-trunc"), format: parsed.string("format"), quiet: parsed.bool("quiet") },
     )
     return 0
   },

@@ -103,6 +103,7 @@ export const verb: Verb = {
     ]
     const all = found.flatMap((image) => imageRows(image, parsed.bool("no-trunc"), digests))
     printList(context, { columns, headings: imageHeadings, quiet: "ID" }, all, {
+      whole: parsed.bool("no-trunc"),
       format: parsed.string("format"),
       quiet: parsed.bool("quiet"),
     })

@@ -58,6 +58,7 @@ export const verb: Verb = {
       CreatedAt: goTimeOf(network.Created),
     }))
     printList(context, { columns: ["ID", "Name", "Driver", "Scope"], headings, quiet: "ID" }, rows, {
+      whole: parsed.bool("no-trunc"),
       format: parsed.string("format"),
       quiet: parsed.bool("quiet"),
     })

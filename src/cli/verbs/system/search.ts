@@ -51,7 +51,11 @@ export const verb: Verb = {
       }
     })
     const columns = ["Name", "Description", "StarCount", "IsOfficial"]
-    printList(context, { columns, headings }, rows, { format: parsed.string("format"), quiet: false })
+    printList(context, { columns, headings }, rows, {
+      whole: parsed.bool("no-trunc"),
+      format: parsed.string("format"),
+      quiet: false,
+    })
     return 0
   },
 }
