@@ -1,7 +1,7 @@
 // npm test: installs what the tests need, builds, then runs every suite and sums up.
 //   npm test [-- SUITE…]     only the named suites
 import { spawn, spawnSync } from "node:child_process"
-import { mkdirSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { build } from "./build.mjs"
 import { buildLauncher } from "./launcher.mjs"
@@ -47,6 +47,7 @@ const suites = [
   { name: "api", bun: ["test/api"] },
   { name: "cli", bun: ["test/cli"] },
   { name: "docker-client", bun: ["test/docker-client"] },
+  { name: "clients", bun: ["test/clients"] },
   { name: "security", bun: ["test/security"] },
   { name: "faults", bun: ["test/faults"] },
   { name: "crash", bun: ["test/crash"] },
@@ -71,8 +72,25 @@ function prepare() {
     dig: "bind9-dnsutils",
   })
   if (!has("docker")) installPackages(["docker.io"])
+  if (chosen.some(({ name }) => name === "clients")) prepareClients()
   build()
   buildLauncher({ sanitize: true })
+}
+
+/** The clients of test/clients; a test whose client cannot be installed is skipped and says so. */
+function prepareClients() {
+  ensureCommands({ skopeo: "skopeo", podman: "podman" })
+  const python = spawnSync("/usr/bin/python3", ["-c", "import docker"]).status === 0
+  if (!python) installPackages(["python3-docker"])
+  if (!existsSync("/usr/bin/docker")) installPackages(["docker.io"])
+  const directory = join(projectRoot, "test", "clients")
+  const installed = join(directory, "node_modules", ".package-lock.json")
+  const wanted = join(directory, "package-lock.json")
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(wanted).mtimeMs) return
+  const words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+  const { status, stderr } = spawnSync("npm", words, { cwd: directory, encoding: "utf8" })
+  if (status !== 0)
+    console.log(`npm could not install the clients that are tested; it said:\n${stderr.trim()}`)
 }
 
 /** Runs one command with its output shown; resolves to its exit code. */

@@ -4,6 +4,8 @@ import { failure } from "../base/errors.ts"
 /** Minor versions of API 1.x. */
 export const NEWEST = 51
 const OLDEST = 24
+/** Debian's skopeo 1.9 always asks in 1.22; what it asks for is the same in 1.24, in which it is answered. */
+const ADMITTED = 22
 export const API_VERSION = `1.${NEWEST}`
 export const MIN_API_VERSION = `1.${OLDEST}`
 
@@ -24,13 +26,13 @@ export function splitVersion(path: string): { minor: number; path: string } {
       `client version ${version} is too new. Maximum supported API version is ${API_VERSION}`,
     )
   }
-  if (major < 1 || minor < OLDEST) {
+  if (major < 1 || minor < ADMITTED) {
     throw failure(
       "invalid",
       `client version ${version} is too old. Minimum supported API version is ${MIN_API_VERSION}, please upgrade your client to a newer version`,
     )
   }
-  return { minor, path: rest }
+  return { minor: Math.max(minor, OLDEST), path: rest }
 }
 
 const isDigit = (code: number): boolean => code >= 48 && code <= 57

@@ -30,7 +30,7 @@ export async function readOptionalJson<S extends v.GenericSchema>(
   const body = await readText(request)
   if (body === "") return decode("{}", schema)
   requireJsonType(request)
-  return decode(body === "null" ? "{}" : body, schema)
+  return decode(body.trim() === "null" ? "{}" : body, schema)
 }
 
 function requireJsonType(request: IncomingMessage): void {

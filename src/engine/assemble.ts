@@ -72,7 +72,8 @@ const containersOf = (context: Context): Containers => ({
     permit("resize", record)
     const task = context.live.find(record.id)?.task
     if (task === undefined) throw failure("conflict", `container ${record.id} is not running`)
-    await task.resize(rows, columns)
+    // Docker lets sizes of a process without a terminal pass.
+    if (record.config.tty) await task.resize(rows, columns)
     announceBriefly(context, record, "resize", { height: String(rows), width: String(columns) })
   },
   wait: (reference, condition) => waitFor(context, reference, condition),

@@ -1,6 +1,7 @@
 // Further processes in a running container.
 
 import type { Duplex } from "node:stream"
+import { setTimeout as delay } from "node:timers/promises"
 import { crashPoint } from "../base/crash-point.ts"
 import { errorMessage, failure } from "../base/errors.ts"
 import { newId } from "../base/ids.ts"
@@ -19,6 +20,9 @@ import { permit } from "./transitions.ts"
 /** How long an ended (or never started) exec can be asked about, and how many of them at most. */
 const keptMilliseconds = 5 * 60_000
 const keptCount = 2000
+
+/** How long a size that comes before the process waits for it, as in Docker. */
+const startPatience = 10_000
 
 interface Exec {
   record: ExecRecord
@@ -232,6 +236,13 @@ export const recoverExecs = async (context: Context, execs: ExecTable): Promise<
   )
 }
 
+/** Waits for a process that is being started. */
+const settled = async (exec: Exec): Promise<void> => {
+  const end = Date.now() + startPatience
+  while (exec.started && exec.process === undefined && exec.idleSince === 0 && Date.now() < end)
+    await delay(5)
+}
+
 /** The exec face of the engine. */
 export const createExecs = (context: Context, execs: ExecTable): Execs => ({
   create: async (container, config) => createExec(context, execs, container, config),
@@ -239,7 +250,8 @@ export const createExecs = (context: Context, execs: ExecTable): Execs => ({
   get: (id) => execs.get(id).record,
   resize: async (id, rows, columns) => {
     const exec = execs.get(id)
+    await settled(exec)
     if (exec.process === undefined) throw failure("conflict", `exec ${id} is not running`)
-    await exec.process.resize(rows, columns)
+    if (exec.record.tty) await exec.process.resize(rows, columns)
   },
 })

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { API_VERSION, MIN_API_VERSION, routeTable } from "../../src/api/api.ts"
 import { createFakeEngine } from "../api/fake-engine.ts"
+import { clients } from "../clients/clients.ts"
 import { clientVerbs, exceptions, flagsOf } from "./client-verbs.ts"
 
 const root = join(import.meta.dirname, "..", "..")
@@ -57,6 +58,36 @@ function endpointTable(): string[] {
   ]
 }
 
+/** One row for each doing that test/clients proves. */
+function clientTable(): string[] {
+  const directory = join(root, "test", "clients")
+  const proofs = readdirSync(directory)
+    .filter((name) => name.endsWith(".test.ts"))
+    .sort()
+    .flatMap((file) =>
+      [...readFileSync(join(directory, file), "utf8").matchAll(/\bproves\(\s*"([^"]+)",\s*"([^"]+)"/g)].map(
+        ([, client = "", doing = ""]) => ({ file, client, doing }),
+      ),
+    )
+  const rows = Object.entries(clients).flatMap(([client, { from, reservations }]) => [
+    ...proofs
+      .filter((proof) => proof.client === client)
+      .map(({ file, doing }) => [
+        client,
+        from,
+        doing,
+        "yes",
+        `[${file.replace(".test.ts", "")}](../test/clients/${file})`,
+      ]),
+    ...reservations.map(([doing, why]) => [client, from, doing, "no", why]),
+  ])
+  return [
+    "| client | from | what | works | shown by, or why not |",
+    "| --- | --- | --- | --- | --- |",
+    ...rows.map((row) => `| ${row.join(" | ")} |`),
+  ]
+}
+
 interface Line {
   readonly key: string
   readonly works: string
@@ -99,6 +130,13 @@ const text = (flags: Readonly<Record<string, string[]>>): string =>
     "that run the real client; it fails when they disagree.",
     "",
     `The API is version ${API_VERSION}; clients from ${MIN_API_VERSION} on are answered in their own version.`,
+    "",
+    "## Clients",
+    "",
+    "Each is started as it is, against a daemon of its own, and needs no setting but its socket. docker-compose 1.29 and",
+    "the docker client 28 have [suites of their own](../test/docker-client/).",
+    "",
+    ...clientTable(),
     "",
     "## The docker client, flag by flag",
     ...verbTables(flags),

@@ -1,0 +1,99 @@
+// The clients that this suite starts, and the test that says which of their doings it proves; docs/compatibility.md is made of both.
+import { test } from "bun:test"
+import { spawnSync } from "node:child_process"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+
+export interface Client {
+  /** Where it comes from, and its version as tested. */
+  readonly from: string
+  /** What a machine lacks that cannot start it; undefined when it is there. */
+  missing(): string | undefined
+  /** What of it does not work or is not tried here, with the reason. */
+  readonly reservations: readonly (readonly [doing: string, why: string])[]
+}
+
+/** Node's packages of this suite: `npm ci` in this directory brings them. */
+export const packages = join(import.meta.dirname, "node_modules")
+
+/** Debian's Python, whatever other Python is first on PATH. */
+export const python = "/usr/bin/python3"
+
+/** Debian's docker client, beside the newer one on PATH. */
+export const debianDocker = "/usr/bin/docker"
+
+const command = (name: string) => () => (Bun.which(name) === null ? `apt-get install ${name}` : undefined)
+const npm = (name: string) => () => {
+  if (!existsSync(join(packages, name))) return "npm ci --prefix test/clients"
+  return Bun.which("node") === null ? "a Node.js of version 20 or later" : undefined
+}
+const says = (words: readonly string[], pattern: RegExp): boolean => {
+  const [program = "", ...rest] = words
+  return existsSync(program) && pattern.test(spawnSync(program, rest, { encoding: "utf8" }).stdout ?? "")
+}
+
+const noBuilds = ["build", "Images are not built yet."] as const
+
+export const clients = {
+  "docker CLI 20.10": {
+    from: "Debian: docker.io",
+    reservations: [noBuilds],
+    missing: () =>
+      says([debianDocker, "--version"], /version 20\./) ? undefined : "apt-get install docker.io",
+  },
+  "docker-py": {
+    from: "Debian: python3-docker 5.0",
+    reservations: [noBuilds, ["its own integration suite", "Debian's package leaves it out."]],
+    missing: () =>
+      says([python, "-c", "import docker; print('here')"], /here/)
+        ? undefined
+        : "apt-get install python3-docker",
+  },
+  dockerode: {
+    from: "npm: dockerode 5.0, under Bun and under Node",
+    reservations: [noBuilds, ["its own suite", "The npm package leaves it out."]],
+    missing: () => undefined,
+  },
+  testcontainers: {
+    from: "npm: testcontainers 11.14, under Node 20",
+    reservations: [
+      noBuilds,
+      ["the real Ryuk", "It cannot be pulled without a network; a stand-in speaks its protocol."],
+    ],
+    missing: npm("testcontainers"),
+  },
+  "Dev Containers CLI": {
+    from: "npm: @devcontainers/cli 0.89",
+    reservations: [["features and Dockerfiles", "Images are not built yet."]],
+    missing: npm("@devcontainers/cli"),
+  },
+  skopeo: { from: "Debian: skopeo 1.9", reservations: [], missing: command("skopeo") },
+  podman: { from: "Debian: podman 4.3", reservations: [], missing: command("podman") },
+  "job runners": {
+    from: "act's sequence of calls, through dockerode",
+    reservations: [],
+    missing: () => undefined,
+  },
+  "watching clients": {
+    from: "lazydocker's and editors' streams, through dockerode",
+    reservations: [],
+    missing: () => undefined,
+  },
+} satisfies Record<string, Client>
+
+export type ClientName = keyof typeof clients
+
+/** Why `name` cannot be started here; undefined when it can. */
+export const missing = (name: ClientName): string | undefined => clients[name].missing()
+
+/** Registers a test of what a client does; skipped, saying why, where the client is not installed. */
+export const proves = (
+  name: ClientName,
+  doing: string,
+  body: () => Promise<void>,
+  milliseconds = 60_000,
+): void => {
+  const lack = missing(name)
+  if (lack !== undefined) console.log(`skipped: ${name} is not installed here (${lack}): ${doing}`)
+  test.skipIf(lack !== undefined)(`${name}: ${doing}`, body, milliseconds)
+}

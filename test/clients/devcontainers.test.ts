@@ -1,0 +1,60 @@
+// The Dev Containers CLI: `up` and `exec` with a local image, as editors do it.
+import { afterAll, expect } from "bun:test"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { execute, startEngine } from "../fixtures/engine.ts"
+import { missing, packages, proves } from "./clients.ts"
+
+const engine = missing("Dev Containers CLI") === undefined ? await startEngine() : undefined
+afterAll(() => engine?.close(), 60_000)
+
+const devcontainer = async (...words: readonly string[]) => {
+  const program = join(packages, "@devcontainers", "cli", "devcontainer.js")
+  const result = await execute(["node", program, ...words], {
+    env: { ...engine?.env, HOME: engine?.work ?? "/" },
+    timeout: 100_000,
+  })
+  if (result.code !== 0) throw new Error(`devcontainer ${words.join(" ")}: ${result.stdout}${result.stderr}`)
+  return result.stdout.trim()
+}
+
+proves(
+  "Dev Containers CLI",
+  "up with lifecycle commands and mounts, exec, up again",
+  async () => {
+    if (engine === undefined) return
+    const folder = join(engine.work, "project")
+    mkdirSync(join(folder, ".devcontainer"), { recursive: true })
+    writeFileSync(join(folder, "source.txt"), "of the host\n")
+    const config = {
+      image: "busybox:latest",
+      containerEnv: { GIVEN: "inside" },
+      remoteEnv: { REMOTE: `${"$"}{containerEnv:GIVEN} too` },
+      mounts: ["source=dev-cache,target=/cache,type=volume"],
+      onCreateCommand: "echo created > /cache/created",
+      postCreateCommand: { one: "touch made-inside", two: "echo second > /cache/second" },
+      forwardPorts: [3000],
+      init: true,
+      capAdd: ["SYS_PTRACE"],
+      securityOpt: ["seccomp=unconfined"],
+    }
+    writeFileSync(join(folder, ".devcontainer", "devcontainer.json"), JSON.stringify(config))
+    const up = () => devcontainer("up", "--workspace-folder", folder).then((text) => JSON.parse(text))
+    const first = await up()
+    expect([first.outcome, first.remoteUser]).toEqual(["success", "root"])
+    expect(readFileSync(join(folder, "made-inside"), "utf8")).toBe("")
+    const inside = (...words: readonly string[]) =>
+      devcontainer("exec", "--workspace-folder", folder, ...words)
+    expect(await inside("cat", "source.txt", "/cache/created", "/cache/second")).toBe(
+      "of the host\ncreated\nsecond",
+    )
+    expect(await inside("sh", "-c", "echo $GIVEN, $REMOTE")).toBe("inside, inside too")
+    const second = await up()
+    expect(second.containerId).toBe(first.containerId)
+    await engine.ok("stop", "-t", "0", first.containerId)
+    expect((await up()).containerId).toBe(first.containerId)
+    await engine.ok("rm", "-fv", first.containerId)
+    await engine.ok("volume", "rm", "dev-cache")
+  },
+  110_000,
+)
