@@ -70,6 +70,8 @@ function prepare() {
     openssl: "openssl",
     "docker-registry": "docker-registry",
     dig: "bind9-dnsutils",
+    zsh: "zsh",
+    fish: "fish",
   })
   if (!has("docker")) installPackages(["docker.io"])
   if (chosen.some(({ name }) => name === "clients")) prepareClients()
