@@ -1,5 +1,5 @@
 // pull over a real launcher from a registry that lies: the whole image under its name, or nothing at all and a sentence why.
-import { afterEach, beforeEach, expect, test } from "bun:test"
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test"
 import { spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { readdirSync } from "node:fs"
@@ -10,6 +10,9 @@ import { type LyingRegistry, startLyingRegistry } from "../../test/fixtures/lyin
 import { layerTar, makeImage, makeIndex, type RemoteImage } from "../../test/fixtures/remote-image.ts"
 import { digestOf } from "../base/digest-stream.ts"
 import { openRegistries } from "../registry-client/registry-client.ts"
+
+// A launcher and a disk that others use too: nothing here is about speed.
+setDefaultTimeout(30_000)
 
 let registry: LyingRegistry
 let store: ImageStore
