@@ -77,7 +77,7 @@ test("what fills a volume from outside is counted too, and the verbose listing e
   await engine.ok("volume", "create", "outside")
   writeFileSync(join(engine.root, "data", "volumes", "outside", "f"), Buffer.alloc(12_345))
   const use = await compare()
-  const shown = (await engine.sloop("system", "df", "-v")).stdout
+  const shown = (await engine.sloop("system", "df", "--data-root")).stdout
   expect(shown).toContain("Data root usage:")
   for (const { Name } of use.DataRoot.Things) expect(shown).toContain(Name)
 }, 30_000)

@@ -116,6 +116,10 @@ function printVerbose(context: Context, usage: Usage): void {
   }
   context.print(`Build cache usage: ${humanSize(sum((usage.BuildCache ?? []).map(({ Size }) => Size)))}\n`)
   for (const line of alignTabs([cacheHeadings])) context.print(line)
+}
+
+/** Every byte below the data root by what it belongs to. */
+function printDataRoot(context: Context, usage: Usage): void {
   if (usage.DataRoot === undefined) return
   const { Path, Total, Things } = usage.DataRoot
   context.print(`
@@ -137,6 +141,7 @@ export const verb: Verb = {
   summary: "Show disk usage",
   flags: [
     templateFlag,
+    { name: "data-root", kind: "bool", summary: "Show what every byte below the data root belongs to" },
     { name: "verbose", short: "v", kind: "bool", summary: "Show detailed information on space usage" },
   ],
   interspersed: true,
@@ -144,7 +149,8 @@ export const verb: Verb = {
   most: 0,
   async run(context, parsed) {
     const usage = await context.client.json<Usage>("GET", "/system/df")
-    if (parsed.bool("verbose")) printVerbose(context, usage)
+    if (parsed.bool("data-root")) printDataRoot(context, usage)
+    else if (parsed.bool("verbose")) printVerbose(context, usage)
     else
       printList(
         context,
