@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, statfsSync, writ
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { createInterface } from "node:readline"
-import { buildProgram } from "../scripts/launcher.mjs"
+import { buildProgram, launcherFile } from "../scripts/launcher.mjs"
 import { type Kernel, openKernel, type Plan } from "../src/kernel/kernel.ts"
 import { createRuntime, type LaunchRequest } from "../src/runtime/runtime.ts"
 import { plainConfig } from "../src/runtime/testing/fixtures.ts"
@@ -66,7 +66,7 @@ class Clock {
 
   constructor(dataRoot: string) {
     const sources = ["floor.c", "perform.c", "read.c"].map((name) => join(project, "bench", "floor", name))
-    const shared = ["mount.c", "report.c", "plan.c", "seat.c"].map((name) => join(project, "launcher", name))
+    const shared = ["mount.c", "report.c", "plan.c", "seat.c"].map(launcherFile)
     const program = buildProgram([...sources, ...shared], join(dataRoot, "floor"))
     this.#child = spawn(program, [dataRoot], { stdio: ["pipe", "pipe", "inherit"] })
     if (!this.#child.stdout) throw new Error("the floor's program has no output")

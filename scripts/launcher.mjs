@@ -1,7 +1,7 @@
 // Builds the launcher: static with musl where there is musl-gcc (13 times cheaper to exec), else static with libc.
 //   node scripts/launcher.mjs [--sanitize] [--out FILE]
 import { spawnSync } from "node:child_process"
-import { mkdirSync, readdirSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { has, projectRoot, requireCompiler, stop } from "./sentences.mjs"
@@ -14,17 +14,26 @@ const kernelHeaders = [
   `/usr/include/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`,
 ]
 
-/** Compiles launcher/*.c into `out` and returns its path. */
+/** Folders of the launcher's sources; a header is included by its name alone, from any of them. */
+const rooms = ["serving", "container", "monitor", "trees", "kernel"].map((room) =>
+  join(projectRoot, "launcher", room),
+)
+
+/** Where one of the launcher's files lies. */
+export const launcherFile = (name) =>
+  rooms.map((room) => join(room, name)).find((path) => existsSync(path)) ?? name
+
+/** Compiles launcher/ROOM/*.c into `out` and returns its path. */
 export function buildLauncher({
   sanitize = false,
   out = join(projectRoot, "dist", sanitize ? "launcher-sanitized" : "launcher"),
 } = {}) {
-  const sources = readdirSync(join(projectRoot, "launcher")).filter((name) => name.endsWith(".c"))
-  return buildProgram(
-    sources.map((name) => join(projectRoot, "launcher", name)),
-    out,
-    sanitize,
+  const sources = rooms.flatMap((room) =>
+    readdirSync(room)
+      .filter((name) => name.endsWith(".c"))
+      .map((name) => join(room, name)),
   )
+  return buildProgram(sources, out, sanitize)
 }
 
 /** Compiles these C files as the launcher is compiled, and returns the program's path. */
@@ -38,7 +47,15 @@ export function buildProgram(files, out, sanitize = false) {
   const compiler = musl ? "musl-gcc" : has("cc") ? "cc" : "gcc"
   const result = spawnSync(
     compiler,
-    [...warnings, ...flags, ...(musl ? kernelHeaders : []), "-o", out, ...files],
+    [
+      ...warnings,
+      ...flags,
+      ...rooms.flatMap((room) => ["-iquote", room]),
+      ...(musl ? kernelHeaders : []),
+      "-o",
+      out,
+      ...files,
+    ],
     { encoding: "utf8" },
   )
   if (result.status !== 0) stop(`${basename(out)} did not compile with ${compiler}:\n${result.stderr}`)

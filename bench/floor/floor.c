@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../launcher/seat.h"
+#include "seat.h"
 #include "floor.h"
 
 enum { FRAME_HEADER = 8, FRAME_MAX = 1 << 16 };

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "../../launcher/calls.h"
+#include "calls.h"
 #include "floor.h"
 
 enum { GO = 3, WAIT_BY_PIDFD = 3 };

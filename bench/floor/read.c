@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "../../launcher/calls.h"
+#include "calls.h"
 #include "floor.h"
 
 enum { FRAME_HEADER = 8, FILTER_INSTRUCTION = 8 };

@@ -1,5 +1,5 @@
 // Host name, sysctls, resource limits and the OOM score.
-#include "limits.h"
+#include "rlimits.h"
 
 #include <errno.h>
 #include <sched.h>

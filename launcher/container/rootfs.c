@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "cgroup-view.h"
-#include "limits.h"
+#include "rlimits.h"
 #include "own.h"
 #include "resolve.h"
 

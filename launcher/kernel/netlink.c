@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "limits.h"
+#include "rlimits.h"
 #include "own.h"
 
 enum { RECEIVE_BYTES = 4 << 20, ANSWER_SECONDS = 15, LISTING_TRIES = 20 };

@@ -16,7 +16,7 @@
 #include "calls.h"
 #include "caps.h"
 #include "init.h"
-#include "limits.h"
+#include "rlimits.h"
 #include "own.h"
 #include "resolve.h"
 #include "search.h"

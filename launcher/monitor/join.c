@@ -9,7 +9,7 @@
 #include "birth.h"
 #include "calls.h"
 #include "cgroup.h"
-#include "limits.h"
+#include "rlimits.h"
 #include "own.h"
 #include "process.h"
 #include "rules.h"

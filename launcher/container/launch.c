@@ -10,7 +10,7 @@
 #include "calls.h"
 #include "cgroup.h"
 #include "hold.h"
-#include "limits.h"
+#include "rlimits.h"
 #include "namespaces.h"
 #include "own.h"
 #include "process.h"
