@@ -12,8 +12,8 @@ import type { Snapshotter } from "../snapshots/snapshotter.ts"
 import type { State } from "../state/state.ts"
 import type { Volumes } from "../volumes/volumes.ts"
 import type { Catalogue } from "./catalogue.ts"
+import type { Reaper } from "./files/reap.ts"
 import type { Live, LiveContainers } from "./live.ts"
-import type { Reaper } from "./reap.ts"
 
 export interface EngineRooms {
   readonly state: State

@@ -249,6 +249,6 @@ export interface Engine {
 
 export { createEngine, type EngineOptions } from "./assemble.ts"
 export type { EngineConfiguration } from "./context.ts"
-export { containerFilters } from "./list.ts"
 export type { PortChange, PortMatch } from "./networking/ports.ts"
 export { isUserDefined, requestedNetworks } from "./networking/requests.ts"
+export { containerFilters } from "./views/list.ts"

@@ -2,7 +2,7 @@
 import type { ExitRecord } from "../kernel/kernel.ts"
 import type { Task } from "../runtime/runtime.ts"
 import type { WaitCondition } from "./engine.ts"
-import type { LateStream } from "./late-stream.ts"
+import type { LateStream } from "./streams/late-stream.ts"
 
 export interface Waiter {
   readonly condition: WaitCondition

@@ -1,7 +1,7 @@
 // Removes what nobody uses: stopped containers, and images and volumes with the knowledge of who uses them.
 import type { Context } from "./context.ts"
-import { removeVerb } from "./remove.ts"
-import { isActive } from "./transitions.ts"
+import { removeVerb } from "./lifecycle/remove.ts"
+import { isActive } from "./lifecycle/transitions.ts"
 
 /** "key", "key=value", and "!…" for what must not be. */
 export const matchesLabels = (labels: Readonly<Record<string, string>>, wanted: readonly string[]): boolean =>

@@ -5,7 +5,7 @@ import type { ExecutionConfig } from "../oci/execution-config.ts"
 import type { Platform } from "../oci/platform.ts"
 import type { Credentials, Registries } from "../registry-client/registry-client.ts"
 import type { ImageRecord } from "../state/state.ts"
-import type { FileChange } from "./compare.ts"
+import type { FileChange } from "./making/compare.ts"
 import type { PublishedImages } from "./published.ts"
 
 export type { ExecutionConfig as ImageConfig } from "../oci/execution-config.ts"
@@ -135,10 +135,10 @@ export interface Images {
   recover(): Promise<void>
 }
 
-export { applyChanges } from "./changes.ts"
-export type { FileChange } from "./compare.ts"
-export { inspectRemote, type RemoteImage } from "./inspect-remote.ts"
+export { applyChanges } from "./making/changes.ts"
+export type { FileChange } from "./making/compare.ts"
 export { openImages } from "./open.ts"
 export type { PublishedBlob, PublishedDocument, PublishedImages } from "./published.ts"
+export { inspectRemote, type RemoteImage } from "./pull/inspect-remote.ts"
 export { acceptAll, type Policy, readPolicy } from "./trust/policy.ts"
 export { findProof } from "./trust/signatures.ts"

@@ -13,19 +13,19 @@ import { openRegistries, type Registries } from "../registry-client/registry-cli
 import type { Snapshotter } from "../snapshots/snapshotter.ts"
 import type { State } from "../state/state.ts"
 import { announcer } from "./announce.ts"
+import { loadImages } from "./archives/load.ts"
+import { saveImages, selectImages } from "./archives/save.ts"
 import { openCatalog } from "./catalog.ts"
-import { compareTrees } from "./compare.ts"
-import { commitImage, importImage, squashImage, targetName } from "./create.ts"
-import { openDownloads } from "./downloads.ts"
-import { openGarbage } from "./garbage.ts"
 import type { Image, Images } from "./images.ts"
-import { openLayerBlobs } from "./layer-blobs.ts"
-import { loadImages } from "./load.ts"
+import { openGarbage } from "./keeping/garbage.ts"
+import { openLayerBlobs } from "./keeping/layer-blobs.ts"
+import { pruneImages, removeImage } from "./keeping/removal.ts"
+import { trimImages } from "./keeping/trim.ts"
+import { compareTrees } from "./making/compare.ts"
+import { commitImage, importImage, squashImage, targetName } from "./making/create.ts"
 import { prepareImage } from "./prepare.ts"
 import { openPublished } from "./published.ts"
-import { pruneImages, removeImage } from "./removal.ts"
-import { saveImages, selectImages } from "./save.ts"
-import { trimImages } from "./trim.ts"
+import { openDownloads } from "./pull/downloads.ts"
 import { acceptAll, type Policy } from "./trust/policy.ts"
 
 const log = createLog("images")
@@ -133,9 +133,9 @@ export const openImages = (parts: {
     registries,
     // Loaded by the first image that travels: an idle engine stays small.
     pull: async (request, report, signal) =>
-      (await import("./pull.ts")).pullImages(pulling, request, report, signal),
+      (await import("./pull/pull.ts")).pullImages(pulling, request, report, signal),
     push: async (request, report, signal) =>
-      (await import("./push.ts")).pushImages(pushing, request, report, signal),
+      (await import("./push/push.ts")).pushImages(pushing, request, report, signal),
     async tag(source, target) {
       const name = targetName(target, "refusing to create a tag with a digest reference")
       const id = catalog.resolve(source)

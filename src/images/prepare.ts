@@ -10,7 +10,7 @@ import type { Reference } from "../oci/reference.ts"
 import type { Snapshotter } from "../snapshots/snapshotter.ts"
 import type { ImageRecord, State } from "../state/state.ts"
 import type { ImageProgress } from "./images.ts"
-import type { LayerBlobs } from "./layer-blobs.ts"
+import type { LayerBlobs } from "./keeping/layer-blobs.ts"
 
 /** The rooms below and the bounds that all image work needs. */
 export interface Foundation {

@@ -5,7 +5,7 @@ import { mediaTypes } from "../oci/media-types.ts"
 import { parseReference } from "../oci/reference.ts"
 import type { ImageRecord, State } from "../state/state.ts"
 import type { Catalog } from "./catalog.ts"
-import { type LayerBlobs, placedLayers } from "./layer-blobs.ts"
+import { type LayerBlobs, placedLayers } from "./keeping/layer-blobs.ts"
 
 export interface PublishedDocument {
   readonly bytes: Uint8Array

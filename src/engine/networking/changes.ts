@@ -5,9 +5,9 @@ import type { Changed, LivingContainer } from "../../network/network.ts"
 import type { ContainerConfig, ContainerRecord, NetworkRequest } from "../../state/state.ts"
 import { describeContainer, durability } from "../catalogue.ts"
 import type { Context } from "../context.ts"
-import { resolveLinks } from "../links.ts"
-import { rewriteManagedFiles } from "../managed-files.ts"
 import { runDirectory } from "../places.ts"
+import { resolveLinks } from "./links.ts"
+import { rewriteManagedFiles } from "./managed-files.ts"
 import { joinRequest, settledNetworks } from "./requests.ts"
 
 const log = createLog("engine")
