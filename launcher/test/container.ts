@@ -114,8 +114,13 @@ export function demultiplex(raw: Buffer): { stdout: string; stderr: string } {
 }
 
 /** Attaches to a monitor (after its `ok`) and gives all output once it has ended. */
-export async function attachOutput(socket: string, input = "", exec?: string): Promise<Buffer> {
-  for (let tries = 0; ; tries++) {
+export async function attachOutput(
+  socket: string,
+  input = "",
+  exec?: string,
+  isOver: () => boolean = () => false,
+): Promise<Buffer> {
+  for (const end = Date.now() + 8000; ; ) {
     try {
       const connection = await connect(socket)
       connection.send([
@@ -130,7 +135,8 @@ export async function attachOutput(socket: string, input = "", exec?: string): P
       connection.close()
       return raw
     } catch (error) {
-      if (tries > 400 || !/ENOENT|ECONNREFUSED|no such exec/.test(String(error))) throw error
+      const isEarly = /ENOENT|ECONNREFUSED|no such exec/.test(String(error))
+      if (isOver() || Date.now() > end || !isEarly) throw error
       await Bun.sleep(2)
     }
   }
@@ -150,7 +156,17 @@ export async function run(
   const failed = reports.then((all) =>
     all.some((report) => report.kind === "failed") ? Buffer.alloc(0) : undefined,
   )
-  const output = attachOutput(join(directory, "monitor.sock"), input).catch(() => Buffer.alloc(0))
+  let isOver = false
+  void reports.finally(() => {
+    isOver = true
+  })
+  // A launch that failed has no monitor to attach to; otherwise lost output is a failure of its own.
+  const output = attachOutput(join(directory, "monitor.sock"), input, undefined, () => isOver).catch(
+    async (error: unknown) => {
+      if ((await reports).some(({ kind }) => kind === "failed")) return Buffer.alloc(0)
+      throw error
+    },
+  )
   const raw = (await Promise.race([failed.then((none) => none ?? output), output])) ?? Buffer.alloc(0)
   const all = await reports
   connection.close()
