@@ -29,12 +29,21 @@ static bool file_copy(const char *from, const char *to, const char *name) {
   return length > 0 && write(target, value, (size_t)length) == length;
 }
 
-// A new v1 cpuset is empty, and nothing can be placed into it: it gets what its parent has.
+static bool is_empty(const char *directory, const char *name) {
+  char path[PATH_MAX], value[8];
+  snprintf(path, sizeof path, "%s/%s", directory, name);
+  OWN_FD file = open(path, O_RDONLY | O_CLOEXEC);
+  return file >= 0 && read(file, value, sizeof value) <= 1;
+}
+
+// A new v1 cpuset is empty, and nothing can be placed into it: it gets what its parent has. The parent may be new itself,
+// made by another launch at this moment and not filled yet.
 static void fill_cpuset(const char *path) {
   char parent[PATH_MAX];
   const char *slash = strrchr(path, '/');
   if (!slash || !strstr(path, "cpuset")) return;
   snprintf(parent, sizeof parent, "%.*s", (int)(slash - path), path);
+  if (is_empty(parent, "cpuset.cpus") || is_empty(parent, "cpuset.mems")) fill_cpuset(parent);
   file_copy(parent, path, "cpuset.cpus");
   file_copy(parent, path, "cpuset.mems");
 }

@@ -199,6 +199,19 @@ test("a cgroup is made, limited, entered and seen as the root of its namespace",
   expect(result.stderr).toContain("Read-only file system")
 })
 
+test.skipIf(!existsSync("/sys/fs/cgroup/cpuset/cgroup.procs"))(
+  "many at once beneath a cpuset that is not there yet are all placed",
+  async () => {
+    for (let round = 0; round < 8; round++) {
+      const parent = `/sys/fs/cgroup/cpuset/sloop-l1-${process.pid}-${round}`
+      const paths = Array.from({ length: 8 }, (_, index) => `${parent}/above/${index}`)
+      const results = await Promise.all(paths.map((path) => shell("echo in", operations(["cgroup", path]))))
+      for (const path of [...paths, join(parent, "above"), parent]) Bun.spawnSync(["rmdir", path])
+      expect(results.map(({ stdout }) => stdout)).toEqual(paths.map(() => "in\n"))
+    }
+  },
+)
+
 test("after a failure no cgroup and no process is left", async () => {
   const path = `/sys/fs/cgroup/pids/sloop-l1-failed-${process.pid}`
   const result = await start({ argv: ["/no/such/program"], operations: [["cgroup", `${path}/inner`]] })
