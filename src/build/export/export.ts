@@ -1,0 +1,32 @@
+// Contract. Results leave the builder: as local images (nothing is copied), archives, directories, or to a registry; cache goes with them.
+import type { ExportedBuild, ExportOptions, Solved } from "../build.ts"
+import type { CacheRecord } from "../cache/cache.ts"
+import type { LayersTree } from "../operations/operations.ts"
+import type { ReportBuild } from "../progress.ts"
+
+/** A step that cache exports tell of: how it is found again elsewhere, and what it made. */
+export interface ExportableStep {
+  readonly key: string
+  /** Keys of the steps it began from. */
+  readonly inputs: readonly string[]
+  readonly result: LayersTree
+  readonly description: string
+  readonly createdAt: number
+}
+
+export interface Exporters {
+  run(
+    solved: Solved,
+    steps: readonly ExportableStep[],
+    options: ExportOptions,
+    report: ReportBuild,
+    signal: AbortSignal,
+  ): Promise<ExportedBuild>
+}
+
+/** What `--cache-from` brought: asked by key when the own cache has nothing. */
+export interface ImportedCache {
+  find(key: string): Promise<CacheRecord | undefined>
+  /** Brings the layers of a record into the store. */
+  bring(record: CacheRecord, signal: AbortSignal): Promise<LayersTree>
+}

@@ -1,0 +1,49 @@
+// Contract. Runs a graph: nodes at once where they do not depend on each other, from the cache where it has them.
+import type { ImageRecord } from "../../state/state.ts"
+import type { Input, Node } from "../graph/graph.ts"
+
+/** A tree of files that steps begin from, copy from and mount: layers in the store, or a context on the disk. */
+export type Tree =
+  | { readonly kind: "layers"; readonly chainId: string; readonly layers: ImageRecord["layers"] }
+  | { readonly kind: "context"; readonly context: ContextTree }
+
+/** A context as it lies on the disk, with what is in it. */
+export interface ContextTree {
+  /** Host directory; everything in it is resolved by the launcher, beneath it. */
+  readonly directory: string
+  /** In order of paths; ignored ones are not among them. */
+  entries(): Promise<readonly TreeEntry[]>
+  /**
+   * Digests of the contents of regular files by path; read from the index where size, times and inode are unchanged, hashed
+   * where they are not.
+   */
+  digests(paths: readonly string[]): Promise<ReadonlyMap<string, string>>
+  /** Whether the files are still as entries() and digests() told; if not, what was made of them is no cache. */
+  unchanged(paths: readonly string[]): Promise<boolean>
+  release(): void
+}
+
+export interface TreeEntry {
+  /** Relative to the tree's root, "/" between parts, no leading slash. Latin-1 of the bytes when they are not UTF-8 (then `raw`). */
+  readonly path: string
+  readonly raw?: Uint8Array
+  /** st_mode. */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly size: number
+  /** Nanoseconds since 1970, as text to stay exact. */
+  readonly mtime: string
+  /** Target of a symbolic link. */
+  readonly link?: string
+  readonly device?: readonly [major: number, minor: number]
+}
+
+/** What a node became. */
+export interface NodeResult {
+  readonly tree: Tree
+  readonly cached: boolean
+}
+
+export type SolveNode = (input: Input) => Promise<Tree>
+export type RunNode = (node: Node, inputs: SolveNode, signal: AbortSignal) => Promise<Tree>
