@@ -118,6 +118,20 @@ export interface BuildRequest {
 export interface CacheLocation {
   readonly type: string
   readonly attributes: ReadonlyMap<string, string>
+  /** "local": the client's directory (src or dest) as its face reaches it; without one such a cache is refused. */
+  readonly directory?: CacheDirectory
+}
+
+/** A client's directory in the OCI image layout; whoever holds it keeps its index.json (`cache.manifest` of the response). */
+export interface CacheDirectory {
+  has(digest: string): Promise<boolean>
+  /** Bytes of a blob; nothing of it is trusted. Throws not-found. */
+  read(digest: string, signal: AbortSignal): AsyncIterable<Uint8Array>
+  write(
+    blob: { readonly digest: string; readonly size: number; readonly mediaType: string },
+    bytes: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<void>
 }
 
 /** One platform's result: an image that has no name and no document yet, its layers committed in the store. */
@@ -129,6 +143,9 @@ export interface BuiltImage {
   readonly config: Omit<ConfigDocument, "document">
   /** Image that the last stage began from and that has no other steps than this; for the classic `parent`. "" = none. */
   readonly base: string
+  /** How many of `layers`, and of the steps of config.history, are the base image's (0 = FROM scratch): exports leave those as they are. */
+  readonly baseLayers: number
+  readonly baseHistory: number
   /** For provenance: what came from outside. */
   readonly materials: readonly Material[]
 }
@@ -149,7 +166,10 @@ export interface ExportRequest {
   readonly attributes: ReadonlyMap<string, string>
   /** "oci", "docker", "tar": where the bytes go. Called once. */
   readonly write?: (bytes: AsyncIterable<Uint8Array>) => Promise<void>
-  /** "local": the tree goes there; entries as a tar whose paths are relative. */
+  /**
+   * "local", and "oci" with tar=false: the tree goes there; entries as a tar whose paths are relative. Called once; all
+   * platforms are in the one tar.
+   */
   readonly writeTree?: (tar: AsyncIterable<Uint8Array>) => Promise<void>
 }
 

@@ -15,6 +15,12 @@ export interface ExportableStep {
 }
 
 export interface Exporters {
+  /**
+   * Hands results on, in the order of `options.exports`, then the cache. Each tells of itself as a vertex of its own. The
+   * response has "containerimage.digest", "containerimage.config.digest", "containerimage.descriptor" (base64 of JSON),
+   * "image.name", "cache.manifest" as the exports gave them. `steps` are those of all platforms, inputs before what is
+   * made of them. Throws "invalid" for attributes that are wrong, "not-implemented" for what this engine does not export.
+   */
   run(
     solved: Solved,
     steps: readonly ExportableStep[],
