@@ -20,7 +20,8 @@
 
 struct pack {
   const char *path, *name;  // in the root; of the top entry (NULL = the path's last component)
-  bool contents, whiteouts, sorted;
+  bool contents, whiteouts, sorted, clamped;
+  int64_t latest;  // clamped: no time is later than this second
   struct tar_writer writer;
   struct links links;
   char *buffer;  // the archive's name of the current entry
@@ -48,12 +49,19 @@ static int write_file(struct pack *pack, int fd, uint64_t size, const char *path
   return tar_write_padding(&pack->writer, size) ? gone(failure) : 0;
 }
 
+static struct timespec time_of(const struct pack *pack, const struct stat *stat) {
+  struct timespec latest = {.tv_sec = (time_t)pack->latest};
+  bool later = stat->st_mtim.tv_sec > latest.tv_sec ||
+               (stat->st_mtim.tv_sec == latest.tv_sec && stat->st_mtim.tv_nsec > 0);
+  return pack->clamped && later ? latest : stat->st_mtim;
+}
+
 // A .wh. entry beside or in the directory whose name in the archive comes first.
 static int write_marker(struct pack *pack, const struct stat *stat, const char *directory, size_t length,
                         const char *hidden, struct failure *failure) {
   char full[2 * PATH_MAX];
   struct tar_entry entry = {
-      .kind = TAR_FILE, .link = "", .mode = 0600, .uid = stat->st_uid, .gid = stat->st_gid, .mtime = stat->st_mtim};
+      .kind = TAR_FILE, .link = "", .mode = 0600, .uid = stat->st_uid, .gid = stat->st_gid, .mtime = time_of(pack, stat)};
   if ((size_t)snprintf(full, sizeof full, "%.*s.wh.%s", (int)length, directory, hidden) >= sizeof full)
     return fail(failure, "pack", directory, ENAMETOOLONG, "its name is too long for an archive");
   entry.name = full;
@@ -72,7 +80,7 @@ static int whiteout(struct pack *pack, const struct tree_place *place, const cha
   return 0;
 }
 
-static bool fill_entry(struct tar_entry *entry, const struct stat *stat) {
+static bool fill_entry(const struct pack *pack, struct tar_entry *entry, const struct stat *stat) {
   static const struct {
     mode_t type;
     char kind;
@@ -84,7 +92,7 @@ static bool fill_entry(struct tar_entry *entry, const struct stat *stat) {
   entry->mode = stat->st_mode & 07777;
   entry->uid = stat->st_uid;
   entry->gid = stat->st_gid;
-  entry->mtime = stat->st_mtim;
+  entry->mtime = time_of(pack, stat);
   entry->major = major(stat->st_rdev);
   entry->minor = minor(stat->st_rdev);
   return entry->kind != 0;  // sockets have no place in an archive
@@ -119,7 +127,7 @@ static int pack_leaf_named(struct pack *pack, const struct tree_place *place, co
   struct tar_entry entry = {.name = name};
   int special = whiteout(pack, place, name, failure), failed = 0;
   if (special) return special < 0 ? -1 : 0;
-  if (!fill_entry(&entry, &place->stat)) return 0;
+  if (!fill_entry(pack, &entry, &place->stat)) return 0;
   if (place->stat.st_nlink > 1) {
     const char *first = links_seen(&pack->links, &place->stat, name, &failed);
     if (failed) return fail(failure, "pack", place->path, ENOMEM, "out of memory");
@@ -169,7 +177,7 @@ static int pack_directory(struct pack *pack, const struct tree_place *place, int
   struct tar_entry entry = {.name = name};
   int special = whiteout(pack, place, name, failure);
   if (special) return special < 0 ? -1 : 1;
-  fill_entry(&entry, &place->stat);
+  fill_entry(pack, &entry, &place->stat);
   if (write_entry(pack, &entry, place, fd, failure)) return -1;
   return pack->whiteouts && directory_is_opaque(fd)
              ? write_marker(pack, &place->stat, name, strlen(name), ".wh..opq", failure)
@@ -227,6 +235,7 @@ static int read_plan(struct pack *pack, const struct plan *plan, struct failure 
     if (!strncmp(operation->name, "root-", 5) || !strcmp(operation->name, "bind")) continue;  // read by root_open
     bool option = !strcmp(operation->name, "option") && operation->count == 2, yes = !strcmp(value, "yes");
     bool boolean = yes || !strcmp(value, "no");
+    uint64_t seconds = 0;
     if (!strcmp(operation->name, "path") && operation->count == 1)
       pack->path = key;
     else if (option && !strcmp(key, "name") && *value)
@@ -237,6 +246,8 @@ static int read_plan(struct pack *pack, const struct plan *plan, struct failure 
       pack->sorted = yes;
     else if (option && !strcmp(key, "whiteouts") && (!strcmp(value, "overlay") || !strcmp(value, "none")))
       pack->whiteouts = *value == 'o';
+    else if (option && !strcmp(key, "latest") && parse_u64(value, 10, INT64_MAX, &seconds))
+      pack->clamped = true, pack->latest = (int64_t)seconds;
     else
       return fail(failure, operation->name, key, EINVAL, "pack has no operation \"%s %s %s\"", operation->name, key,
                   value);

@@ -278,7 +278,7 @@ export const openOverlaySnapshotter = (parts: {
     },
     diskUse: () =>
       measureSnapshots({ root, kernel, state, idle: ["empty", "floor", "spare", "reap", "try-erofs"] }),
-    diff(key) {
+    diff(key, { latest } = {}) {
       return kernel.receive([
         ["pack"],
         ["root-path", filesOf(active(key))],
@@ -286,6 +286,7 @@ export const openOverlaySnapshotter = (parts: {
         ["option", "contents", "yes"],
         ["option", "whiteouts", "overlay"],
         ["option", "numeric-sort", "yes"],
+        ...(latest === undefined ? [] : [["option", "latest", String(latest)] as const]),
       ])
     },
     flatten(chainId) {

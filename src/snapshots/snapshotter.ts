@@ -63,8 +63,11 @@ export interface Snapshotter {
   usage(keyOrChainId: string): Promise<{ bytes: number; inodes: number }>
   /** What everything takes on the disk. Committed layers are known without a walk over their files. */
   diskUse(): Promise<SnapshotsUse>
-  /** A layer diff of an active snapshot as a tar with `.wh.` entries. */
-  diff(key: string): AsyncIterable<Uint8Array>
+  /**
+   * A layer diff of an active snapshot as a tar with `.wh.` entries. `latest` (unix seconds): later times are told as that
+   * one. Two zero blocks when there is nothing.
+   */
+  diff(key: string, options?: { latest?: number }): AsyncIterable<Uint8Array>
   /** Everything that a committed snapshot shows, as one tar whose bytes depend on nothing else. */
   flatten(chainId: string): AsyncIterable<Uint8Array>
   /** Removes what a crash left: directories without a record, unfinished extractions. Called once at start-up. */
