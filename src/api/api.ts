@@ -4,6 +4,7 @@ import { createServer as createTlsServer, type ServerOptions } from "node:https"
 import type { Duplex } from "node:stream"
 import { errorKind, failure } from "../base/errors.ts"
 import { createLog } from "../base/log.ts"
+import type { Builder } from "../build/build.ts"
 import type { Engine } from "../engine/engine.ts"
 import { NEWEST, splitVersion } from "./api-version.ts"
 import { discard } from "./body.ts"
@@ -27,7 +28,7 @@ export type { Method, Route } from "./route.ts"
 const log = createLog("api")
 
 /** Every route, in the order of the compatibility table. */
-export function routeTable(engine: Engine): Route[] {
+export function routeTable(engine: Engine, _builder: Builder | undefined): Route[] {
   return [
     ...systemRoutes(engine),
     ...eventRoutes(engine),
@@ -51,11 +52,11 @@ export interface TlsIdentity {
 }
 
 /**
- * A server that is not listening yet; several may serve one engine. Every failure is answered as
+ * A server that is not listening yet; several may serve one engine and its builder. Every failure is answered as
  * `{"message": …}` with the status of its kind.
  */
-export function createApiServer(engine: Engine, tls?: TlsIdentity): Server {
-  const find = createRouter(routeTable(engine))
+export function createApiServer(engine: Engine, builder: Builder | undefined, tls?: TlsIdentity): Server {
+  const find = createRouter(routeTable(engine, builder))
   const answer = (request: IncomingMessage, reply: Reply): void => {
     const { call, found } = receive(request, reply, find)
     if (found === undefined) return

@@ -277,6 +277,8 @@ export interface Builder {
     filter: CacheUseFilter & { readonly all: boolean; readonly keepBytes?: number },
     removed?: (usage: CacheUsage) => void,
   ): Promise<{ readonly removed: readonly string[]; readonly reclaimed: number }>
+  /** Gives back at least so many bytes if the cache has them, least recently used first. Bytes that came back. */
+  trim(bytes: number): Promise<number>
   history(): readonly BuildHistory[]
   forget(id: string): void
   /** Events of history as they come: a build began, changed or was forgotten. */
@@ -292,4 +294,7 @@ export interface Builder {
 }
 
 export type { CacheUsage, CacheUseFilter } from "./cache/cache.ts"
+export { BuildFailure, type BuildFailureDetail } from "./failure.ts"
+export { type BuilderOptions, openBuilder } from "./open.ts"
 export type { BuildEvent, ReportBuild, Vertex } from "./progress.ts"
+export type { BuildRooms } from "./rooms.ts"

@@ -6,6 +6,7 @@ import { parseByteSize } from "../base/byte-size.ts"
 import { errorMessage, failure } from "../base/errors.ts"
 import { createLog } from "../base/log.ts"
 import { VERSION } from "../base/version.ts"
+import { type Builder, openBuilder } from "../build/build.ts"
 import { openContent } from "../content/content.ts"
 import { createEngine, type Engine } from "../engine/engine.ts"
 import { createEvents } from "../events/events.ts"
@@ -32,6 +33,7 @@ const DEFAULT_CERTIFICATES = ["/etc/sloop/certs.d", "/etc/docker/certs.d"]
 
 export interface Composed {
   readonly engine: Engine
+  readonly builder: Builder
   /** Lets everything go. Containers run on unless told otherwise; when none runs, nothing of ours stays behind. */
   close(options: { stopContainers: boolean }): Promise<void>
 }
@@ -105,6 +107,11 @@ async function composeOver(
     cgroupParent,
     seccompProfile: readProfile(configuration["seccomp-profile"]),
   })
+  const builder = openBuilder({
+    ...{ kernel, state, content, snapshots, runtime, networks, images },
+    root: join(dataRoot, "build"),
+    runRoot: join(runRoot, "b"),
+  })
   const engine = createEngine({
     state,
     events,
@@ -125,13 +132,17 @@ async function composeOver(
       init: configuration.init,
       diskBudget: diskBudgetOf(configuration),
     },
+    buildCache: builder,
   })
   await engine.recover()
+  await builder.recover()
   const registry = await hostRegistry(configuration, { content, state, images })
   return {
     engine,
+    builder,
     async close({ stopContainers }) {
       await registry?.close()
+      await builder.close()
       await engine.close({ stopContainers })
       const running = state.containers
         .list()

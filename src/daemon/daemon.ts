@@ -66,7 +66,7 @@ async function run(configuration: Configuration): Promise<void> {
   try {
     for (const address of sockets.own) {
       const identity = address.kind === "tcp" ? protection?.identity : undefined
-      const server = createApiServer(composed.engine, identity)
+      const server = createApiServer(composed.engine, composed.builder, identity)
       server.on("connection", trim.touch)
       server.on("request", trim.touch)
       await listen(server, address)

@@ -1,5 +1,5 @@
-// The files of a run (sockets, hosts, …) belong in memory. Where the run root lies on a disk, RUN_ROOT/c leads to /dev/shm:
-// on a disk their making and removal would take a good part of a start.
+// The files of a run (sockets, hosts, …) belong in memory. Where the run root lies on a disk, RUN_ROOT/c (containers) and
+// RUN_ROOT/b (steps of builds) lead to /dev/shm: on a disk their making and removal would take a good part of a start.
 import { createHash } from "node:crypto"
 import {
   lstatSync,
@@ -41,14 +41,20 @@ const targetOf = (link: string): string | undefined => {
   }
 }
 
-const places = (runRoot: string) => ({
-  link: join(runRoot, "c"),
-  target: join(memory, `sloop-run-${createHash("sha256").update(runRoot).digest("hex").slice(0, 12)}`),
-})
+const places = (runRoot: string) => {
+  const target = join(memory, `sloop-run-${createHash("sha256").update(runRoot).digest("hex").slice(0, 12)}`)
+  return [
+    { link: join(runRoot, "c"), target },
+    { link: join(runRoot, "b"), target: `${target}-b` },
+  ]
+}
 
-/** Makes RUN_ROOT/c lead to memory. Where that cannot be, it stays a plain directory, which is slower and no less right. */
+/** Makes both lead to memory. Where that cannot be, they stay plain directories, which is slower and no less right. */
 export function keepRunFilesInMemory(runRoot: string): void {
-  const { link, target } = places(runRoot)
+  for (const place of places(runRoot)) keepInMemory(runRoot, place)
+}
+
+function keepInMemory(runRoot: string, { link, target }: { link: string; target: string }): void {
   try {
     if (isInMemory(runRoot) || !isInMemory(memory) || !makeOurs(target)) return
     if (targetOf(link) === target) return
@@ -60,14 +66,15 @@ export function keepRunFilesInMemory(runRoot: string): void {
   }
 }
 
-/** Takes the link and its target away again, with what a removal without descriptors left. Only when no container runs. */
+/** Takes the links and their targets away again, with what a removal without descriptors left. Only when no container runs. */
 export function releaseRunFiles(runRoot: string): void {
-  const { link, target } = places(runRoot)
-  if (targetOf(link) !== target) return
-  try {
-    rmSync(target, { recursive: true, force: true })
-    unlinkSync(link)
-  } catch {
-    // The next daemon of this run root takes it over.
+  for (const { link, target } of places(runRoot)) {
+    if (targetOf(link) !== target) continue
+    try {
+      rmSync(target, { recursive: true, force: true })
+      unlinkSync(link)
+    } catch {
+      // The next daemon of this run root takes it over.
+    }
   }
 }

@@ -9,7 +9,13 @@ import { KeyedMutex } from "../base/keyed-mutex.ts"
 import { createLog } from "../base/log.ts"
 import { announceBriefly } from "./announce.ts"
 import { createCatalogue } from "./catalogue.ts"
-import { Background, type Context, type EngineConfiguration, type EngineRooms } from "./context.ts"
+import {
+  Background,
+  type BuildCache,
+  type Context,
+  type EngineConfiguration,
+  type EngineRooms,
+} from "./context.ts"
 import { createContainer } from "./creation/create.ts"
 import type { Containers, Engine, EngineDescription } from "./engine.ts"
 import { createExecs, ExecTable, recoverExecs } from "./execs/exec.ts"
@@ -52,6 +58,7 @@ export interface EngineOptions extends EngineRooms {
   /** Directory of sockets; short, because a socket's path holds 107 bytes. */
   readonly runRoot: string
   readonly config?: EngineConfiguration
+  readonly buildCache?: BuildCache
 }
 
 const containersOf = (context: Context): Containers => ({
@@ -125,13 +132,14 @@ const close = async (context: Context, options: { stopContainers: boolean }): Pr
 
 /** Builds the engine. Nothing is touched before recover(), which must have resolved before the first verb. */
 export const createEngine = (options: EngineOptions): Engine => {
-  const { dataRoot, runRoot, config = {}, ...rooms } = options
+  const { dataRoot, runRoot, config = {}, buildCache, ...rooms } = options
   const context: Context = {
     ...rooms,
     dataRoot,
     runRoot,
     boot: currentBoot(),
     config,
+    buildCache,
     mutex: new KeyedMutex(),
     catalogue: createCatalogue(rooms.state),
     live: new LiveContainers(),

@@ -41,12 +41,19 @@ export interface EngineConfiguration {
   readonly init?: boolean
 }
 
+/** Cache of builds; it goes before any image when the disk budget is spent. */
+export interface BuildCache {
+  /** Gives back at least so many bytes if it has them, what was used least recently first. Bytes that came back. */
+  trim(bytes: number): Promise<number>
+}
+
 export interface Context extends EngineRooms {
   readonly dataRoot: string
   readonly runRoot: string
   /** Name of the machine's present boot. */
   readonly boot: string
   readonly config: EngineConfiguration
+  readonly buildCache: BuildCache | undefined
   readonly mutex: KeyedMutex
   readonly catalogue: Catalogue
   readonly live: LiveContainers

@@ -2,7 +2,7 @@
 import type { Events } from "../events/events.ts"
 import type { Catalog } from "./catalog.ts"
 
-export type ImageAction = "load" | "import" | "tag" | "untag" | "delete" | "save"
+export type ImageAction = "load" | "import" | "create" | "tag" | "untag" | "delete" | "save"
 
 /** `name` is the reference that was used, or the id again. Call it while the image is still there. */
 export type Announce = (action: ImageAction, id: string, name: string) => Promise<void>

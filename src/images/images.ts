@@ -53,6 +53,27 @@ export interface PushRequest {
   readonly credentials?: Credentials | undefined
 }
 
+/** An image that was made from layers in the store. */
+export interface NewBuiltImage {
+  readonly config: Omit<ConfigDocument, "document">
+  /** Config as it is to be stored, where it holds more than `config` tells; else it is encoded. */
+  readonly document?: Uint8Array
+  readonly layers: ImageRecord["layers"]
+  readonly chainId: string
+  /** Id of the image below, "" = none. */
+  readonly parent: string
+  readonly names: readonly string[]
+}
+
+/** What some work needs although no image refers to it yet; ends with the process, too. */
+export interface Hold {
+  /** A blob that is needed now and may turn out to belong to nobody. To be named before or right after it is written. */
+  suspect(blob: string): void
+  /** Committed snapshots, there already or not yet (to be named before they are committed). */
+  keep(chainIds: readonly string[]): void
+  release(): void
+}
+
 export interface Images {
   /** By full or short id, "name", "name:tag", "name@digest". Throws not-found ("No such image: x") or conflict (ambiguous). */
   get(reference: string): Promise<Image>
@@ -127,11 +148,24 @@ export interface Images {
   view(image: Image): RootMount
   /** What a registry serves of the images whose names begin with one of these domains. */
   published(domains: readonly string[]): PublishedImages
-  /** For whoever else keeps blobs in the engine's content store: nothing is swept while work runs. */
+  /** For whoever else keeps blobs and layers in the engine's stores. */
   sharing: {
+    /** Nothing is swept while work runs. */
     during<T>(work: () => Promise<T>): Promise<T>
+    /** What somebody kept until now: goes when no image needs it, layers that nobody needs as well. */
     released(blobs: readonly string[]): void
+    /** Holds blobs and layers that nothing refers to yet, until it is released. */
+    hold(): Hold
+    /** Bytes of committed layers and of blobs, whoever needs them. */
+    stored(): Promise<number>
+    /** Layers of a stack, from its top, that no image, container, cache or hold needs: what their removal would give back. */
+    unneeded(chainId: string): string[]
   }
+  /**
+   * A new image of committed layers: writes its config, then the image and, last, its names ("name:tag"). Resolves with
+   * its id; an image that is there already keeps what it was, and gets the names.
+   */
+  register(image: NewBuiltImage): Promise<string>
   recover(): Promise<void>
 }
 

@@ -20,9 +20,9 @@ import type { Image, Images } from "./images.ts"
 import { openGarbage } from "./keeping/garbage.ts"
 import { openLayerBlobs } from "./keeping/layer-blobs.ts"
 import { pruneImages, removeImage } from "./keeping/removal.ts"
-import { trimImages } from "./keeping/trim.ts"
+import { storedBytes, trimImages } from "./keeping/trim.ts"
 import { compareTrees } from "./making/compare.ts"
-import { commitImage, importImage, squashImage, targetName } from "./making/create.ts"
+import { commitImage, importImage, registerImage, squashImage, targetName } from "./making/create.ts"
 import { prepareImage } from "./prepare.ts"
 import { openPublished } from "./published.ts"
 import { openDownloads } from "./pull/downloads.ts"
@@ -161,6 +161,12 @@ export const openImages = (parts: {
       if (request.reference) await announce("tag", id, familiarReference(targetName(request.reference, "")))
       return id
     },
+    async register(image) {
+      const { id, isNew } = await registerImage(workshop, image)
+      if (isNew) await announce("create", id, id)
+      for (const name of image.names) await announce("tag", id, familiarReference(targetName(name, "")))
+      return id
+    },
     async squash(reference, options, signal) {
       const id = await squashImage(
         workshop,
@@ -182,6 +188,9 @@ export const openImages = (parts: {
     sharing: {
       during: (work) => garbage.during(() => work()),
       released: (digests) => garbage.released(digests),
+      hold: () => garbage.hold(),
+      stored: () => storedBytes({ content, state }),
+      unneeded: (chainId) => garbage.unneeded(chainId),
     },
     async recover() {
       // Nothing else writes blobs yet, so what is unfinished belongs to a process that has ended.

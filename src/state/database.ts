@@ -6,6 +6,10 @@ import { errorMessage, type Failure, failure } from "../base/errors.ts"
 import { type Migration, migrations } from "./migrations.ts"
 import { openReserve } from "./reserve.ts"
 import type {
+  BuildCacheRecord,
+  BuildHistoryRecord,
+  BuildStepRecord,
+  CacheMountRecord,
   ContainerRecord,
   ImageRecord,
   NetworkRecord,
@@ -171,6 +175,10 @@ export const openState = (path: string): State => {
     registryBlobs: table<RegistryBlobRecord>("registry_blobs"),
     registryManifests: table<RegistryManifestRecord>("registry_manifests"),
     registryTags: table<RegistryTagRecord>("registry_tags"),
+    buildRecords: table<BuildCacheRecord>("build_records"),
+    buildSteps: table<BuildStepRecord>("build_steps"),
+    buildHistory: table<BuildHistoryRecord>("build_history"),
+    cacheMounts: table<CacheMountRecord>("cache_mounts"),
     settings: table<string>("settings"),
   }
 

@@ -22,4 +22,10 @@ export const migrations: readonly Migration[] = [
       .map((table) => `CREATE TABLE ${table} (key TEXT PRIMARY KEY NOT NULL, document TEXT NOT NULL) STRICT;`)
       .join("\n"),
   },
+  {
+    name: "builds",
+    sql: ["build_records", "build_steps", "build_history", "cache_mounts"]
+      .map((table) => `CREATE TABLE ${table} (key TEXT PRIMARY KEY NOT NULL, document TEXT NOT NULL) STRICT;`)
+      .join("\n"),
+  },
 ]

@@ -128,6 +128,13 @@ test("migration 3 adds the built-in registry's tables", () => {
     expect(database.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.n).toBe(0)
 })
 
+test("migration 4 adds the tables of builds", () => {
+  const database = new DatabaseSync(":memory:")
+  migrate(database, migrations.slice(0, 4))
+  for (const table of ["build_records", "build_steps", "build_history", "cache_mounts"])
+    expect(database.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.n).toBe(0)
+})
+
 test("a migration that fails changes nothing, and a newer schema is refused", () => {
   const database = new DatabaseSync(":memory:")
   const broken = [...migrations, { name: "bad", sql: "CREATE TABLE extra (a); NONSENSE" }]

@@ -1,6 +1,8 @@
 // Contract. Durable state in SQLite: one small store per noun behind one door. Synchronous; each write is durable when it returns.
+import type { BuildCacheRecord, BuildHistoryRecord, BuildStepRecord, CacheMountRecord } from "./build.ts"
 import type { ContainerRecord } from "./container.ts"
 
+export type * from "./build.ts"
 export type * from "./container.ts"
 export { openState } from "./database.ts"
 
@@ -169,6 +171,10 @@ export interface State {
   readonly registryBlobs: Table<RegistryBlobRecord>
   readonly registryManifests: Table<RegistryManifestRecord>
   readonly registryTags: Table<RegistryTagRecord>
+  readonly buildRecords: Table<BuildCacheRecord>
+  readonly buildSteps: Table<BuildStepRecord>
+  readonly buildHistory: Table<BuildHistoryRecord>
+  readonly cacheMounts: Table<CacheMountRecord>
   /** Small settings and identities ("engine-id", "subnet"). */
   readonly settings: Table<string>
   /** All writes inside are one transaction, durable unless said otherwise here. `work` is synchronous. An error undoes all. */

@@ -324,7 +324,14 @@ export function createFakeEngine(): FakeEngine {
       published: () => {
         throw notHere("a registry")
       },
-      sharing: { during: (work) => work(), released: () => {} },
+      sharing: {
+        during: (work) => work(),
+        released: () => {},
+        hold: () => ({ suspect: () => {}, keep: () => {}, release: () => {} }),
+        stored: async () => 0,
+        unneeded: () => [],
+      },
+      register: async () => IMAGE_ID,
       recover: async () => {},
     },
     volumes: {

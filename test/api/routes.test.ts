@@ -1,11 +1,12 @@
 // The route table itself: complete, described once, and never an internal error on an empty request.
 import { expect, test } from "bun:test"
 import { routeTable } from "../../src/api/api.ts"
+import { createFakeBuilder } from "./fake-builder.ts"
 import { createFakeEngine } from "./fake-engine.ts"
 import { serve } from "./serve.ts"
 
 test("method and path are unique and every route says what it does", () => {
-  const routes = routeTable(createFakeEngine())
+  const routes = routeTable(createFakeEngine(), createFakeBuilder())
   const keys = routes.map(({ method, path }) => `${method} ${path}`)
   expect(new Set(keys).size).toBe(keys.length)
   for (const { summary } of routes) expect(summary).not.toBe("")
@@ -14,7 +15,7 @@ test("method and path are unique and every route says what it does", () => {
 test("no route answers an empty request with an internal error", async () => {
   const engine = createFakeEngine()
   await using api = await serve(engine)
-  for (const { method, path } of routeTable(engine)) {
+  for (const { method, path } of routeTable(engine, createFakeBuilder())) {
     if (path === "/events") continue
     const filled = path.replace(/:\w+\+?/g, "thing")
     const response = await api.request(method, `/v1.50${filled}`)
@@ -26,7 +27,7 @@ test("no route answers an empty request with an internal error", async () => {
 
 test("every endpoint that issue 2 names is there", () => {
   const keys = new Set(
-    routeTable(createFakeEngine())
+    routeTable(createFakeEngine(), createFakeBuilder())
       .filter(({ support }) => support !== "refused")
       .map(({ method, path }) => `${method} ${path.replace(/:\w+\+?/g, "*")}`),
   )

@@ -4,7 +4,9 @@ import { connect, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createApiServer } from "../../src/api/api.ts"
+import type { Builder } from "../../src/build/build.ts"
 import type { Engine } from "../../src/engine/engine.ts"
+import { createFakeBuilder } from "./fake-builder.ts"
 
 export interface Served extends AsyncDisposable {
   readonly socket: string
@@ -14,10 +16,10 @@ export interface Served extends AsyncDisposable {
   open(text: string): Socket
 }
 
-export async function serve(engine: Engine): Promise<Served> {
+export async function serve(engine: Engine, builder: Builder = createFakeBuilder()): Promise<Served> {
   const directory = mkdtempSync(join(tmpdir(), "sloop-api-"))
   const socket = join(directory, "s.sock")
-  const server = createApiServer(engine)
+  const server = createApiServer(engine, builder)
   await new Promise<void>((resolve) => server.listen(socket, resolve))
   const open = (text: string) => {
     const client = connect({ path: socket, allowHalfOpen: true })

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test"
 import { once } from "node:events"
 import type { AddressInfo, Socket } from "node:net"
 import { createApiServer } from "../../src/api/api.ts"
+import { createFakeBuilder } from "./fake-builder.ts"
 import { createFakeEngine } from "./fake-engine.ts"
 import { type Served, serve } from "./serve.ts"
 
@@ -50,7 +51,7 @@ function collect(socket: Socket) {
 
 test("a WebSocket client's messages come back, and it is told the end", async () => {
   const engine = createFakeEngine()
-  const server = createApiServer(engine)
+  const server = createApiServer(engine, createFakeBuilder())
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const { port } = server.address() as AddressInfo
   const created = await engine.containers.create({ config: { image: "busybox", tty: true } })

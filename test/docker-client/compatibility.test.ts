@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { API_VERSION, MIN_API_VERSION, routeTable } from "../../src/api/api.ts"
+import { createFakeBuilder } from "../api/fake-builder.ts"
 import { createFakeEngine } from "../api/fake-engine.ts"
 import { clients } from "../clients/clients.ts"
 import { clientVerbs, exceptions, flagsOf } from "./client-verbs.ts"
@@ -51,7 +52,7 @@ function endpointTable(): string[] {
   return [
     "| | endpoint | what it does | works |",
     "| --- | --- | --- | --- |",
-    ...routeTable(createFakeEngine()).map(
+    ...routeTable(createFakeEngine(), createFakeBuilder()).map(
       ({ method, path, summary, support }) =>
         `| ${method} | \`${path.replace(/:(\w+)\+?/g, "{$1}")}\` | ${summary} | ${words[support]} |`,
     ),

@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from "bun:test"
 import { connect } from "node:net"
 import { routeTable } from "../../src/api/api.ts"
+import { createFakeBuilder } from "../api/fake-builder.ts"
 import { createFakeEngine } from "../api/fake-engine.ts"
 import { eventually, startEngine } from "../fixtures/engine.ts"
 import { rawRequest } from "../fixtures/raw-request.ts"
@@ -238,7 +239,7 @@ test.each(Object.keys(documents))(
 )
 
 test("every route with odd names, without a body and with one that it does not expect", async () => {
-  const routes = routeTable(createFakeEngine())
+  const routes = routeTable(createFakeEngine(), createFakeBuilder())
   const asksRegistry = /^\/(auth|distribution|images\/(create|search)|images\/.*\/push)/
   const names = [
     "nobody",

@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from "bun:test"
 import fc from "fast-check"
 import { routeTable } from "../../src/api/api.ts"
+import { createFakeBuilder } from "../api/fake-builder.ts"
 import { createFakeEngine } from "../api/fake-engine.ts"
 import { startEngine } from "../fixtures/engine.ts"
 import { type RawRequest, rawRequest } from "../fixtures/raw-request.ts"
@@ -368,7 +369,9 @@ test("archives that are none", async () => {
 /** Routes that would rightly change what is there, when a random request happens to be a right one. */
 const changes =
   /prune|^(DELETE|PUT)|\/(start|stop|restart|kill|pause|unpause|rename|update|create|load|tag|commit|exec)$/
-const routes = routeTable(createFakeEngine()).filter(({ support }) => support !== "refused")
+const routes = routeTable(createFakeEngine(), createFakeBuilder()).filter(
+  ({ support }) => support !== "refused",
+)
 const names = ["runs", "made", "nobody", "..", "%00", "%ff", "x".repeat(300)]
 const nasty = fc.oneof(
   fc.constantFrom(

@@ -1,25 +1,9 @@
 // Contract. What earlier steps made, by exact keys; and how much of the disk that is.
 
+import type { BuildCacheRecord } from "../../state/state.ts"
+
 /** A finished step. Kept until pruned, or until its layer is gone. */
-export interface CacheRecord {
-  /** "sha256:…" of the key's parts. */
-  readonly key: string
-  /** State after the step. */
-  readonly chainId: string
-  /** The step's own layer; "" when it changed nothing. */
-  readonly diffId: string
-  readonly blob: string
-  /** Bytes of the layer. */
-  readonly size: number
-  /** "[build 2/5] RUN make" */
-  readonly description: string
-  /** "regular" (steps), "source.local", "exec.cachemount", "internal", "frontend", "source.git.checkout" */
-  readonly kind: string
-  /** Unix milliseconds. */
-  readonly createdAt: number
-  readonly usedAt: number
-  readonly uses: number
-}
+export type CacheRecord = BuildCacheRecord
 
 export interface CacheUsage {
   readonly id: string
@@ -39,6 +23,7 @@ export interface CacheUsage {
 /** Docker's filters of builder prune: id, parent, type, description, inuse, shared, private, until (unix ms of last use). */
 export interface CacheUseFilter {
   readonly id?: readonly string[]
+  readonly parents?: readonly string[]
   readonly kind?: readonly string[]
   readonly description?: readonly string[]
   readonly inUse?: boolean

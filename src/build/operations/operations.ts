@@ -18,6 +18,13 @@ export interface StepRun {
   readonly signal: AbortSignal
   /** SOURCE_DATE_EPOCH in seconds: no time in a layer is later. */
   readonly epoch?: number
+  /** Digest that status and log events of this run bear; the solver tells of the vertex itself (begun, ended, cached, failed). */
+  readonly vertex: string
+  /**
+   * What this run makes and nothing refers to yet: to be called before a layer is committed under its chainID, and for each
+   * blob that is written. Held until the build ends; without it a removal elsewhere may sweep them.
+   */
+  readonly hold: { keep(chainIds: readonly string[]): void; suspect(blob: string): void }
 }
 
 export interface Operations {

@@ -1,4 +1,4 @@
-// Watches what images take on the disk and has dangling ones removed when that is more than the budget.
+// Watches what images take on the disk; when that is more than the budget, cache of builds goes, then dangling images.
 import { createLog } from "../../base/log.ts"
 import type { Context } from "../context.ts"
 import { imageUsers } from "../prune.ts"
@@ -7,7 +7,7 @@ const log = createLog("disk")
 
 /** Looked at so long after the last event that adds bytes, milliseconds: many pulls are one look. */
 const settleFor = 1000
-const adding: ReadonlySet<string> = new Set(["pull", "load", "import", "tag", "untag", "delete"])
+const adding: ReadonlySet<string> = new Set(["pull", "load", "import", "create", "tag", "untag", "delete"])
 
 const useKey = "images.used"
 
@@ -36,6 +36,10 @@ export const watchDiskBudget = (context: Context, budget: number): (() => void) 
   const used = readUse(context)
 
   const look = async (): Promise<void> => {
+    const over = (await context.images.sharing.stored()) - budget
+    const given = over > 0 ? ((await context.buildCache?.trim(over)) ?? 0) : 0
+    if (given > 0)
+      log.info("cache of builds was removed to keep the disk budget", { reclaimed: megabytes(given) })
     const { removed, stored } = await context.images.trim(
       budget,
       (id) => imageUsers(context, id),

@@ -23,6 +23,8 @@ export interface Garbage {
   during<T>(work: (suspect: (blob: string) => void) => Promise<T>): Promise<T>
   /** As during, for work that says what it needs (and may take long): everything else is swept meanwhile. */
   lease<T>(work: (lease: Lease) => Promise<T>): Promise<T>
+  /** As lease, for work that no function wraps: it ends with `release`, which may be called again. */
+  hold(): Lease & { release(): void }
   /** Marks what a removed image used, and sweeps if nobody is writing. */
   release(record: ImageRecord): void
   /** Names blobs that others kept in the content store until now. */
@@ -47,6 +49,12 @@ export const openGarbage = (parts: {
   let writers = 0
 
   const leasedBlobs = (): Set<string> => new Set([...leases].flatMap(({ blobs }) => [...blobs]))
+  /** Layers that only the cache of builds refers to; where their tars are kept they need no blob. */
+  const byBuilds = (): string[] =>
+    state.buildRecords.list().flatMap(({ chainId, diffId, blob, size }) => {
+      const spare = diffId === "" || parts.blobs.isSpare({ layer: { diffId, blob, size }, chainId })
+      return spare ? [] : [blob]
+    })
   const neededBlobs = (): Set<string> => {
     const byImages = state.images
       .list()
@@ -59,7 +67,7 @@ export const openGarbage = (parts: {
     const byRegistry = [...state.registryBlobs.list(), ...state.registryManifests.list()].map(
       ({ content: stored, digest }) => stored ?? digest,
     )
-    return new Set([...byImages, ...byRegistry])
+    return new Set([...byImages, ...byRegistry, ...byBuilds()])
   }
   const neededSnapshots = (): Set<string> => {
     const needed = new Set<string>()
@@ -68,6 +76,7 @@ export const openGarbage = (parts: {
         needed.add(at)
     }
     for (const record of state.images.list()) keep(record.chainId)
+    for (const record of state.buildRecords.list()) keep(record.chainId)
     for (const record of state.snapshots.list()) if (record.kind === "active") keep(record.parent)
     for (const { chainIds } of leases) for (const chainId of chainIds) keep(chainId)
     return needed
@@ -99,6 +108,23 @@ export const openGarbage = (parts: {
     }
   }
 
+  const hold: Garbage["hold"] = () => {
+    const held = { blobs: new Set<string>(), chainIds: new Set<string>() }
+    leases.add(held)
+    return {
+      suspect(blob) {
+        suspects.add(blob)
+        held.blobs.add(blob)
+      },
+      keep(chainIds) {
+        for (const chainId of chainIds) held.chainIds.add(chainId)
+      },
+      release() {
+        if (leases.delete(held)) sweep()
+      },
+    }
+  }
+
   return {
     async during(work) {
       writers++
@@ -110,23 +136,14 @@ export const openGarbage = (parts: {
       }
     },
     async lease(work) {
-      const held = { blobs: new Set<string>(), chainIds: new Set<string>() }
-      leases.add(held)
+      const held = hold()
       try {
-        return await work({
-          suspect(blob) {
-            suspects.add(blob)
-            held.blobs.add(blob)
-          },
-          keep(chainIds) {
-            for (const chainId of chainIds) held.chainIds.add(chainId)
-          },
-        })
+        return await work(held)
       } finally {
-        leases.delete(held)
-        sweep()
+        held.release()
       }
     },
+    hold,
     release(record) {
       suspects.add(record.id)
       if (record.manifestDigest !== "") suspects.add(record.manifestDigest)

@@ -1,4 +1,5 @@
 // New images made here: import (a root file system becomes a layer) and commit (a container's changes become one).
+import { createHash } from "node:crypto"
 import { decompress } from "../../base/decompress.ts"
 import { failure } from "../../base/errors.ts"
 import { extendChain } from "../../oci/chain-id.ts"
@@ -8,7 +9,7 @@ import { hostPlatform, parsePlatform } from "../../oci/platform.ts"
 import { parseReference, type Reference, withDefaultTag } from "../../oci/reference.ts"
 import type { ImageRecord } from "../../state/state.ts"
 import type { Catalog } from "../catalog.ts"
-import type { Image, Images } from "../images.ts"
+import type { Image, Images, NewBuiltImage } from "../images.ts"
 import type { Garbage } from "../keeping/garbage.ts"
 import type { Foundation } from "../prepare.ts"
 import { applyChanges } from "./changes.ts"
@@ -40,8 +41,9 @@ const register = async (
   document: Omit<ConfigDocument, "document">,
   parts: { layers: ImageRecord["layers"]; chainId: string; parent: string; names: readonly Reference[] },
   suspect: (blob: string) => void,
+  bytes = encodeConfigDocument(document),
 ): Promise<string> => {
-  const { digest: id } = await workshop.content.ingest(once(encodeConfigDocument(document)))
+  const { digest: id } = await workshop.content.ingest(once(bytes))
   suspect(id)
   const record: ImageRecord = {
     id,
@@ -80,6 +82,28 @@ const addLayer = async (
   })
   return { layer: { diffId: digest, blob: digest, size }, chainId }
 }
+
+/** As Images.register; `isNew` when there was no such image. */
+export const registerImage = (
+  workshop: Workshop,
+  { config, document, layers, chainId, parent, names }: NewBuiltImage,
+): Promise<{ id: string; isNew: boolean }> =>
+  workshop.garbage.during(async (suspect) => {
+    const references = names.map((name) =>
+      targetName(name, "refusing to create a tag with a digest reference"),
+    )
+    const bytes = document ?? encodeConfigDocument(config)
+    const id = `sha256:${createHash("sha256").update(bytes).digest("hex")}`
+    const before = workshop.state.images.find(id)
+    if (before !== undefined && workshop.content.has(id)) {
+      // Of a step that came from the cache only the names may be new.
+      for (const name of references)
+        if (workshop.catalog.idOf(name) !== id) workshop.catalog.setName(name, id)
+      return { id, isNew: false }
+    }
+    await register(workshop, config, { layers, chainId, parent, names: references }, suspect, bytes)
+    return { id, isNew: true }
+  })
 
 /** As Images.import. */
 export const importImage = (
