@@ -1,0 +1,51 @@
+// The default export: the layers are in the engine's store already, so that a config, a record and names are all there is to write.
+import { failure } from "../../base/errors.ts"
+import { formatPlatform } from "../../oci/platform.ts"
+import type { BuiltImage } from "../build.ts"
+import { readNames } from "./attributes.ts"
+import { inlineCacheOf } from "./cache/inline.ts"
+import { configBytes, exportedConfig } from "./config-bytes.ts"
+import type { Exported, ExportWork } from "./work.ts"
+
+/** Throws not-implemented for results of several platforms: the store keeps an image for one. */
+export const onlyImage = (work: ExportWork): BuiltImage => {
+  const [image, ...others] = work.images
+  if (image === undefined) throw failure("internal", "the build has no result that could be exported")
+  if (others.length > 0)
+    throw failure(
+      "not-implemented",
+      `the local store keeps an image for one platform, and this build made ${work.images.map((one) => formatPlatform(one.platform)).join(", ")}: build for one platform, push it with --push, or write an archive with --output type=oci,dest=FILE`,
+    )
+  return image
+}
+
+/** The config blob as this export writes it, with the inline cache when one is wanted. */
+export const documentOf = (work: ExportWork, image: BuiltImage): Uint8Array =>
+  configBytes(image, work.epoch, inlineCacheOf(work, image))
+
+/** Stores the image under its names. */
+export const exportLocalImage = async (work: ExportWork): Promise<Exported> => {
+  const image = onlyImage(work)
+  const { familiar, full } = readNames(work.attributes)
+  const { rooms, stages, solved } = work
+  await stages.step("exporting layers", async () => {})
+  const document = documentOf(work, image)
+  const imageId = await rooms.images.register({
+    config: exportedConfig(image, work.epoch),
+    document,
+    layers: image.layers,
+    chainId: image.chainId,
+    parent: solved.request.face === "classic" ? image.base : "",
+    names: full,
+  })
+  await stages.step(`writing image ${imageId}`, async () => {})
+  for (const name of full) await stages.step(`naming to ${name}`, async () => {})
+  return {
+    imageId,
+    response: [
+      ["containerimage.digest", imageId],
+      ["containerimage.config.digest", imageId],
+      ...(familiar.length === 0 ? [] : ([["image.name", full.join(",")]] as const)),
+    ],
+  }
+}
