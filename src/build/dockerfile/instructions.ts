@@ -1,4 +1,5 @@
 // Contract. A parsed Dockerfile: stages of typed instructions. Words are as written, quotes and variables unexpanded, unless said.
+import type { CheckOptions, Finding } from "./lint/findings.ts"
 
 /** Lines of the Dockerfile, 1-based and inclusive. */
 export interface Place {
@@ -9,8 +10,10 @@ export interface Place {
 /** A here-document: `<<EOF`. */
 export interface Heredoc {
   readonly name: string
-  /** Text with tabs removed when it was written `<<-`. */
+  /** Text with leading tabs removed when it was written `<<-`. */
   readonly content: string
+  /** The text as written: what RUN hands to a shell that reads `<<-` itself. */
+  readonly raw: string
   /** Variables in it are expanded: the name was not quoted. */
   readonly expand: boolean
   readonly fileDescriptor: number
@@ -47,7 +50,7 @@ export interface CommandForm {
   readonly words: readonly string[]
 }
 
-/** RUN --mount. Values unexpanded except where the parser must choose by them. */
+/** RUN --mount after expansion, as `readMount(text, expand)` of mounts.ts gives it. */
 export interface RunMount {
   readonly type: "bind" | "cache" | "tmpfs" | "secret" | "ssh"
   readonly from?: string
@@ -99,7 +102,7 @@ export type Instruction =
       readonly type: "HEALTHCHECK"
       readonly none: boolean
       readonly command?: CommandForm
-      /** Milliseconds. */
+      /** Milliseconds, with fractions. */
       readonly interval?: number
       readonly timeout?: number
       readonly startPeriod?: number
@@ -111,10 +114,11 @@ export type Instruction =
   | (Written & {
       readonly type: "RUN"
       readonly command: CommandForm
-      readonly mounts: readonly RunMount[]
+      /** Values of --mount as written: any part may hold variables, so they are read by `readMount` when those are known. */
+      readonly mounts: readonly string[]
       readonly network: "default" | "none" | "host"
       readonly security: "sandbox" | "insecure"
-      readonly devices: readonly string[]
+      readonly devices: readonly { readonly name: string; readonly required: boolean }[]
     })
   | (Written & { readonly type: "SHELL"; readonly words: readonly string[] })
   | (Written & { readonly type: "STOPSIGNAL"; readonly signal: string })
@@ -122,7 +126,10 @@ export type Instruction =
   | (Written & { readonly type: "VOLUME"; readonly paths: readonly string[] })
   | (Written & { readonly type: "WORKDIR"; readonly path: string })
 
-export type InstructionOf<T extends Instruction["type"]> = Extract<Instruction, { readonly type: T }>
+export type InstructionOf<
+  T extends Instruction["type"],
+  I extends Instruction = Instruction,
+> = I extends unknown ? (T extends I["type"] ? I & { readonly type: T } : never) : never
 
 export interface Stage {
   readonly from: InstructionOf<"FROM">
@@ -136,12 +143,13 @@ export interface Dockerfile {
   /** As read: UTF-8 lines without line ends, for messages. */
   readonly lines: readonly string[]
   readonly escape: "\\" | "`"
-  /** "docker/dockerfile:1" or "" */
+  /** Value of `# syntax=`: "docker/dockerfile:1", or "". */
   readonly syntax: string
-  readonly check: { readonly skip: readonly string[]; readonly skipAll: boolean; readonly error: boolean }
+  /** Of the check directive; instructions may add to it in their comments (lint/findings.ts). */
+  readonly check: CheckOptions
   /** ARG before the first FROM. */
   readonly globalArgs: readonly InstructionOf<"ARG">[]
   readonly stages: readonly Stage[]
-  /** Findings of the parser itself (empty continuation lines, legacy forms …): rule and place. */
-  readonly findings: readonly { readonly rule: string; readonly message: string; readonly place: Place }[]
+  /** What the parser itself found (empty continuation lines, casing …), without what is skipped. */
+  readonly findings: readonly Finding[]
 }
