@@ -10,6 +10,8 @@ import { NEWEST, splitVersion } from "./api-version.ts"
 import { discard } from "./body.ts"
 import { Call, type Reply } from "./call.ts"
 import { createRouter, type Found, type Route } from "./route.ts"
+import { buildRoutes } from "./routes/build.ts"
+import { ownBuildRoutes } from "./routes/builds.ts"
 import { containerFileRoutes } from "./routes/container-files.ts"
 import { containerStreamRoutes } from "./routes/container-streams.ts"
 import { containerRoutes } from "./routes/containers.ts"
@@ -28,9 +30,9 @@ export type { Method, Route } from "./route.ts"
 const log = createLog("api")
 
 /** Every route, in the order of the compatibility table. */
-export function routeTable(engine: Engine, _builder: Builder | undefined): Route[] {
+export function routeTable(engine: Engine, builder: Builder | undefined): Route[] {
   return [
-    ...systemRoutes(engine),
+    ...systemRoutes(engine, builder),
     ...eventRoutes(engine),
     ...containerRoutes(engine),
     ...containerStreamRoutes(engine),
@@ -40,6 +42,7 @@ export function routeTable(engine: Engine, _builder: Builder | undefined): Route
     ...registryRoutes(engine),
     ...volumeRoutes(engine),
     ...networkRoutes(engine),
+    ...(builder === undefined ? [] : [...buildRoutes(builder), ...ownBuildRoutes(builder)]),
     ...refusalRoutes(),
   ]
 }

@@ -17,7 +17,25 @@ export interface Vertex {
   readonly group?: string
 }
 
+/** An instruction of a stage, as faces tell of it that count them. */
+export interface PlannedStep {
+  /** As written, on one line: "RUN make", "FROM busybox AS one". */
+  readonly original: string
+  /** Digest of the node that it became; "" when it changes only the config. */
+  readonly vertex: string
+  /** Comes from an ONBUILD of the base image. */
+  readonly trigger: boolean
+}
+
+/** A stage that is needed, in the Dockerfile's order; its first step is FROM. */
+export interface PlannedStage {
+  readonly name: string
+  readonly steps: readonly PlannedStep[]
+}
+
 export type BuildEvent =
+  /** All that will be done, told once before anything of it begins. `globalArgs`: ARG before the first FROM, as written. */
+  | { readonly type: "plan"; readonly globalArgs: readonly string[]; readonly stages: readonly PlannedStage[] }
   | { readonly type: "vertex"; readonly vertex: Vertex }
   | {
       readonly type: "status"

@@ -139,7 +139,6 @@ test("kinds of failure keep their status", async () => {
     ["POST", "/networks/create", 403, { Name: "bridge" }],
     ["GET", "/nodes", 503],
     ["POST", "/images/create?fromImage=absent&tag=1", 404],
-    ["POST", "/build", 501],
     ["POST", "/session", 501],
     ["GET", "/distribution/127.0.0.1:1/busybox/json", 503],
     ["GET", "/distribution/Busybox/json", 400],

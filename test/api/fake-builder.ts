@@ -1,47 +1,79 @@
-// A builder that builds nothing: every request is remembered and answered with one image.
-import type { Builder, BuildRequest, ExportOptions } from "../../src/build/build.ts"
+// A builder without a kernel: plays what a test wrote down for it, and remembers what it was asked.
+import { failure } from "../../src/base/errors.ts"
+import type {
+  BuildEvent,
+  Builder,
+  BuildHistory,
+  BuildRequest,
+  CacheUsage,
+  ExportedBuild,
+  ExportOptions,
+} from "../../src/build/build.ts"
+
+export const BUILT_ID = `sha256:${"5a".repeat(32)}`
+
+type Play = (
+  request: BuildRequest,
+  options: ExportOptions,
+  report: (event: BuildEvent) => void,
+  signal: AbortSignal,
+) => Promise<ExportedBuild>
 
 export interface FakeBuilder extends Builder {
-  /** What was asked, oldest first. */
-  readonly asked: { readonly request: BuildRequest; readonly options?: ExportOptions }[]
+  readonly requests: BuildRequest[]
+  readonly pruned: unknown[]
 }
 
-const IMAGE_ID = `sha256:${"ab".repeat(32)}`
+const builtNothing: Play = async () => ({
+  response: new Map([["containerimage.digest", BUILT_ID]]),
+  imageId: BUILT_ID,
+})
 
-export function createFakeBuilder(): FakeBuilder {
-  const asked: FakeBuilder["asked"] = []
+/** `play` is the whole of a build. */
+export function createFakeBuilder(
+  play: Play = builtNothing,
+  more: { usage?: readonly CacheUsage[]; history?: readonly BuildHistory[] } = {},
+): FakeBuilder {
+  const requests: BuildRequest[] = []
+  const pruned: unknown[] = []
+  const running = new Map<string, AbortController>()
   return {
-    asked,
-    async solve(request) {
-      asked.push({ request })
-      return {
-        id: request.id ?? "build",
-        request,
-        images: [],
-        warnings: [],
-        dockerfile: new Uint8Array(),
-        startedAt: 0,
-        readFile: async () => new Uint8Array(),
-        release: () => {},
+    requests,
+    pruned,
+    solve: async () => {
+      throw failure("not-implemented", "the fake builder only builds")
+    },
+    call: async (_request, what) => ({
+      text: `${what}ed\n`,
+      json: { what },
+      statusCode: what === "check" ? 1 : 0,
+    }),
+    export: async () => {
+      throw failure("not-implemented", "the fake builder only builds")
+    },
+    async build(request, options, report, signal) {
+      requests.push(request)
+      const controller = new AbortController()
+      const id = request.id ?? ""
+      running.set(id, controller)
+      try {
+        return await play(request, options, report, AbortSignal.any([signal, controller.signal]))
+      } finally {
+        running.delete(id)
       }
     },
-    async call(request) {
-      asked.push({ request })
-      return { text: "Check complete, no warnings found.\n", json: {}, statusCode: 0 }
+    cancel(id) {
+      const found = running.get(id)
+      found?.abort(failure("cancelled", "the build was cancelled"))
+      return found !== undefined
     },
-    export: async () => ({ response: new Map(), imageId: IMAGE_ID }),
-    async build(request, options, report) {
-      asked.push({ request, options })
-      const vertex = { digest: IMAGE_ID, inputs: [], name: "[1/1] FROM scratch", cached: false, error: "" }
-      report({ type: "vertex", vertex: { ...vertex, startedAt: 1 } })
-      report({ type: "vertex", vertex: { ...vertex, startedAt: 1, completedAt: 2 } })
-      return { response: new Map([["containerimage.digest", IMAGE_ID]]), imageId: IMAGE_ID }
+    usage: async () => more.usage ?? [],
+    async prune(filter) {
+      pruned.push(filter)
+      return { removed: (more.usage ?? []).map(({ id }) => id), reclaimed: 42 }
     },
-    cancel: () => false,
-    usage: async () => [],
-    prune: async () => ({ removed: [], reclaimed: 0 }),
     trim: async () => 0,
-    history: () => [],
+    history: () => more.history ?? [],
     forget: () => {},
     onHistory: () => () => {},
     recover: async () => {},

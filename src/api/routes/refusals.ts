@@ -4,9 +4,9 @@ import type { Method, Route } from "../route.ts"
 
 const PLUGIN_FILTERS: ReadonlySet<string> = new Set(["enabled", "capability"])
 
-/** Swarm, plugins, checkpoints, builds and sessions. */
+/** Swarm, plugins, checkpoints and sessions of builds. */
 export function refusalRoutes(): Route[] {
-  return [...swarmRoutes(), ...pluginRoutes(), ...checkpointRoutes(), ...buildRoutes()]
+  return [...swarmRoutes(), ...pluginRoutes(), ...checkpointRoutes(), ...sessionRoutes()]
 }
 
 function swarmRoutes(): Route[] {
@@ -117,27 +117,15 @@ function checkpointRoutes(): Route[] {
   ]
 }
 
-function buildRoutes(): Route[] {
-  const refuse = (method: Method, path: string, summary: string, message: string): Route => ({
-    method,
+function sessionRoutes(): Route[] {
+  const refuse = (path: string, summary: string): Route => ({
+    method: "POST",
     path,
     summary,
     support: "refused",
     run: () => {
-      throw failure("not-implemented", message)
+      throw failure("not-implemented", "this engine does not speak BuildKit yet")
     },
   })
-  return [
-    refuse("POST", "/build", "Build an image", "this engine does not build images yet"),
-    {
-      method: "POST",
-      path: "/build/prune",
-      summary: "Empty the build cache (there is none)",
-      support: "partly",
-      run: (call) => call.json({ CachesDeleted: null, SpaceReclaimed: 0 }),
-    },
-    refuse("POST", "/build/cancel", "Cancel a build", "this engine does not build images yet"),
-    refuse("POST", "/session", "Open a build session", "this engine does not build images yet"),
-    refuse("POST", "/grpc", "Talk to the builder", "this engine does not build images yet"),
-  ]
+  return [refuse("/session", "Open a build session"), refuse("/grpc", "Talk to the builder")]
 }

@@ -2,6 +2,7 @@
 import { release } from "node:os"
 import { failure } from "../../base/errors.ts"
 import { VERSION, VERSION_DATE } from "../../base/version.ts"
+import type { Builder } from "../../build/build.ts"
 import type { Engine } from "../../engine/engine.ts"
 import type { Image } from "../../images/images.ts"
 import type { ContainerRecord } from "../../state/state.ts"
@@ -9,6 +10,7 @@ import type { VersionView } from "../../wire/wire.ts"
 import { API_VERSION, MIN_API_VERSION } from "../api-version.ts"
 import type { Call } from "../call.ts"
 import type { Route } from "../route.ts"
+import { cacheUseView } from "../translate/build-cache.ts"
 import { imageSummary } from "../translate/images.ts"
 import { informationView } from "../translate/information.ts"
 import { containerSummary } from "../translate/summary.ts"
@@ -21,7 +23,7 @@ type Used = Pick<
   "containers" | "images" | "volumes" | "volumeUsers" | "describe" | "diskUse" | "events"
 >
 
-export function systemRoutes(engine: Used): Route[] {
+export function systemRoutes(engine: Used, builder: Pick<Builder, "usage"> | undefined): Route[] {
   const ping = (call: Call) =>
     call.text("OK", {
       "Cache-Control": "no-cache, no-store, must-revalidate",
@@ -135,8 +137,9 @@ export function systemRoutes(engine: Used): Route[] {
       )
     }
     if (wants("build-cache")) {
-      view.BuildCache = []
-      if (call.minor < 42) view.BuilderSize = 0
+      const cache = (await builder?.usage()) ?? []
+      view.BuildCache = cache.map((usage) => cacheUseView(usage, call.minor))
+      if (call.minor < 42) view.BuilderSize = cache.reduce((sum, { size }) => sum + size, 0)
     }
     const { layers, view: things } = await dataRoot()
     if (wants("image")) view.LayersSize = layers

@@ -1,6 +1,7 @@
 // Registries between the wire and the engine: credentials, names, progress lines, what info says.
 import * as v from "valibot"
 import { failure } from "../../base/errors.ts"
+import { parseJsonObject } from "../../base/json-bounded.ts"
 import type { ImageProgress } from "../../images/images.ts"
 import { credentialsKeyOf } from "../../oci/reference.ts"
 import type { Credentials, RegistryOptions } from "../../registry-client/registry-client.ts"
@@ -40,6 +41,13 @@ export function headerCredentials(header: string | string[] | undefined): Creden
   if (value === null) return undefined
   const result = v.safeParse(authConfigSchema, value, { abortEarly: true })
   if (!result.success) throw wrong()
+  return credentialsOf(result.output)
+}
+
+/** An account as JSON, as clients of builds answer with one. Throws invalid for what is none. */
+export function accountOf(bytes: Uint8Array): Credentials {
+  const result = v.safeParse(authConfigSchema, parseJsonObject(bytes, "the account"), { abortEarly: true })
+  if (!result.success) throw failure("invalid", "the account is not as X-Registry-Auth holds one")
   return credentialsOf(result.output)
 }
 

@@ -1,0 +1,73 @@
+// A failed build in the words of each face: dockerd's classic builder, and our own lines.
+import { errorKind, errorMessage, failure } from "../../base/errors.ts"
+import { BuildFailure } from "../../build/build.ts"
+import type { BuildFailureView } from "../../wire/wire.ts"
+
+interface ClassicFailure {
+  readonly message: string
+  /** Exit code of a RUN. */
+  readonly code?: number
+  /** For an answer that has not begun. */
+  readonly thrown: unknown
+}
+
+/** `process "/bin/sh -c make" did not complete successfully: exit code: 2` is dockerd's "The command '…' returned …". */
+export function classicFailure(error: unknown): ClassicFailure {
+  const text = errorMessage(error)
+  const ran = /process "([\s\S]*)" did not complete successfully: exit code: (\d+)/.exec(text)
+  if (ran) {
+    const code = Number(ran[2])
+    const message = `The command '${unquoted(ran[1] ?? "")}' returned a non-zero code: ${code}`
+    return { message, code, thrown: failure("invalid", message, { cause: error }) }
+  }
+  const missing = /"\/?([^"]*)": not found$/.exec(text)
+  if (missing && /checksum|cache key|^"|\/.*": not found/.test(text) && isCopy(error)) {
+    const message = `COPY failed: file not found in build context or excluded by .dockerignore: stat ${missing[1]}: file does not exist`
+    return { message, thrown: failure("invalid", message, { cause: error }) }
+  }
+  const kind = errorKind(error)
+  return { message: text, thrown: kind === "internal" ? error : failure(kind, text, { cause: error }) }
+}
+
+/** The step's own name says what it was. */
+const isCopy = (error: unknown): boolean => error instanceof BuildFailure && error.detail.place !== undefined
+
+/** Go's %q of the command. */
+function unquoted(text: string): string {
+  try {
+    return JSON.parse(`"${text}"`) as string
+  } catch {
+    return text
+  }
+}
+
+/** The last line of a build of our own. */
+export function failureView(error: unknown): BuildFailureView {
+  const detail = error instanceof BuildFailure ? error.detail : {}
+  const excerpt = error instanceof BuildFailure ? excerptOf(error) : ""
+  return {
+    message: errorMessage(error),
+    kind: errorKind(error),
+    ...(excerpt === "" ? {} : { excerpt }),
+    ...(detail.exitCode === undefined ? {} : { exitCode: detail.exitCode }),
+    ...(detail.vertex === undefined ? {} : { vertex: detail.vertex }),
+  }
+}
+
+/** Lines shown before and after those that failed. */
+const AROUND = 4
+
+/** The lines of the Dockerfile that failed, marked, between their neighbours; "" when they are not known. */
+function excerptOf({ detail: { place, source, file = "Dockerfile" } }: BuildFailure): string {
+  if (place === undefined || source === undefined) return ""
+  const lines = new TextDecoder().decode(source).split(/\r?\n/)
+  const from = Math.max(1, place.first - AROUND)
+  const to = Math.min(lines.length, place.last + AROUND)
+  const shown = lines.slice(from - 1, to).map((line, index) => {
+    const number = from + index
+    const mark = number >= place.first && number <= place.last ? ">>>" : "   "
+    return `${String(number).padStart(4)} | ${mark} ${line}`.trimEnd()
+  })
+  const rule = "-".repeat(20)
+  return [`${file}:${place.first}`, rule, ...shown, rule].join("\n")
+}
