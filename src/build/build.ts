@@ -24,6 +24,8 @@ export type ContextSource =
       readonly digest: string
       readonly read: (digest: string) => AsyncIterable<Uint8Array>
     }
+  /** What another build made, still held by its `Solved`: a target that is another's context (bake). */
+  | { readonly type: "result"; readonly image: BuiltImage }
   /** Nothing at all. */
   | { readonly type: "empty" }
 
@@ -31,7 +33,9 @@ export type ContextSource =
 export interface FileSync {
   /**
    * Entries in the protocol's order (parents first, siblings by name), filtered by the patterns. A regular file's bytes are
-   * read by `open` while the iteration lasts; whoever does not open a file never gets its bytes over the wire.
+   * read by `open` while the iteration lasts; whoever does not open a file never gets its bytes over the wire. Whoever opens
+   * one reads it to its end, and several at once side by side: their bytes come over one stream. The iteration ends when all
+   * that was opened has been read.
    */
   entries(
     name: string,
@@ -244,7 +248,8 @@ export interface BuildHistory {
 export interface Builder {
   /**
    * Reads the Dockerfile and runs the steps that `target` needs; nothing is named yet. Failure messages are BuildKit's,
-   * with the line of the Dockerfile. `signal` ends everything that was started.
+   * with the line of the Dockerfile. `signal` ends everything that was started. Begins a record of history under
+   * `request.id`, which its failure, the end of `export` or `release` completes, whichever comes first.
    */
   solve(request: BuildRequest, report: ReportBuild, signal: AbortSignal): Promise<Solved>
   /** `--call`: "check", "outline" or "targets". Runs no step. */
