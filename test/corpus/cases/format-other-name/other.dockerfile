@@ -1,0 +1,2 @@
+FROM sloop-corpus/base:1
+RUN echo other > /other
