@@ -1,6 +1,5 @@
 // Contract. Runs a graph: nodes at once where they do not depend on each other, from the cache where it has them.
 import type { ImageRecord } from "../../state/state.ts"
-import type { Input, Node } from "../graph/graph.ts"
 
 /** A tree of files that steps begin from, copy from and mount: layers in the store, or a context on the disk. */
 export type Tree =
@@ -18,7 +17,10 @@ export interface ContextTree {
    * where they are not.
    */
   digests(paths: readonly string[]): Promise<ReadonlyMap<string, string>>
-  /** Whether the files are still as entries() and digests() told; if not, what was made of them is no cache. */
+  /**
+   * Whether the files are still as entries() and digests() told; if not, what was made of them is no cache. `paths` are the
+   * sources of a copy as they are written (patterns too); a directory stands for everything beneath it.
+   */
   unchanged(paths: readonly string[]): Promise<boolean>
   release(): void
 }
@@ -40,10 +42,14 @@ export interface TreeEntry {
 }
 
 /** What a node became. */
-export interface NodeResult {
-  readonly tree: Tree
+export interface Solution {
+  /** Names the files exactly without bringing them: a chainID, a commit; undefined where only a look into them tells. */
+  readonly identity: string | undefined
+  /** Brings the files here when they are not yet. */
+  tree(): Promise<Tree>
+  /** Key by which its step is recorded; "" for what is no step. */
+  readonly key: string
+  /** When its layer was made, unix milliseconds; 0 for what is no step. */
+  readonly createdAt: number
   readonly cached: boolean
 }
-
-export type SolveNode = (input: Input) => Promise<Tree>
-export type RunNode = (node: Node, inputs: SolveNode, signal: AbortSignal) => Promise<Tree>
