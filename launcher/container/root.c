@@ -10,6 +10,7 @@
 
 #include "own.h"
 #include "resolve.h"
+#include "step-mounts.h"
 
 static int source_open(const struct operation *bind, const char *path, const char *subpath, bool recursive,
                        struct failure *failure) {
@@ -48,12 +49,16 @@ static int sources_open_here(const struct plan *plan, struct sources *sources, s
 }
 
 static int views_open(struct request *request, struct sources *sources, struct failure *failure) {
-  const struct operation *view = plan_find(request->plan, "view", 0);
-  if (!view) return 0;
-  sources->views = calloc(request->plan->count, sizeof *sources->views);
+  const struct plan *plan = request->plan;
+  if (!plan_find(plan, "view", 0) && !plan_find(plan, "tree", 0)) return 0;
+  sources->views = calloc(plan->count, sizeof *sources->views);
   if (!sources->views) return fail(failure, "view", "", ENOMEM, "out of memory");
-  for (uint32_t i = 0; view; view = plan_find(request->plan, "view", ++i)) {
-    if (layers_open(request, view, &sources->views[sources->view_count], failure)) return -1;
+  for (uint32_t i = 0; i < plan->count; i++) {
+    struct operation view = plan->operations[i];
+    bool tree = !strcmp(view.name, "tree");
+    if (!tree && strcmp(view.name, "view")) continue;
+    if (tree) view = tree_overlay(&view);
+    if (layers_open(request, &view, &sources->views[sources->view_count], failure)) return -1;
     sources->view_count++;
   }
   return 0;

@@ -13,7 +13,7 @@ struct sources {
   int *trees;
   uint32_t count;
   struct layers layers;
-  struct layers *views;  // of the plan's view operations, in order
+  struct layers *views;  // of the plan's view and tree operations, in order
   uint32_t view_count;
 };
 int sources_open(struct request *request, struct sources *sources, struct failure *failure);

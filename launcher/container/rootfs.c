@@ -10,6 +10,7 @@
 #include "rlimits.h"
 #include "own.h"
 #include "resolve.h"
+#include "step-mounts.h"
 
 typedef int perform_function(struct rootfs *rootfs, const struct operation *operation, struct failure *failure);
 
@@ -67,6 +68,14 @@ static int perform_view(struct rootfs *rootfs, const struct operation *operation
   if (mount_attach(tree, target))
     return fail(failure, "view", path, errno, "the image cannot be attached: %s", strerror(errno));
   return 0;
+}
+
+static int perform_tree(struct rootfs *rootfs, const struct operation *operation, struct failure *failure) {
+  return tree_mount(rootfs->root, operation, &rootfs->sources->views[rootfs->views++], failure);
+}
+
+static int perform_secret(struct rootfs *rootfs, const struct operation *operation, struct failure *failure) {
+  return secret_mount(rootfs->root, operation, failure);
 }
 
 static int perform_device(struct rootfs *rootfs, const struct operation *operation, struct failure *failure) {
@@ -156,7 +165,8 @@ static const struct {
     {"device", perform_device},       {"symlink", perform_symlink},
     {"directory", perform_directory}, {"mask", perform_mask},
     {"readonly", perform_readonly},   {"console", perform_console},
-    {"view", perform_view},
+    {"view", perform_view},           {"tree", perform_tree},
+    {"secret", perform_secret},
 };
 
 int rootfs_perform(struct rootfs *rootfs, struct failure *failure) {

@@ -31,6 +31,9 @@ static const struct {
     {"copy", verb_copy},
     {"changes", verb_changes},
     {"usage", verb_usage},
+    {"scan", verb_scan},
+    {"digest", verb_digest},
+    {"assemble", verb_assemble},
     {"probe", verb_probe},
     {"version", verb_version},
 };

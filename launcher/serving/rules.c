@@ -12,7 +12,7 @@
 const struct rule exec_rules[] = {{"exec", 1, 1}, PROCESS_RULES, {NULL, 0, 0}};
 
 const struct rule launch_rules[] = {
-    {"mount", 5, 5}, {"bind", 4, 5}, {"view", 4, 503},
+    {"mount", 5, 5}, {"bind", 4, 5}, {"view", 4, 503}, {"tree", 7, 506}, {"secret", 5, 5},
     {"device", 7, 7}, {"symlink", 2, 2}, {"directory", 4, 4}, {"mask", 1, 1},
     {"readonly", 1, 1}, {"namespace", 2, 2}, {"cgroup-write", 3, 3}, PROCESS_RULES, {"launch", 1, 1},
     {"monitor-socket", 1, 1}, {"exit-record", 2, 2}, {"log", 1, 4}, {"reserve-port", 3, 3}, {"name-relay", 2, 3},

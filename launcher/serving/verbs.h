@@ -23,6 +23,7 @@ verb_function verb_launch;                                           // launch.c
 verb_function verb_unpack, verb_pack, verb_stat, verb_changes;       // unpack.c pack.c stat.c changes.c
 verb_function verb_copy, verb_remove_tree, verb_usage;               // copy.c remove-tree.c usage.c
 verb_function verb_furnish, verb_renew;                             // furnish.c renew.c
+verb_function verb_scan, verb_digest, verb_assemble;                 // scan.c digest.c assemble.c
 verb_function verb_netns_create, verb_netns_drop, verb_netns_list;   // netns.c
 verb_function verb_cgroup_favor_moves;                               // cgroup-tune.c
 verb_function verb_netlink_watch;                                    // netlink-watch.c

@@ -31,6 +31,8 @@ export interface Surroundings {
   readonly nameRelay?: { readonly path: string; readonly containerId: string }
   /** PID 1 is the launcher's init. */
   readonly init: boolean
+  /** As LaunchRequest has them. */
+  readonly rootOperations?: readonly Operation[]
 }
 
 /** The operations of a launch, without its verb. */
@@ -41,7 +43,7 @@ export function launchPlan(spec: Spec, around: Surroundings): Operation[] {
     ...spec.linux.namespaces.map(namespaceOperation),
     ...endOperations(spec, around.layout),
     rootOperation(around.root),
-    ...mountOperations(spec, around.layout),
+    ...mountOperations(spec, around.layout, around.rootOperations ?? []),
     ...systemOperations(spec),
     ...processOperations(spec.process, spec.linux.seccomp, around.init, "create"),
   ]
@@ -220,7 +222,7 @@ function cgroupTree(mounts: readonly SpecMount[], layout: CgroupLayout, readonly
   ]
 }
 
-function mountOperations(spec: Spec, layout: CgroupLayout): Operation[] {
+function mountOperations(spec: Spec, layout: CgroupLayout, further: readonly Operation[]): Operation[] {
   const { linux, mounts } = spec
   const ownDev = mounts.some(({ destination, type }) => destination === "/dev" && type === "bind")
   const readonlySys = mounts.some(
@@ -237,6 +239,7 @@ function mountOperations(spec: Spec, layout: CgroupLayout): Operation[] {
     ...linux.devices.map(deviceOperation),
     ...(ownDev ? [] : links),
     ...own.map(mountOperation),
+    ...further,
     ...flag(spec.process.terminal === true, ["console"]),
     ...linux.maskedPaths.map((path): Operation => ["mask", path]),
     ...linux.readonlyPaths.map((path): Operation => ["readonly", path]),

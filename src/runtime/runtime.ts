@@ -1,6 +1,6 @@
 // Contract. Runs a container: config → spec (pure) → launch plan (pure) → monitor → Task. Nothing here stores state.
 import type { Duplex } from "node:stream"
-import type { ExitRecord, MonitoredProcess, StartedExec, Streams } from "../kernel/kernel.ts"
+import type { ExitRecord, MonitoredProcess, Operation, StartedExec, Streams } from "../kernel/kernel.ts"
 import type { Mount, RootMount } from "../kernel/mount.ts"
 import type { ContainerConfig, Resources } from "../state/container.ts"
 
@@ -15,6 +15,8 @@ export interface LaunchRequest {
   readonly root: RootMount
   /** Volumes, binds, tmpfs and the managed files (/etc/hosts …), in mount order (parents first). */
   readonly mounts: readonly Mount[]
+  /** Root operations of the launcher performed right after the mounts: what is no Mount (steps of builds: tree, secret …). */
+  readonly rootOperations?: readonly Operation[]
   /** Attachment.namespace, or /proc/PID/ns/net for container:ID; "host" for none of its own. */
   readonly networkNamespace: string
   /** Paths of joined namespaces (container:ID): /proc/PID/ns/ipc … */

@@ -77,9 +77,10 @@ const writeFile = async (
 const writeBlob = async (
   { content }: BuildRooms,
   tar: AsyncIterable<Uint8Array>,
-  signal: AbortSignal,
+  { hold, signal }: StepRun,
 ): Promise<Written> => {
   const { digest } = await content.ingest(tar, {}, signal)
+  hold.suspect(digest)
   return { digest, bytes: () => content.open(digest), done: () => undefined }
 }
 
@@ -99,11 +100,12 @@ export const commitTar = async (
   const written =
     snapshots.name === "erofs"
       ? await writeFile(layersDirectory(rooms.root), tar, run.signal)
-      : await writeBlob(rooms, tar, run.signal)
+      : await writeBlob(rooms, tar, run)
   try {
     const { digest } = written
     if (digest === emptyDiffId && run.request.face === "classic") return parent
     const chainId = extendChain(parent.chainId, digest)
+    run.hold.keep([chainId])
     const { size } = await snapshots.commitLayer({
       chainId,
       parent: parent.chainId,

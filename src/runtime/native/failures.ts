@@ -37,6 +37,8 @@ function explain(error: LauncherFailure): { kind: ErrorKind; text: string } | un
       return { kind: "invalid", text: reason(error) }
     case "bind":
     case "mount":
+    case "secret":
+    case "tree":
       return { kind: mountKind(error), text: `error mounting ${quoted(path)}: ${reason(error)}` }
     case "rlimit":
       return { kind: "invalid", text: `error setting rlimits for ulimit ${path}: ${reason(error)}` }

@@ -68,6 +68,7 @@ export function createRuntime({ kernel, cgroupParent = "sloop", seccompProfile }
       reservations: request.reservations,
       ...(request.nameRelay === undefined ? {} : { nameRelay: { path: request.nameRelay, containerId: id } }),
       init: config.init === true,
+      ...(request.rootOperations === undefined ? {} : { rootOperations: request.rootOperations }),
     })
     mkdirSync(runDirectory, { recursive: true, mode: 0o700 })
     // A record of an earlier life must not answer for this one.
