@@ -172,7 +172,8 @@ export interface ExportRequest {
   readonly write?: (bytes: AsyncIterable<Uint8Array>) => Promise<void>
   /**
    * "local", and "oci" with tar=false: the tree goes there; entries as a tar whose paths are relative. Called once; all
-   * platforms are in the one tar.
+   * platforms are in the one tar. Every directory comes before what is in it, siblings by the bytes of their names, a hard
+   * link's target before the link: faces hand the entries on as they come.
    */
   readonly writeTree?: (tar: AsyncIterable<Uint8Array>) => Promise<void>
 }
