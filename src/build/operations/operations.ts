@@ -28,7 +28,7 @@ export interface StepRun {
 }
 
 export interface Operations {
-  /** Runs a command over `root`; `mounts` has the tree of each mount with an input, by index of node.mounts. Output goes to run.report as logs of node.digest. */
+  /** Runs a command over `root`; `mounts` has the tree of each mount with an input, by index of node.mounts. Output goes to run.report as logs of run.vertex. */
   exec(node: ExecNode, root: LayersTree, mounts: ReadonlyMap<number, Tree>, run: StepRun): Promise<LayersTree>
   /** Performs the actions in order in one layer; `sources` has the tree of each copy action, by index. */
   files(
@@ -57,3 +57,8 @@ export interface Operations {
   recover(): Promise<void>
   close(): Promise<void>
 }
+
+/** Commands: operations/steps.ts, `openSteps(rooms, asLayers)`. */
+export type StepOperations = Omit<Operations, keyof FileOperations>
+/** Files: operations/files/files.ts, `openFiles(rooms): FileOperations`. */
+export type FileOperations = Pick<Operations, "files" | "contentDigest" | "asLayers">

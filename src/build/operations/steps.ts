@@ -7,12 +7,9 @@ import { openCacheMounts } from "./cache-mounts.ts"
 import { layersDirectory } from "./commit.ts"
 import { openExec } from "./exec/exec.ts"
 import { clearStep, isRunId } from "./exec/places.ts"
-import type { Operations } from "./operations.ts"
+import type { Operations, StepOperations } from "./operations.ts"
 
 const log = createLog("build")
-
-/** What of the operations has to do with commands. */
-export type StepOperations = Omit<Operations, "files" | "contentDigest" | "asLayers">
 
 /** `asLayers`: as Operations has it, for bind mounts of contexts. */
 export const openSteps = (rooms: BuildRooms, asLayers: Operations["asLayers"]): StepOperations => {

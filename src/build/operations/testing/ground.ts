@@ -16,8 +16,8 @@ import type { BuildEvent } from "../../progress.ts"
 import type { BuildRooms } from "../../rooms.ts"
 import type { Tree } from "../../solver/solver.ts"
 import { commitTar } from "../commit.ts"
-import { emptyTree, type LayersTree, type StepRun } from "../operations.ts"
-import { openSteps, type StepOperations } from "../steps.ts"
+import { emptyTree, type LayersTree, type StepOperations, type StepRun } from "../operations.ts"
+import { openSteps } from "../steps.ts"
 
 export interface Ran {
   readonly tree: LayersTree
