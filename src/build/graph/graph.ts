@@ -1,6 +1,7 @@
 // Contract. What a build must do, as values: nodes that name their inputs. Made by reading only; nothing here runs anything.
 import type { ConfigDocument } from "../../oci/config.ts"
 import type { Platform } from "../../oci/platform.ts"
+import type { PlannedStage } from "../progress.ts"
 
 /** Files: a node's result, or one of its mounts. "scratch" is the empty tree. */
 export type Input = Node | "scratch"
@@ -8,6 +9,11 @@ export type Input = Node | "scratch"
 interface Common {
   /** Digest of what the node is: its own fields and its inputs' digests; the same node in two stages is one. */
   readonly digest: string
+  /**
+   * Digest of the node's own fields alone: what is done, not to what. Part of cache keys, beside the keys of the inputs. A
+   * context's is who it comes from ("directory" and its path …): its contents are known only when it is open.
+   */
+  readonly definition: string
   /** For progress: "[build 2/5] RUN make". */
   readonly name: string
   readonly platform: Platform
@@ -100,12 +106,16 @@ export interface ExecNode extends Common {
   readonly root: Input
   readonly argv: readonly string[]
   readonly env: readonly string[]
+  /** HTTP_PROXY and its like from build arguments, in both cases of letters: the command sees them, digests and history do not. */
+  readonly proxyEnv: readonly string[]
   readonly user: string
   readonly workingDirectory: string
   readonly mounts: readonly ExecMount[]
   readonly network: "default" | "none" | "host"
   readonly security: "sandbox" | "insecure"
-  /** Files given to the command: heredocs of RUN that are no script, by absolute path. */
+  /** Name of the machine that the command sees; "" = the usual one. */
+  readonly hostname: string
+  /** "name:address" */
   readonly extraHosts: readonly string[]
   /** How the failure names the command: `process "/bin/sh -c make" did not complete successfully: exit code: 2`. */
   readonly commandText: string
@@ -138,6 +148,8 @@ export interface CopyAction {
 export interface MakeFileAction {
   readonly type: "file"
   readonly path: string
+  /** File name that it gets beneath `path` when that is a directory in the root (COPY <<EOF /etc); absent = `path` is the file. */
+  readonly nameInDirectory?: string
   readonly content: Uint8Array
   readonly owner: string
   readonly mode: number | string | undefined
@@ -175,7 +187,10 @@ export type ResolveImage = (reference: string, platform: Platform) => Promise<Re
 export interface StageStep {
   /** created_by of the history in BuildKit's words: "RUN /bin/sh -c make # buildkit", "ENV A=b". */
   readonly createdBy: string
-  /** In the classic builder's words: "/bin/sh -c make", "/bin/sh -c #(nop)  ENV A=b". */
+  /**
+   * In the classic builder's words: "/bin/sh -c make", "/bin/sh -c #(nop)  ENV A=b". `copiedContent` (history.ts) in it stands
+   * for what was copied: put "file:", "dir:" or "multi:" and its digest in hex there when it is known.
+   */
   readonly classicCreatedBy: string
   /** The instruction as the classic builder announces it: "RUN make". */
   readonly original: string
@@ -197,6 +212,8 @@ export interface GraphResult {
 
 export interface Graph {
   readonly results: readonly GraphResult[]
+  /** The Dockerfile's instructions with the nodes that they became, for the classic face; of the first platform. The solver's caller reports it as a "plan" event. */
+  readonly plan?: { readonly globalArgs: readonly string[]; readonly stages: readonly PlannedStage[] }
   readonly findings: readonly {
     readonly rule: string
     readonly message: string
@@ -204,4 +221,8 @@ export interface Graph {
   }[]
   /** Paths of the main context that are needed at all, as patterns for a sync; undefined = everything. */
   readonly neededPaths?: readonly string[]
+  /** The same for named contexts that are used, by name; undefined as a value = everything. */
+  readonly neededPathsOf: ReadonlyMap<string, readonly string[] | undefined>
+  /** --build-arg names that no ARG declares, sorted. */
+  readonly unusedArguments: readonly string[]
 }

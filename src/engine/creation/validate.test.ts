@@ -1,8 +1,8 @@
 // What the engine refuses, and the words it uses.
 import { expect, test } from "bun:test"
 import fc from "fast-check"
+import { parseSignal } from "../../base/signals.ts"
 import type { ContainerConfig, MountRequest } from "../../state/state.ts"
-import { parseSignal } from "../lifecycle/signals.ts"
 import { parseLog } from "./log-options.ts"
 import { mergeConfig } from "./merge.ts"
 import { cleanPath, validateConfig, validateName } from "./validate.ts"

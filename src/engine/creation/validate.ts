@@ -1,8 +1,8 @@
 // What the engine itself refuses in a configuration, in Docker's words. The runtime checks limits and security.
 import { failure } from "../../base/errors.ts"
 import { isName } from "../../base/ids.ts"
+import { parseSignal } from "../../base/signals.ts"
 import type { ContainerConfig, MountRequest } from "../../state/state.ts"
-import { parseSignal } from "../lifecycle/signals.ts"
 import { parseLog } from "./log-options.ts"
 
 const invalid = (message: string): never => {

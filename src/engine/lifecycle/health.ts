@@ -4,13 +4,13 @@ import type { Duplex } from "node:stream"
 import { unixMilliseconds } from "../../base/clock.ts"
 import { errorMessage } from "../../base/errors.ts"
 import { newId } from "../../base/ids.ts"
+import { signalKill } from "../../base/signals.ts"
 import type { Task } from "../../runtime/runtime.ts"
 import type { ContainerRecord, Healthcheck, HealthResult, HealthState } from "../../state/state.ts"
 import { announce } from "../announce.ts"
 import type { Context } from "../context.ts"
 import { execEnvironment } from "../creation/environment.ts"
 import type { Live } from "../live.ts"
-import { signalKill } from "./signals.ts"
 
 const outputBytes = 4096
 const keptResults = 5

@@ -2,6 +2,7 @@
 
 import { crashPoint } from "../../base/crash-point.ts"
 import { failure } from "../../base/errors.ts"
+import { signalKill } from "../../base/signals.ts"
 import type { ContainerRecord, RemovalRecord } from "../../state/state.ts"
 import { announce } from "../announce.ts"
 import { describeContainer, durability } from "../catalogue.ts"
@@ -10,7 +11,6 @@ import type { Live } from "../live.ts"
 import { containerDirectory } from "../places.ts"
 import { finishForwarding } from "../streams/forward-logs.ts"
 import { signalRun } from "./signal-run.ts"
-import { signalKill } from "./signals.ts"
 import { takeDown } from "./take-down.ts"
 import { isActive, permit } from "./transitions.ts"
 

@@ -2,12 +2,12 @@
 import { unixMilliseconds } from "../../base/clock.ts"
 import { errorKind } from "../../base/errors.ts"
 import { createLog } from "../../base/log.ts"
+import { signalKill } from "../../base/signals.ts"
 import type { Task } from "../../runtime/runtime.ts"
 import { describeContainer } from "../catalogue.ts"
 import type { Context } from "../context.ts"
 import type { Live } from "../live.ts"
 import { runDirectory } from "../places.ts"
-import { signalKill } from "./signals.ts"
 
 const log = createLog("engine")
 

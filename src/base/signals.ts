@@ -1,5 +1,5 @@
 // Signal names and numbers of Linux, as users write them.
-import { failure } from "../../base/errors.ts"
+import { failure } from "./errors.ts"
 
 const names =
   "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS".split(

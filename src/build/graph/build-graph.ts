@@ -1,0 +1,203 @@
+// From a parsed Dockerfile to the graph of what must be done: reads only, and asks of the outside no more than image configs.
+import { hostPlatform, normalisePlatform, type Platform } from "../../oci/platform.ts"
+import type { BuildRequest } from "../build.ts"
+import type { Dockerfile, Instruction } from "../dockerfile/instructions.ts"
+import { type Findings, openFindings } from "../dockerfile/lint/findings.ts"
+import { parseTrigger } from "../dockerfile/parse.ts"
+import { placed } from "../failure.ts"
+import { applyInstruction } from "./apply.ts"
+import { globalArguments, isProxyArgument, platformArguments, proxyVariables } from "./arguments.ts"
+import { beginStage, childState, rootOf } from "./bases.ts"
+import type { Graph, GraphResult, ResolvedImage, ResolveImage } from "./graph.ts"
+import { newNeededPaths } from "./needed-paths.ts"
+import { newNodes } from "./node-digest.ts"
+import { addTriggers, checkDefaults, type PlanRequest, planStages, reachable } from "./plan.ts"
+import type { PlannedStage } from "./stage.ts"
+import type { Surroundings } from "./surroundings.ts"
+
+export interface GraphOptions {
+  /** Lint findings are added here; absent = a collection of the Dockerfile's own check options. */
+  readonly findings?: Findings
+  /** Whether the ignore file leaves out a path of the main context; only for lint. */
+  readonly ignored?: (path: string) => boolean
+  /** All stages are looked through, not only those that the target needs (`--call check`). */
+  readonly allStages?: boolean
+}
+
+/** Of several platforms only the first one's findings are told: the others' would be the same. */
+const silent: Findings = {
+  report: () => undefined,
+  under: () => silent,
+  all: [],
+  enforce: () => undefined,
+}
+
+/** Asks once for the same image and platform. */
+const remembering = (resolve: ResolveImage): ResolveImage => {
+  const known = new Map<string, Promise<ResolvedImage>>()
+  return (reference, platform) => {
+    const key = JSON.stringify([reference, platform.os, platform.architecture, platform.variant])
+    const found = known.get(key) ?? resolve(reference, platform)
+    known.set(key, found)
+    return found
+  }
+}
+
+type Shared = Pick<
+  Surroundings,
+  "request" | "escape" | "nodes" | "ignored" | "several" | "proxyEnv" | "needed"
+>
+
+/** Resolves the bases of what is needed, and takes over their triggers, which may need more. */
+const beginStages = async (
+  around: Surroundings,
+  plan: PlanRequest,
+  planned: ReturnType<typeof planStages>,
+  resolve: ResolveImage,
+  allStages: boolean,
+): Promise<Set<PlannedStage>> => {
+  const { stages, target, names } = planned
+  for (;;) {
+    const needed = allStages ? new Set(stages) : reachable(target)
+    const shownNames = stages.map(({ shown }) => shown).filter((name) => name !== "")
+    const waiting = [...needed].filter((stage) => stage.base === undefined && stage.begin === undefined)
+    const triggers = new Map<PlannedStage, readonly string[]>()
+    await Promise.all(
+      waiting.map(async (stage) => {
+        const begun = await beginStage(around, stage, shownNames, resolve)
+        stage.begin = begun.state
+        // Images that only files are taken from, and contexts, have no instructions to run.
+        if (stage.from === undefined || stage.context !== undefined) stage.end = begun.state
+        else triggers.set(stage, begun.triggers)
+      }),
+    )
+    for (const stage of needed)
+      if (stage.base !== undefined) triggers.set(stage, triggersOfParent(stage.base))
+    let more = false
+    for (const stage of stages) {
+      const found = triggers.get(stage) ?? []
+      const place = stage.place
+      if (stage.triggered || found.length === 0 || place === undefined) continue
+      stage.triggered = true
+      const instructions = found.map((trigger): Instruction => parseTrigger(trigger, place))
+      more = addTriggers(plan, stages, names, stage, instructions) || more
+    }
+    if (!more) return needed
+  }
+}
+
+const triggersOfParent = (parent: PlannedStage): readonly string[] =>
+  parent.instructions.flatMap(({ instruction }) =>
+    instruction.type === "ONBUILD" ? [instruction.trigger] : [],
+  )
+
+const runStage = (around: Surroundings, stage: PlannedStage): void => {
+  if (stage.end !== undefined) return
+  let state = stage.base?.end === undefined ? stage.begin : childState(stage.base.end)
+  if (state === undefined) return
+  for (const planned of stage.instructions)
+    try {
+      state = applyInstruction(around, stage, state, planned)
+    } catch (error) {
+      throw placed(error, { place: planned.instruction.place })
+    }
+  stage.end = state
+}
+
+const resultOf = (around: Surroundings, target: PlannedStage, explicit: boolean): GraphResult => {
+  const { end } = target
+  if (end === undefined) throw new Error("the target stage was not planned")
+  const labels = { ...end.config.labels, ...Object.fromEntries(around.request.labels) }
+  const own = normalisePlatform({ ...end.image, os: end.image.os || around.target.os })
+  const platform = explicit ? around.target : own
+  return {
+    platform,
+    node: rootOf(around, end),
+    ...(end.base === undefined ? {} : { base: end.base }),
+    steps: end.steps,
+    config: {
+      ...platform,
+      author: end.author,
+      comment: "",
+      created: 0,
+      config: { ...end.config, labels },
+    },
+  }
+}
+
+const graphFor = async (
+  shared: Shared,
+  dockerfile: Dockerfile,
+  platform: Platform | undefined,
+  resolve: ResolveImage,
+  findings: Findings,
+  allStages: boolean,
+): Promise<GraphResult> => {
+  const { request } = shared
+  const build = hostPlatform()
+  const target = normalisePlatform(platform ?? build)
+  const last = dockerfile.stages.at(-1)?.name ?? ""
+  const predefined = platformArguments(build, target, request.target || last, request.buildArgs)
+  const globals = globalArguments(dockerfile, predefined, request.buildArgs)
+  const plan: PlanRequest = { dockerfile, request, platform: target, globals, findings }
+  try {
+    checkDefaults(plan, globalArguments(dockerfile, predefined, new Map()))
+  } catch {
+    // Defaults that cannot be expanded fail below, when they are used.
+  }
+  const planned = planStages(plan)
+  const around: Surroundings = { ...shared, findings, target, globals }
+  const needed = await beginStages(around, plan, planned, resolve, allStages)
+  for (const stage of planned.stages) if (needed.has(stage)) runStage(around, stage)
+  return resultOf(around, planned.target, platform !== undefined)
+}
+
+const unusedArguments = (dockerfile: Dockerfile, request: BuildRequest): string[] => {
+  const declared = new Set<string>()
+  for (const { args } of dockerfile.globalArgs) for (const { key } of args) declared.add(key)
+  for (const { instructions } of dockerfile.stages)
+    for (const instruction of instructions)
+      if (instruction.type === "ARG") for (const { key } of instruction.args) declared.add(key)
+  return [...request.buildArgs.keys()]
+    .filter((key) => !declared.has(key) && !isProxyArgument(key) && !key.startsWith("BUILDKIT_"))
+    .toSorted()
+}
+
+/**
+ * What the target of a Dockerfile needs, for each platform of the request (none = the host's). `resolve` is asked for the
+ * configs of base images. Throws BuildFailure in BuildKit's words, with the lines to blame.
+ */
+export const buildGraph = async (
+  dockerfile: Dockerfile,
+  request: BuildRequest,
+  resolve: ResolveImage,
+  options: GraphOptions = {},
+): Promise<Graph> => {
+  const findings = options.findings ?? openFindings(dockerfile.check, dockerfile.findings)
+  const needed = newNeededPaths()
+  const shared: Shared = {
+    request,
+    escape: dockerfile.escape,
+    nodes: newNodes(),
+    ignored: options.ignored ?? (() => false),
+    several: request.platforms.length > 1,
+    proxyEnv: proxyVariables(request),
+    needed,
+  }
+  const once = remembering(resolve)
+  const platforms = request.platforms.length === 0 ? [undefined] : request.platforms
+  const results: GraphResult[] = []
+  for (const [index, platform] of platforms.entries()) {
+    const found = index === 0 ? findings : silent
+    results.push(await graphFor(shared, dockerfile, platform, once, found, options.allStages === true))
+  }
+  findings.enforce()
+  const mainPaths = needed.of("")
+  return {
+    results,
+    findings: findings.all,
+    ...(mainPaths === undefined ? {} : { neededPaths: mainPaths }),
+    neededPathsOf: new Map(needed.contexts.map((name) => [name, needed.of(name)])),
+    unusedArguments: unusedArguments(dockerfile, request),
+  }
+}

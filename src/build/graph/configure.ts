@@ -1,0 +1,254 @@
+// Instructions that change the image's config alone: ENV, LABEL, CMD, ENTRYPOINT, EXPOSE, USER and their like.
+
+import { parseSignal } from "../../base/signals.ts"
+import type { ExecutionConfig, HealthTest } from "../../oci/execution-config.ts"
+import type { CommandForm, InstructionOf, KeyValue, Place } from "../dockerfile/instructions.ts"
+import { expandWord, expandWords } from "../dockerfile/words.ts"
+import { BuildFailure } from "../failure.ts"
+import { withImageVariable, withVariable } from "./environment.ts"
+import { classicText, healthcheckText, quotedList, shellOf } from "./history.ts"
+import { exposedPorts } from "./ports.ts"
+import type { DeclaredArgument, PlannedStage, StageState } from "./stage.ts"
+import { expandIn, isSilentArgument, reportUndefined, type Surroundings } from "./surroundings.ts"
+
+/** A step that has no node. `classic` are the classic builder's words where they differ. */
+const configured = (
+  state: StageState,
+  original: string,
+  createdBy: string,
+  change: Partial<StageState>,
+  classic: string = createdBy,
+): StageState => {
+  const config = change.config ?? state.config
+  const classicCreatedBy = classicText(config, classic, false)
+  const step = { createdBy, classicCreatedBy, original, config }
+  return { ...state, ...change, steps: [...state.steps, step] }
+}
+
+const withConfig = (
+  state: StageState,
+  original: string,
+  createdBy: string,
+  change: Partial<ExecutionConfig>,
+  classic?: string,
+): StageState => configured(state, original, createdBy, { config: { ...state.config, ...change } }, classic)
+
+const expandPairs = (
+  around: Surroundings,
+  state: StageState,
+  pairs: readonly KeyValue[],
+  place: Place,
+): readonly (readonly [key: string, value: string])[] =>
+  pairs.map(
+    ({ key, value }) => [expandIn(around, state, key, place), expandIn(around, state, value, place)] as const,
+  )
+
+const secretWord = /(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)/i
+const publicWord = /(?:_|^)public(?:_|$)/i
+
+const reportSecret = (around: Surroundings, keyword: string, key: string, place: Place): void => {
+  if (secretWord.test(key) && !publicWord.test(key))
+    around.findings.report("SecretsUsedInArgOrEnv", place, keyword, key)
+}
+
+export const applyEnv = (
+  around: Surroundings,
+  state: StageState,
+  { pairs, place, original }: InstructionOf<"ENV" | "LABEL">,
+): StageState => {
+  let { env } = state
+  let lines = state.config.env
+  const words: string[] = []
+  for (const [key, value] of expandPairs(around, state, pairs, place)) {
+    reportSecret(around, "ENV", key, place)
+    env = withVariable(env, key, value)
+    lines = withImageVariable(lines, key, value)
+    words.push(`${key}=${value}`)
+  }
+  const config = { ...state.config, env: lines }
+  return configured(state, original, `ENV ${words.join(" ")}`, { env, config })
+}
+
+export const applyLabel = (
+  around: Surroundings,
+  state: StageState,
+  { pairs, place, original }: InstructionOf<"ENV" | "LABEL">,
+): StageState => {
+  const set = expandPairs(around, state, pairs, place)
+  const words = set.map(([key, value]) => `${key}=${value}`)
+  const labels = { ...state.config.labels, ...Object.fromEntries(set) }
+  return withConfig(state, original, `LABEL ${words.join(" ")}`, { labels })
+}
+
+/** Words of a command, with the shell before them in the shell form. */
+const commandWords = (state: StageState, command: CommandForm): readonly string[] =>
+  command.form === "exec" ? command.words : [...shellOf(state.config), command.words.join(" ")]
+
+const reportShellForm = (
+  around: Surroundings,
+  state: StageState,
+  { command, type, place }: InstructionOf<"CMD" | "ENTRYPOINT">,
+): void => {
+  if (command.form === "shell" && (state.config.shell ?? []).length === 0)
+    around.findings.report("JSONArgsRecommended", place, type)
+}
+
+/** Of several only the last one counts. */
+const reportRepeated = (
+  around: Surroundings,
+  stage: PlannedStage,
+  keyword: "CMD" | "ENTRYPOINT" | "HEALTHCHECK",
+  place: Place,
+): void => {
+  const earlier = stage.lastOf.get(keyword)
+  if (earlier !== undefined) around.findings.report("MultipleInstructionsDisallowed", earlier, keyword)
+  stage.lastOf.set(keyword, place)
+}
+
+export const applyCommand = (
+  around: Surroundings,
+  stage: PlannedStage,
+  state: StageState,
+  instruction: InstructionOf<"CMD" | "ENTRYPOINT">,
+): StageState => {
+  const { type, place, original } = instruction
+  const hadCommand = stage.lastOf.has("CMD")
+  reportRepeated(around, stage, type, place)
+  reportShellForm(around, state, instruction)
+  const words = commandWords(state, instruction.command)
+  const createdBy = `${type} ${quotedList(words)}`
+  if (type === "CMD") {
+    const escaped = around.request.face === "classic" ? {} : { argsEscaped: true }
+    return withConfig(state, original, createdBy, { command: words, ...escaped })
+  }
+  const { command, ...rest } = state.config
+  const kept = hadCommand && command !== undefined ? { command } : {}
+  return configured(state, original, createdBy, { config: { ...rest, ...kept, entrypoint: words } })
+}
+
+export const applyHealthcheck = (
+  around: Surroundings,
+  stage: PlannedStage,
+  state: StageState,
+  instruction: InstructionOf<"HEALTHCHECK">,
+): StageState => {
+  const { none, command, place, original } = instruction
+  reportRepeated(around, stage, "HEALTHCHECK", place)
+  let test: readonly string[] = ["NONE"]
+  if (!none && command !== undefined)
+    test = command.form === "exec" ? ["CMD", ...command.words] : ["CMD-SHELL", command.words.join(" ")]
+  const { interval, timeout, startPeriod, startInterval, retries } = instruction
+  const given: HealthTest = {
+    test,
+    ...(interval ? { interval } : {}),
+    ...(timeout ? { timeout } : {}),
+    ...(startPeriod ? { startPeriod } : {}),
+    ...(startInterval ? { startInterval } : {}),
+    ...(retries ? { retries } : {}),
+  }
+  return withConfig(state, original, healthcheckText(given), { healthcheck: given })
+}
+
+const reportPort = (around: Surroundings, port: string, place: Place): void => {
+  const protocol = port.split("/")[1] ?? ""
+  if (protocol !== protocol.toLowerCase()) around.findings.report("ExposeProtoCasing", place, port)
+  if (port.includes(":")) around.findings.report("ExposeInvalidFormat", place, port)
+}
+
+export const applyExpose = (
+  around: Surroundings,
+  state: StageState,
+  { ports, place, original }: InstructionOf<"EXPOSE">,
+): StageState => {
+  const words = ports.flatMap((port) => expandWords(port, (name) => state.env.get(name), around.escape))
+  for (const word of words) reportPort(around, word, place)
+  const exposed = [...new Set(words.flatMap(exposedPorts))].toSorted()
+  const all = [...new Set([...state.config.exposedPorts, ...exposed])].toSorted()
+  const createdBy = `EXPOSE map[${exposed.map((port) => `${port}:{}`).join(" ")}]`
+  return withConfig(state, original, createdBy, { exposedPorts: all }, `EXPOSE ${exposed.join(" ")}`)
+}
+
+export const applyUser = (
+  around: Surroundings,
+  state: StageState,
+  { user, place, original }: InstructionOf<"USER">,
+): StageState => {
+  const expanded = expandIn(around, state, user, place)
+  return withConfig(state, original, `USER ${expanded}`, { user: expanded })
+}
+
+export const applyVolume = (
+  around: Surroundings,
+  state: StageState,
+  { paths, place, original }: InstructionOf<"VOLUME">,
+): StageState => {
+  const expanded = paths.map((path) => expandIn(around, state, path, place))
+  if (expanded.includes(""))
+    throw new BuildFailure("invalid", "VOLUME specified can not be an empty string", { place })
+  const volumes = [...new Set([...state.config.volumes, ...expanded])].toSorted()
+  return withConfig(state, original, `VOLUME [${expanded.join(" ")}]`, { volumes })
+}
+
+export const applyStopSignal = (
+  around: Surroundings,
+  state: StageState,
+  { signal, place, original }: InstructionOf<"STOPSIGNAL">,
+): StageState => {
+  const stopSignal = expandIn(around, state, signal, place)
+  parseSignal(stopSignal)
+  return withConfig(state, original, `STOPSIGNAL ${stopSignal}`, { stopSignal })
+}
+
+export const applyShell = (state: StageState, { words, original }: InstructionOf<"SHELL">): StageState =>
+  withConfig(state, original, `SHELL [${words.join(" ")}]`, { shell: words })
+
+export const applyMaintainer = (
+  state: StageState,
+  { name, original }: InstructionOf<"MAINTAINER">,
+): StageState => configured(state, original, `MAINTAINER ${name}`, { author: name })
+
+/** Recorded for images that are FROM this one. BuildKit writes no history for it. */
+export const applyOnBuild = (
+  around: Surroundings,
+  state: StageState,
+  { trigger, original }: InstructionOf<"ONBUILD">,
+): StageState => {
+  const config = { ...state.config, onBuild: [...(state.config.onBuild ?? []), trigger] }
+  if (around.request.face !== "classic") return { ...state, config }
+  return configured(state, original, `ONBUILD ${trigger}`, { config })
+}
+
+/** A value given with --build-arg wins over the default, which wins over a global ARG of that name. */
+const argumentValue = (
+  around: Surroundings,
+  state: StageState,
+  { key, value }: DeclaredArgument,
+  place: Place,
+): string | undefined => {
+  const given = around.request.buildArgs.get(key)
+  if (given !== undefined) return given
+  if (value === undefined) return around.globals.env.get(key)
+  const expanded = expandWord(value, (name) => state.env.get(name), around.escape)
+  reportUndefined(around, state, expanded.unmatched, place)
+  return expanded.text
+}
+
+export const applyArg = (
+  around: Surroundings,
+  state: StageState,
+  { args, place, original }: InstructionOf<"ARG">,
+): StageState => {
+  let current = state
+  const words: string[] = []
+  for (const arg of args) {
+    reportSecret(around, "ARG", arg.key, place)
+    const value = argumentValue(around, current, arg, place)
+    const env =
+      value === undefined || isSilentArgument(arg.key)
+        ? current.env
+        : withVariable(current.env, arg.key, value)
+    current = { ...current, env, args: [...current.args, { key: arg.key, value }] }
+    words.push(value === undefined ? arg.key : `${arg.key}=${value}`)
+  }
+  return configured(state, original, `ARG ${words.join(" ")}`, { env: current.env, args: current.args })
+}
