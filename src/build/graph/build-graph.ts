@@ -8,6 +8,7 @@ import { placed } from "../failure.ts"
 import { applyInstruction } from "./apply.ts"
 import { globalArguments, isProxyArgument, platformArguments, proxyVariables } from "./arguments.ts"
 import { beginStage, childState, rootOf } from "./bases.ts"
+import { applyGivenLabels } from "./configure.ts"
 import type { Graph, GraphResult, ResolvedImage, ResolveImage } from "./graph.ts"
 import { newNeededPaths } from "./needed-paths.ts"
 import { newNodes } from "./node-digest.ts"
@@ -105,9 +106,8 @@ const runStage = (around: Surroundings, stage: PlannedStage): void => {
 }
 
 const resultOf = (around: Surroundings, target: PlannedStage, explicit: boolean): GraphResult => {
-  const { end } = target
-  if (end === undefined) throw new Error("the target stage was not planned")
-  const labels = { ...end.config.labels, ...Object.fromEntries(around.request.labels) }
+  if (target.end === undefined) throw new Error("the target stage was not planned")
+  const end = applyGivenLabels(around, target.end)
   const own = normalisePlatform({ ...end.image, os: end.image.os || around.target.os })
   const platform = explicit ? around.target : own
   return {
@@ -120,7 +120,7 @@ const resultOf = (around: Surroundings, target: PlannedStage, explicit: boolean)
       author: end.author,
       comment: "",
       created: 0,
-      config: { ...end.config, labels },
+      config: end.config,
     },
   }
 }

@@ -5,7 +5,7 @@ import type { ExecutionConfig, HealthTest } from "../../oci/execution-config.ts"
 import type { CommandForm, InstructionOf, KeyValue, Place } from "../dockerfile/instructions.ts"
 import { expandWord, expandWords } from "../dockerfile/words.ts"
 import { BuildFailure } from "../failure.ts"
-import { withImageVariable, withVariable } from "./environment.ts"
+import { splitVariable, withImageVariable, withVariable } from "./environment.ts"
 import { classicText, healthcheckText, quotedList, shellOf } from "./history.ts"
 import { exposedPorts } from "./ports.ts"
 import type { DeclaredArgument, PlannedStage, StageState } from "./stage.ts"
@@ -117,13 +117,18 @@ export const applyCommand = (
   reportShellForm(around, state, instruction)
   const words = commandWords(state, instruction.command)
   const createdBy = `${type} ${quotedList(words)}`
-  if (type === "CMD") {
-    const escaped = around.request.face === "classic" ? {} : { argsEscaped: true }
-    return withConfig(state, original, createdBy, { command: words, ...escaped })
+  const { command, entrypoint, ...rest } = state.config
+  const isCommand = type === "CMD"
+  // An ENTRYPOINT takes away the base's CMD, and a list without words is none.
+  const keptCommand = isCommand ? words : hadCommand ? command : undefined
+  const keptEntrypoint = isCommand ? entrypoint : words
+  const config = {
+    ...rest,
+    ...(keptCommand?.length ? { command: keptCommand } : {}),
+    ...(keptEntrypoint?.length ? { entrypoint: keptEntrypoint } : {}),
+    ...(isCommand && around.request.face !== "classic" ? { argsEscaped: true } : {}),
   }
-  const { command, ...rest } = state.config
-  const kept = hadCommand && command !== undefined ? { command } : {}
-  return configured(state, original, createdBy, { config: { ...rest, ...kept, entrypoint: words } })
+  return configured(state, original, createdBy, { config })
 }
 
 export const applyHealthcheck = (
@@ -146,7 +151,8 @@ export const applyHealthcheck = (
     ...(startInterval ? { startInterval } : {}),
     ...(retries ? { retries } : {}),
   }
-  return withConfig(state, original, healthcheckText(given), { healthcheck: given })
+  const texts = [healthcheckText(given), healthcheckText(given, true)] as const
+  return withConfig(state, original, texts[0], { healthcheck: given }, texts[1])
 }
 
 const reportPort = (around: Surroundings, port: string, place: Place): void => {
@@ -165,7 +171,7 @@ export const applyExpose = (
   const exposed = [...new Set(words.flatMap(exposedPorts))].toSorted()
   const all = [...new Set([...state.config.exposedPorts, ...exposed])].toSorted()
   const createdBy = `EXPOSE map[${exposed.map((port) => `${port}:{}`).join(" ")}]`
-  return withConfig(state, original, createdBy, { exposedPorts: all }, `EXPOSE ${exposed.join(" ")}`)
+  return withConfig(state, original, createdBy, { exposedPorts: all }, `EXPOSE ${words.toSorted().join(" ")}`)
 }
 
 export const applyUser = (
@@ -218,20 +224,33 @@ export const applyOnBuild = (
   return configured(state, original, `ONBUILD ${trigger}`, { config })
 }
 
+interface SetArgument {
+  readonly value: string | undefined
+  /** The default, expanded. */
+  readonly written: string | undefined
+}
+
 /** A value given with --build-arg wins over the default, which wins over a global ARG of that name. */
 const argumentValue = (
   around: Surroundings,
   state: StageState,
   { key, value }: DeclaredArgument,
   place: Place,
-): string | undefined => {
+): SetArgument => {
   const given = around.request.buildArgs.get(key)
-  if (given !== undefined) return given
-  if (value === undefined) return around.globals.env.get(key)
+  if (value === undefined) return { value: given ?? around.globals.env.get(key), written: undefined }
+  if (given !== undefined && around.request.face !== "classic") return { value: given, written: undefined }
   const expanded = expandWord(value, (name) => state.env.get(name), around.escape)
   reportUndefined(around, state, expanded.unmatched, place)
-  return expanded.text
+  return { value: given ?? expanded.text, written: expanded.text }
 }
+
+/** In the classic builder ENV wins over ARG, whichever comes first. */
+const isShadowed = (around: Surroundings, state: StageState, key: string): boolean =>
+  around.request.face === "classic" && state.config.env.some((line) => splitVariable(line)[0] === key)
+
+const assignment = (key: string, value: string | undefined): string =>
+  value === undefined ? key : `${key}=${value}`
 
 export const applyArg = (
   around: Surroundings,
@@ -240,15 +259,30 @@ export const applyArg = (
 ): StageState => {
   let current = state
   const words: string[] = []
+  const classicWords: string[] = []
   for (const arg of args) {
     reportSecret(around, "ARG", arg.key, place)
-    const value = argumentValue(around, current, arg, place)
-    const env =
-      value === undefined || isSilentArgument(arg.key)
-        ? current.env
-        : withVariable(current.env, arg.key, value)
+    const { value, written } = argumentValue(around, current, arg, place)
+    words.push(assignment(arg.key, value))
+    classicWords.push(assignment(arg.key, written))
+    if (isShadowed(around, current, arg.key)) continue
+    const isSet = value !== undefined && !isSilentArgument(arg.key)
+    const env = isSet ? withVariable(current.env, arg.key, value) : current.env
     current = { ...current, env, args: [...current.args, { key: arg.key, value }] }
-    words.push(value === undefined ? arg.key : `${arg.key}=${value}`)
   }
-  return configured(state, original, `ARG ${words.join(" ")}`, { env: current.env, args: current.args })
+  const { env, args: declared } = current
+  const createdBy = `ARG ${words.join(" ")}`
+  return configured(state, original, createdBy, { env, args: declared }, `ARG ${classicWords.join(" ")}`)
+}
+
+/** --label: on the image of the last stage; steps of their own for the classic builder, without history for BuildKit. */
+export const applyGivenLabels = (around: Surroundings, state: StageState): StageState => {
+  let current = state
+  for (const [key, value] of around.request.labels) {
+    const config = { ...current.config, labels: { ...current.config.labels, [key]: value } }
+    const text = `LABEL ${key}=${value}`
+    current =
+      around.request.face === "classic" ? configured(current, text, text, { config }) : { ...current, config }
+  }
+  return current
 }

@@ -68,6 +68,15 @@ const checkChecksum = (copy: Copy, expanded: Expanded): void => {
     throw invalid("checksum requires HTTP(S) or Git sources")
 }
 
+/** The classic builder wants a slash behind a directory that takes several sources. */
+const checkDestination = (around: Surroundings, copy: Copy, expanded: Expanded): void => {
+  const count = expanded.sources.length + expanded.documents.length
+  if (around.request.face !== "classic" || count < 2 || expanded.destination.endsWith("/")) return
+  throw invalid(
+    `When using ${copy.type} with more than one source file, the destination must be a directory and end with a /`,
+  )
+}
+
 /** The tree that plain sources are taken from, and whether its files keep their owners. */
 const treeOf = (
   around: Surroundings,
@@ -232,6 +241,7 @@ export const applyCopy = (
 ): StageState => {
   const expanded = expandCopy(around, state, copy)
   checkChecksum(copy, expanded)
+  checkDestination(around, copy, expanded)
   const shown = shownWords(around, copy.original, (name) => state.env.get(name))
   const name = stepName(stage, shown, planned.onBuild, state.env, around.several ? state.platform : undefined)
   const node = around.nodes.make<"file">({

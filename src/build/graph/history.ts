@@ -32,8 +32,10 @@ const quotedNumber = (number: number): string => {
   return `'${quoted(String.fromCodePoint(number)).slice(1, -1)}'`
 }
 
-export const healthcheckText = (health: HealthTest): string => {
-  const durations = [health.interval, health.timeout, health.startPeriod, health.startInterval]
+/** The classic builder knows no start interval. */
+export const healthcheckText = (health: HealthTest, classic = false): string => {
+  const { interval, timeout, startPeriod, startInterval } = health
+  const durations = [interval, timeout, startPeriod, ...(classic ? [] : [startInterval])]
   const words = durations.map((duration) => quoted(goDuration(duration ?? 0)))
   return `HEALTHCHECK &{${quotedList(health.test ?? [])} ${words.join(" ")} ${quotedNumber(health.retries ?? 0)}}`
 }

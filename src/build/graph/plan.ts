@@ -211,6 +211,8 @@ const findTarget = (plan: PlanRequest, stages: readonly PlannedStage[], names: B
   const found =
     names.get(target.toLowerCase()) ?? (/^[0-9]+$/.test(target) ? stages[Number(target)] : undefined)
   if (found !== undefined) return found
+  if (plan.request.face === "classic")
+    throw new BuildFailure("invalid", `failed to reach build target ${target} in Dockerfile`, {})
   const sentence = `target stage ${quoted(target)} could not be found`
   const shown = stages.map((stage) => stage.shown)
   throw new BuildFailure("invalid", withSuggestion(sentence, target, shown), {})

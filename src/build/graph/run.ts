@@ -123,6 +123,14 @@ const runName = (
   return stepName(stage, shown, onBuild, state.env, around.several ? state.platform : undefined)
 }
 
+/** Arguments with a value, sorted; "|0" when there are none but proxies. */
+const classicCommand = (around: Surroundings, state: StageState, argv: readonly string[]): string => {
+  const withValue = state.args.filter(({ key, value }) => value !== undefined && !isProxyArgument(key))
+  const seen = argumentsSeen(withValue, state.env).toSorted()
+  if (seen.length === 0 && around.proxyEnv.length > 0) return ["|0", ...argv].join(" ")
+  return commandWithArguments(argv, seen)
+}
+
 export const applyRun = (
   around: Surroundings,
   stage: PlannedStage,
@@ -171,10 +179,9 @@ export const applyRun = (
     },
     requestFacts(around),
   )
-  const classicSeen = seen.filter((line) => !isProxyArgument(line.split("=")[0] ?? "")).toSorted()
   const step = {
     createdBy: `RUN ${commandWithArguments(argv, seen)} # buildkit`,
-    classicCreatedBy: commandWithArguments(argv, classicSeen),
+    classicCreatedBy: classicCommand(around, state, argv),
     original: run.original,
     node,
     config: state.config,
