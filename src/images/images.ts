@@ -169,6 +169,14 @@ export interface Images {
   recover(): Promise<void>
 }
 
+export {
+  gzipped,
+  type LayerBlobs,
+  type LayerBytes,
+  openLayerBlobs,
+  type PlacedLayer,
+  placedLayers,
+} from "./keeping/layer-blobs.ts"
 export { applyChanges } from "./making/changes.ts"
 export type { FileChange } from "./making/compare.ts"
 export { openImages } from "./open.ts"

@@ -2,13 +2,14 @@
 import { failure } from "../../base/errors.ts"
 import { formatPlatform } from "../../oci/platform.ts"
 import type { BuiltImage } from "../build.ts"
+import { attestationsFor } from "./attestation.ts"
 import { readNames } from "./attributes.ts"
 import { inlineCacheOf } from "./cache/inline.ts"
 import { configBytes, exportedConfig } from "./config-bytes.ts"
 import type { Exported, ExportWork } from "./work.ts"
 
 /** Throws not-implemented for results of several platforms: the store keeps an image for one. */
-export const onlyImage = (work: ExportWork): BuiltImage => {
+const onlyImage = (work: ExportWork): BuiltImage => {
   const [image, ...others] = work.images
   if (image === undefined) throw failure("internal", "the build has no result that could be exported")
   if (others.length > 0)
@@ -19,17 +20,15 @@ export const onlyImage = (work: ExportWork): BuiltImage => {
   return image
 }
 
-/** The config blob as this export writes it, with the inline cache when one is wanted. */
-export const documentOf = (work: ExportWork, image: BuiltImage): Uint8Array =>
-  configBytes(image, work.epoch, inlineCacheOf(work, image))
-
 /** Stores the image under its names. */
 export const exportLocalImage = async (work: ExportWork): Promise<Exported> => {
   const image = onlyImage(work)
   const { familiar, full } = readNames(work.attributes)
   const { rooms, stages, solved } = work
+  // The store keeps no attestations, as Docker's does not; what cannot be made at all is refused even so.
+  attestationsFor(work)
   await stages.step("exporting layers", async () => {})
-  const document = documentOf(work, image)
+  const document = configBytes(image, work.epoch, inlineCacheOf(work, image))
   const imageId = await rooms.images.register({
     config: exportedConfig(image, work.epoch),
     document,

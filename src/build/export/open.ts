@@ -1,8 +1,13 @@
 // Opens the exporters: each --output by its type, then the caches.
 import { failure } from "../../base/errors.ts"
-import type { ExportRequest } from "../build.ts"
+import type { BuiltImage, ExportRequest } from "../build.ts"
+import { exportArchive } from "./archive.ts"
+import { flag } from "./attributes.ts"
 import type { Exporters } from "./export.ts"
+import { exportFiles } from "./files.ts"
 import { exportLocalImage } from "./local-image.ts"
+import { exportToRegistry } from "./registry.ts"
+import { squashed, withTimes } from "./reshape.ts"
 import { inStages } from "./stages.ts"
 import { type Exported, type ExportRooms, type ExportWork, epochOf } from "./work.ts"
 
@@ -23,10 +28,44 @@ const perform = async (type: keyof typeof names, work: ExportWork): Promise<Expo
   switch (type) {
     case "image":
     case "moby":
-      return exportLocalImage(work)
-    default:
-      throw failure("not-implemented", `exporting as ${type} is not supported`)
+      return exportImage(work)
+    case "registry":
+      return exportToRegistry(work)
+    case "oci":
+    case "docker":
+      return exportArchive(work, type)
+    case "local":
+    case "tar":
+      return exportFiles(work, type)
   }
+}
+
+/** The results as they leave: squashed, and with times no later than SOURCE_DATE_EPOCH, where that is asked for. */
+const reshape = async (work: ExportWork): Promise<readonly BuiltImage[]> => {
+  const { stages, epoch } = work
+  let { images } = work
+  if (work.options.squash)
+    images = await stages.step("squashing layers", () =>
+      Promise.all(images.map((image) => squashed(work, image))),
+    )
+  if (!flag(work.attributes, "rewrite-timestamp", false)) return images
+  if (epoch === undefined) {
+    stages.say("rewrite-timestamp is specified, but no source-date-epoch was found")
+    return images
+  }
+  return stages.step(`rewriting layers with source-date-epoch ${epoch}`, () =>
+    Promise.all(images.map((image) => withTimes(work, image, epoch))),
+  )
+}
+
+/** Into the store, and with push=true to a registry too; results of several platforms can only be pushed. */
+const exportImage = async (work: ExportWork): Promise<Exported> => {
+  const pushes = flag(work.attributes, "push", false)
+  const stores = flag(work.attributes, "store", true) && !(pushes && work.images.length > 1)
+  const stored = stores ? await exportLocalImage(work) : undefined
+  if (!pushes) return stored ?? { response: [] }
+  const { response } = await exportToRegistry(work)
+  return { response, ...(stored?.imageId === undefined ? {} : { imageId: stored.imageId }) }
 }
 
 export const openExporters = (rooms: ExportRooms): Exporters => ({
@@ -43,14 +82,13 @@ export const openExporters = (rooms: ExportRooms): Exporters => ({
             "invalid",
             `exporter "${type}" could not be found: use image, registry, oci, docker, tar, local or cacheonly`,
           )
-        const exported = await inStages(names[type], `${solved.id} ${at}`, report, (stages) =>
-          perform(type, {
-            ...{ rooms, solved, options, steps, request, hold, stages, signal },
-            images: solved.images,
-            attributes: request.attributes,
-            epoch: epochOf(request, solved),
-          }),
-        )
+        const epoch = epochOf(request, solved)
+        const exported = await inStages(names[type], `${solved.id} ${at}`, report, async (stages) => {
+          const parts = { rooms, solved, options, steps, request, hold, stages, signal }
+          const attributes = request.attributes
+          const images = await reshape({ ...parts, images: solved.images, attributes, epoch })
+          return perform(type, { ...parts, images, attributes, epoch })
+        })
         for (const [key, value] of exported.response) response.set(key, value)
         imageId ??= exported.imageId
       }

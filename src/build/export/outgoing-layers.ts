@@ -1,0 +1,105 @@
+// Layers as others get them: the bytes that they came as where those are here and wanted, else compressed from their tars.
+import { decompress } from "../../base/decompress.ts"
+import { verified } from "../../base/digest-stream.ts"
+import { failure } from "../../base/errors.ts"
+import { type LayerBytes, openLayerBlobs, type PlacedLayer, placedLayers } from "../../images/images.ts"
+import { mediaTypes } from "../../oci/media-types.ts"
+import type { BuiltImage } from "../build.ts"
+import type { Compression, CompressionKind } from "./attributes.ts"
+import { compressed, compressionOf } from "./compress.ts"
+import type { ExportWork } from "./work.ts"
+
+/** Bytes that leave, by their digest. */
+export interface OutgoingBlob extends LayerBytes {
+  readonly digest: string
+  readonly mediaType: string
+}
+
+export interface OutgoingLayer extends OutgoingBlob {
+  readonly diffId: string
+  /** Digest of the bytes that registries may know this layer by; "" when it is this one's own. */
+  readonly original: string
+}
+
+const ociTypes = {
+  uncompressed: mediaTypes.ociLayer,
+  gzip: mediaTypes.ociLayerGzip,
+  zstd: mediaTypes.ociLayerZstd,
+} as const
+const dockerTypes = {
+  uncompressed: mediaTypes.dockerLayer,
+  gzip: mediaTypes.dockerLayerGzip,
+  zstd: mediaTypes.dockerLayerZstd,
+} as const
+
+export const layerTypeOf = (kind: CompressionKind, oci: boolean): string =>
+  (oci ? ociTypes : dockerTypes)[kind]
+
+type Parts = Pick<ExportWork, "rooms" | "hold" | "signal">
+
+const blobsOf = ({ rooms }: Parts) =>
+  openLayerBlobs({ content: rooms.content, snapshots: rooms.snapshots, keepCompressed: true })
+
+/** The layer's tar, wherever it must be taken from. Throws "internal" when the layer's bytes are gone. */
+export const tarOf = (parts: Parts, placed: PlacedLayer): (() => AsyncIterable<Uint8Array>) => {
+  const blobs = blobsOf(parts)
+  const tar = blobs.tar(placed)
+  if (tar !== undefined) return () => tar.open(0)
+  const kept = blobs.find(placed)
+  const { diffId } = placed.layer
+  if (kept === undefined)
+    throw failure(
+      "internal",
+      `the layer ${diffId} of a build is missing: build again with --no-cache, or pull its base image again`,
+    )
+  const what = `the layer ${diffId}`
+  return () => verified(decompress(kept.open(0), what), { digest: diffId }, what)
+}
+
+/** One layer in the wanted compression. What is made lies in the content store and is held. */
+const outgoingLayer = async (
+  parts: Parts,
+  placed: PlacedLayer,
+  wanted: Compression,
+  oci: boolean,
+): Promise<OutgoingLayer> => {
+  const { content } = parts.rooms
+  const { diffId, blob } = placed.layer
+  const blobs = blobsOf(parts)
+  const kept = blobs.find(placed)
+  const found = kept === undefined ? "uncompressed" : await compressionOf(kept)
+  const original = blob === diffId ? "" : blob
+  // Told as what it came as; force-compression is for those who want one kind throughout.
+  if (kept !== undefined && found !== "uncompressed" && (!wanted.force || found === wanted.kind))
+    return { ...kept, diffId, digest: blob, mediaType: layerTypeOf(found, oci), original: "" }
+  const mediaType = layerTypeOf(wanted.kind, oci)
+  const tar = blobs.tar(placed)
+  if (wanted.kind === "uncompressed" && tar !== undefined)
+    return { ...tar, diffId, digest: diffId, mediaType, original }
+  const bytes = compressed(tarOf(parts, placed)(), wanted)
+  const { digest, size } = await content.ingest(bytes, {}, parts.signal)
+  parts.hold.suspect(digest)
+  return { diffId, digest, size, mediaType, original, open: (start) => content.open(digest, { start }) }
+}
+
+/** Layers of one export: each is compressed once, though several images have it. */
+export const openOutgoingLayers = (parts: Parts, wanted: Compression, oci: boolean) => {
+  const known = new Map<string, Promise<OutgoingLayer>>()
+  const one = (placed: PlacedLayer): Promise<OutgoingLayer> => {
+    const found = known.get(placed.chainId)
+    if (found !== undefined) return found
+    const made = outgoingLayer(parts, placed, wanted, oci)
+    made.catch(() => {})
+    known.set(placed.chainId, made)
+    return made
+  }
+  return {
+    one,
+    async of(image: Pick<BuiltImage, "layers">): Promise<OutgoingLayer[]> {
+      const layers: OutgoingLayer[] = []
+      // One after another: a compressor takes a processor of its own already.
+      for (const placed of placedLayers(image)) layers.push(await one(placed))
+      return layers
+    },
+  }
+}
