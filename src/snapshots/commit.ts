@@ -27,6 +27,8 @@ const unpackFailure = (error: unknown): unknown => {
 
 /** How a layer came to lie on the disk. */
 type Kept = Pick<SnapshotRecord, "size" | "image" | "disk">
+/** With the promise that it is on the disk; undefined = it settles by itself. */
+type Laid = readonly [kept: Kept, onDisk: Promise<void> | undefined]
 
 /** Gives Snapshotter.commitLayer, without its lock by chainID. */
 export const openCommit = (parts: {
@@ -41,7 +43,10 @@ export const openCommit = (parts: {
   makeDirectory: (parent: string | undefined) => string
   release: (directory: string) => void
   takeAway: (path: string) => void
-  put: (record: SnapshotRecord) => void
+  /** `onDisk`: when a layer that was written lazily is there. */
+  put: (record: SnapshotRecord, lazily: { readonly onDisk: Promise<void> | undefined } | undefined) => void
+  /** As Snapshotter has it, for one layer. */
+  persist: (chainId: string) => Promise<void>
   mostLowers: number
 }): Snapshotter["commitLayer"] => {
   const { root, kernel, form, makeDirectory } = parts
@@ -51,31 +56,34 @@ export const openCommit = (parts: {
       throw failure("invalid", `max depth exceeded: an image has at most ${parts.mostLowers} layers`)
   }
 
-  const unpack = async (path: string, request: Request): Promise<Kept> => {
+  const unpack = async (path: string, request: Request): Promise<Laid> => {
     const answer = await kernel.send(
       [["unpack"], ["root-path", join(path, "fs")], ["at", "/"], ["option", "whiteouts", "overlay"]],
       request.tar,
       request.signal,
     )
-    return { size: Number(answer.get("bytes")?.[0] ?? 0) }
+    return [{ size: Number(answer.get("bytes")?.[0] ?? 0) }, undefined]
   }
 
-  const write = async (path: string, request: Request): Promise<Kept> => {
+  const write = async (path: string, request: Request): Promise<Laid> => {
     const top = async () => {
       await request.parentReady
       checkDepth(request.parent)
       return parts.ownerOf(request.parent)
     }
     const tar = request.link?.(join(path, tarName)) === true ? "linked" : request.tar
-    const written = await writeLayer(path, tar, { top, signal: request.signal })
-    const { size, tarBytes, inodes, diskBytes } = written
-    return { size, disk: diskBytes, image: { tarBytes, inodes, top: written.top } }
+    const written = await writeLayer(path, tar, { top, signal: request.signal, lazy: request.lazy === true })
+    const { size, tarBytes, inodes, diskBytes, onDisk } = written
+    return [{ size, disk: diskBytes, image: { tarBytes, inodes, top: written.top } }, onDisk]
   }
 
   return async (request) => {
     const { chainId, parent } = request
     const present = parts.find(chainId)
-    if (present?.kind === "committed") return { size: present.size }
+    if (present?.kind === "committed") {
+      if (!request.lazy) await parts.persist(chainId)
+      return { size: present.size }
+    }
     const images = form === "erofs"
     // Looked at when the tar has come in; until then its failure is nobody's.
     request.parentReady?.catch(() => {})
@@ -85,11 +93,14 @@ export const openCommit = (parts: {
     const directory = makeDirectory(images ? undefined : parent)
     const path = join(root, directory)
     try {
-      const kept = images ? await write(path, request) : await unpack(path, request)
+      const [kept, onDisk] = images ? await write(path, request) : await unpack(path, request)
       // The parent may have been removed meanwhile.
       parts.depthOf(parent)
       crashPoint("layer:unpacked")
-      parts.put({ key: chainId, parent, kind: "committed", directory, createdAt: Date.now(), ...kept })
+      parts.put(
+        { key: chainId, parent, kind: "committed", directory, createdAt: Date.now(), ...kept },
+        request.lazy ? { onDisk } : undefined,
+      )
       crashPoint("layer:committed")
       return { size: kept.size }
     } catch (error) {

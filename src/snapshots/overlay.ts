@@ -166,6 +166,17 @@ export const openOverlaySnapshotter = (parts: {
     }
   }
 
+  /** Layers on their way to the disk; one that failed stays until somebody has heard of it. */
+  const writing = new Map<string, Promise<void>>()
+  const underWay = (key: string, onDisk: Promise<void>): void => {
+    const work = onDisk.then(() => {
+      writing.delete(key)
+      settling.end(key)
+    })
+    work.catch(() => {})
+    writing.set(key, work)
+  }
+
   const commit = openCommit({
     root,
     kernel,
@@ -180,19 +191,29 @@ export const openOverlaySnapshotter = (parts: {
     },
     release: (directory) => unrecorded.delete(directory),
     takeAway: reaper.take,
-    put(record) {
-      state.transaction(() => {
-        state.snapshots.put(record.key, record)
-        // What is synced need not settle.
-        if (record.image === undefined) settling.begin(record.key)
-      })
+    put(record, lazily) {
+      const { key, image } = record
+      state.transaction(
+        () => {
+          state.snapshots.put(key, record)
+          // What is synced need not settle.
+          if (image === undefined || lazily !== undefined) settling.begin(key)
+        },
+        { durable: lazily === undefined },
+      )
+      if (lazily?.onDisk !== undefined) underWay(key, lazily.onDisk)
     },
+    persist: (chainId) => writing.get(chainId) ?? Promise.resolve(),
     mostLowers,
   })
 
   return {
     name: form,
     commitLayer: (request) => commits.run(request.chainId, () => commit(request)),
+    async persist(chainId) {
+      if (writing.size === 0) return
+      for (let at = chainId; at !== ""; at = state.snapshots.find(at)?.parent ?? "") await writing.get(at)
+    },
     has: (chainId) => state.snapshots.find(chainId)?.kind === "committed",
     tar(chainId) {
       const record = state.snapshots.find(chainId)
@@ -317,6 +338,7 @@ export const openOverlaySnapshotter = (parts: {
       reaper.recover()
     },
     async settle() {
+      await Promise.allSettled(writing.values())
       await spares.settle()
       await reaper.settle()
     },

@@ -5,6 +5,8 @@ import type { State } from "../state/state.ts"
 export interface Settling {
   /** Notes a fresh layer; to be called in the transaction that records it. */
   begin(chainId: string): void
+  /** It is on the disk. */
+  end(chainId: string): void
   /** Layers that were fresh when the machine went down, and are forgotten by this call. */
   takeLost(): string[]
 }
@@ -14,14 +16,15 @@ const settledAfter = 90_000
 const prefix = "unsettled-layer:"
 
 export const openSettling = (state: State, boot: string): Settling => {
+  const end = (chainId: string): void => {
+    try {
+      state.settings.remove(prefix + chainId, { durable: false })
+    } catch {
+      // The state was closed meanwhile; the next process counts anew.
+    }
+  }
   const settleLater = (chainId: string): void => {
-    setTimeout(() => {
-      try {
-        state.settings.remove(prefix + chainId, { durable: false })
-      } catch {
-        // The state was closed meanwhile; the next process counts anew.
-      }
-    }, settledAfter).unref()
+    setTimeout(() => end(chainId), settledAfter).unref()
   }
   for (const [key, value] of state.settings.entries())
     if (key.startsWith(prefix) && value === boot) settleLater(key.slice(prefix.length))
@@ -31,6 +34,7 @@ export const openSettling = (state: State, boot: string): Settling => {
       state.settings.put(prefix + chainId, boot)
       settleLater(chainId)
     },
+    end,
     takeLost() {
       const lost = state.settings.entries().filter(([key, value]) => key.startsWith(prefix) && value !== boot)
       for (const [key] of lost) state.settings.remove(key)

@@ -116,6 +116,36 @@ export const testSnapshotter = (name: string, make: () => Promise<SnapshotterUnd
     },
   )
 
+  each(
+    "a lazy commit is there at once, and on the disk when persisted",
+    async ({ snapshots, kernel, reopen }) => {
+      const { diffId, tar } = await base()
+      await snapshots.commitLayer({ chainId: diffId, parent: "", tar: once(tar), lazy: true })
+      expect(await treeOf(kernel, snapshots.view(diffId))).toHaveProperty("etc/a", "one")
+      await snapshots.persist(diffId)
+      await snapshots.persist("")
+      await snapshots.persist("sha256:unknown")
+      // Again, and by somebody who wants it on the disk.
+      await snapshots.commitLayer({ chainId: diffId, parent: "", tar: once(tar) })
+      expect((await reopen()).has(diffId)).toBe(true)
+    },
+  )
+
+  each("times of a diff are no later than asked", async ({ snapshots, kernel }) => {
+    const mount = await snapshots.prepare("dated", "", { ephemeral: true })
+    await write(kernel, mount, [
+      { ...file("now", ""), mtime: 9000 },
+      { ...file("old", ""), mtime: 1000 },
+    ])
+    const times: Record<string, number> = {}
+    for await (const entry of readTar(snapshots.diff("dated", { latest: 5000 })))
+      times[entry.name] = entry.mtime
+    expect(times).toEqual({ now: 5000, old: 1000 })
+    expect(await gather(snapshots.diff("dated"))).not.toEqual(
+      await gather(snapshots.diff("dated", { latest: 1 })),
+    )
+  })
+
   each("a view of one layer and of none", async ({ snapshots, kernel }) => {
     const chainId = await commit(snapshots, [await layerOf([file("f", "f")])])
     expect(await treeOf(kernel, snapshots.view(chainId))).toEqual({ f: "f" })

@@ -37,7 +37,11 @@ export interface Snapshotter {
     link?: (path: string) => boolean
     parentReady?: Promise<unknown>
     signal?: AbortSignal
+    /** It need not be on the disk at once: power loss may take it until persist() has been waited for. */
+    lazy?: boolean
   }): Promise<{ size: number }>
+  /** Waits until a committed stack is on the disk as far as it was committed lazily. Free when all is. */
+  persist(chainId: string): Promise<void>
   has(chainId: string): boolean
   /**
    * The very tar that a layer was committed from, where it is kept (and on the disk, synced); undefined for layers that

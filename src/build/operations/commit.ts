@@ -1,6 +1,6 @@
 // What a step wrote becomes a layer of the store: packed, hashed and written in one pass, then committed over the root it began from.
 import { randomBytes } from "node:crypto"
-import { createReadStream, linkSync, mkdirSync, rmSync } from "node:fs"
+import { linkSync, mkdirSync, rmSync } from "node:fs"
 import { open } from "node:fs/promises"
 import { join } from "node:path"
 import { digestOf, meter } from "../../base/digest-stream.ts"
@@ -36,6 +36,15 @@ interface Written {
   done(): void
 }
 
+async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
+  await using file = await open(path, "r")
+  for (;;) {
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(1 << 20))
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
+  }
+}
+
 /** Where layers are kept as tars: into a file of our own, which the store gives a second name. */
 const writeFile = async (
   directory: string,
@@ -64,7 +73,7 @@ const writeFile = async (
   }
   return {
     digest: measure.finish().digest,
-    bytes: () => createReadStream(path, { highWaterMark: 1 << 20 }),
+    bytes: () => bytesOf(path),
     link(target) {
       linkSync(path, target)
       return true
@@ -112,6 +121,8 @@ export const commitTar = async (
       tar: written.bytes(),
       ...(written.link === undefined ? {} : { link: written.link }),
       signal: run.signal,
+      // Who gives the result a name waits for the disk, once for all its layers.
+      lazy: true,
     })
     return { kind: "layers", chainId, layers: [...parent.layers, { diffId: digest, blob: digest, size }] }
   } finally {

@@ -40,6 +40,7 @@ export const loadImages = (
         images.push({ record: await prepareImage(foundation, source, report, signal), names: source.names })
       signal?.throwIfAborted()
       await content.sync()
+      for (const { record } of images) await foundation.snapshots.persist(record.chainId)
       crashPoint("load:prepared")
       for (const { record, names } of images)
         for (const name of names) {

@@ -55,7 +55,7 @@ const register = async (
     addedAt: Date.now(),
     parent: parts.parent,
   }
-  await workshop.content.sync()
+  await Promise.all([workshop.content.sync(), workshop.snapshots.persist(parts.chainId)])
   workshop.catalog.put([{ record, names: parts.names }])
   return id
 }

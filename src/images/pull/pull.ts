@@ -162,7 +162,7 @@ const pullOne = (
     )
     signal?.throwIfAborted()
     crashPoint("pull:committed")
-    await content.sync()
+    await Promise.all([content.sync(), parts.snapshots.persist(chainIdOf(config.diffIds))])
     crashPoint("pull:synced")
     const id = manifest.config.digest
     const before = state.images.find(id)

@@ -6,7 +6,6 @@ import { randomBytes } from "node:crypto"
 import { statSync } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import { join } from "node:path"
-import { syncDirectory } from "../../base/atomic-file.ts"
 import { readFileRange } from "../read-range.ts"
 import { writeImage } from "./image-write.ts"
 import { LayerTree, rootInode } from "./layer-tree.ts"
@@ -29,6 +28,8 @@ export interface WrittenLayer {
   readonly diskBytes: number
   /** The layer's root directory. */
   readonly top: TopDirectory
+  /** Both files are on the disk; what has to be waited for when they were written lazily. */
+  readonly onDisk: Promise<void>
 }
 
 /** Bytes that may wait for the disk while more come in; then their way there begins. */
@@ -105,41 +106,67 @@ const takeIn = async (
   return bytes
 }
 
+/** Brings both files and their names to the disk, and closes them. */
+const settle = async (directory: string, data: FileHandle, index: FileHandle): Promise<void> => {
+  try {
+    await Promise.all([data.datasync(), index.datasync()])
+    await using names = await open(directory, "r")
+    await names.sync()
+  } finally {
+    await Promise.all([data.close(), index.close()])
+  }
+}
+
 /**
- * Writes a layer into an existing directory, empty but for the tar when that is "linked"; both files are on the disk when it returns. `top` tells, once the tar
- * has come in, what the root directory is unless the tar says otherwise. Throws Failure "invalid" for a tar that cannot be unpacked.
+ * Writes a layer into an existing directory, empty but for the tar when that is "linked"; both files are on the disk when
+ * it returns, or with `lazy` some time after. `top` tells, once the tar has come in, what the root directory is unless the
+ * tar says otherwise. Throws Failure "invalid" for a tar that cannot be unpacked.
  */
 export const writeLayer = async (
   directory: string,
   tar: AsyncIterable<Uint8Array> | "linked",
-  options: { top: () => Promise<TopDirectory>; signal?: AbortSignal | undefined },
+  options: { top: () => Promise<TopDirectory>; signal?: AbortSignal | undefined; lazy?: boolean },
 ): Promise<WrittenLayer> => {
   const seconds = Math.floor(Date.now() / 1000)
   const tree = new LayerTree([seconds, 0])
   const scan = new TarScan((entry) => tree.apply(entry))
   const path = join(directory, tarName)
-  await using data = await open(path, tar === "linked" ? "r" : "wx+", 0o600)
-  const tarBytes =
-    tar === "linked"
-      ? await follow(path, scan, options.signal)
-      : await takeIn(data, tar, scan, options.signal)
-  const syncing = data.datasync()
-  syncing.catch(() => {})
-  tree.finishTop(await options.top())
-  await using index = await open(join(directory, "index"), "wx", 0o600)
-  await writeImage(index, tree, data, { tarBytes, uuid: randomBytes(16), seconds })
-  await Promise.all([syncing, index.datasync()])
-  syncDirectory(directory)
-  const [dataStatus, indexStatus] = await Promise.all([data.stat(), index.stat()])
-  return {
-    size: tree.bytes,
-    inodes: tree.inodes.count,
-    tarBytes,
-    diskBytes: 512 * (dataStatus.blocks + indexStatus.blocks),
-    top: {
-      mode: (tree.inodes.mode[rootInode] ?? 0) & 0o7777,
-      uid: tree.inodes.uid[rootInode] ?? 0,
-      gid: tree.inodes.gid[rootInode] ?? 0,
-    },
+  const opened: FileHandle[] = []
+  const openFile = async (file: string, flags: string): Promise<FileHandle> => {
+    const handle = await open(file, flags, 0o600)
+    opened.push(handle)
+    return handle
+  }
+  try {
+    const data = await openFile(path, tar === "linked" ? "r" : "wx+")
+    const tarBytes =
+      tar === "linked"
+        ? await follow(path, scan, options.signal)
+        : await takeIn(data, tar, scan, options.signal)
+    const early = options.lazy ? undefined : data.datasync()
+    early?.catch(() => {})
+    tree.finishTop(await options.top())
+    const index = await openFile(join(directory, "index"), "wx")
+    await writeImage(index, tree, data, { tarBytes, uuid: randomBytes(16), seconds })
+    const [dataStatus, indexStatus] = await Promise.all([data.stat(), index.stat()])
+    await early
+    const onDisk = settle(directory, data, index)
+    onDisk.catch(() => {})
+    if (!options.lazy) await onDisk
+    return {
+      size: tree.bytes,
+      inodes: tree.inodes.count,
+      tarBytes,
+      diskBytes: 512 * (dataStatus.blocks + indexStatus.blocks),
+      top: {
+        mode: (tree.inodes.mode[rootInode] ?? 0) & 0o7777,
+        uid: tree.inodes.uid[rootInode] ?? 0,
+        gid: tree.inodes.gid[rootInode] ?? 0,
+      },
+      onDisk,
+    }
+  } catch (error) {
+    await Promise.all(opened.map((handle) => handle.close().catch(() => {})))
+    throw error
   }
 }
