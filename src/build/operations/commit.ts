@@ -27,13 +27,11 @@ const noSpace = (cause: unknown): unknown =>
       )
     : cause
 
-/** A layer's tar with a name of its own. */
-interface Written {
+/** A layer's tar in a file of its own, on the data root's file system. */
+export interface WrittenTar {
+  readonly path: string
   readonly digest: string
-  bytes(): AsyncIterable<Uint8Array>
-  link?(path: string): boolean
-  /** Takes the file away that the layer was written to. */
-  done(): void
+  readonly size: number
 }
 
 async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
@@ -45,93 +43,88 @@ async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Where layers are kept as tars: into a file of our own, which the store gives a second name. */
 const writeFile = async (
   directory: string,
   tar: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
-): Promise<Written> => {
+): Promise<WrittenTar> => {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const path = join(directory, randomBytes(12).toString("hex"))
   const measure = meter()
-  const file = await open(path, "wx", 0o600)
   try {
-    try {
-      for await (const chunk of tar) {
-        signal.throwIfAborted()
-        const first = file.write(chunk)
-        measure.add(chunk)
-        for (let done = (await first).bytesWritten; done < chunk.length; )
-          done += (await file.write(chunk, done)).bytesWritten
-      }
-    } finally {
-      await file.close()
+    await using file = await open(path, "wx", 0o600)
+    for await (const chunk of tar) {
+      signal.throwIfAborted()
+      const first = file.write(chunk)
+      measure.add(chunk)
+      for (let done = (await first).bytesWritten; done < chunk.length; )
+        done += (await file.write(chunk, done)).bytesWritten
     }
   } catch (error) {
     rmSync(path, { force: true })
     throw noSpace(error)
   }
-  return {
-    digest: measure.finish().digest,
-    bytes: () => bytesOf(path),
-    link(target) {
-      linkSync(path, target)
-      return true
-    },
-    done: () => rmSync(path, { force: true }),
-  }
+  return { path, ...measure.finish() }
 }
 
-/** Where layers are unpacked: the blob, from which the very tar can be had again. */
-const writeBlob = async (
+/** Where layers are unpacked the tar stays as the layer's blob, from which it can be had again. */
+const keepBlob = async (
   { content }: BuildRooms,
-  tar: AsyncIterable<Uint8Array>,
-  { hold, signal }: StepRun,
-): Promise<Written> => {
-  const { digest } = await content.ingest(tar, {}, signal)
+  { path, digest, size }: WrittenTar,
+  { hold }: StepRun,
+): Promise<void> => {
   hold.suspect(digest)
-  return { digest, bytes: () => content.open(digest), done: () => undefined }
+  if (!content.has(digest)) await content.adopt({ path, digest, size, file: await open(path, "r+") })
 }
 
 /**
- * Commits a layer tar (with `.wh.` entries) over `parent`. It is written once: the store links it or, where layers are
- * unpacked, it stays as the layer's blob. A tar without entries is a layer too for the builder's face, as for BuildKit,
- * and none for the classic one, which gets `parent` back.
- * Throws cancelled, exhausted, and invalid for a tar that cannot be a layer.
+ * Commits a layer tar (with `.wh.` entries) that was written and hashed already, and takes its file: the store gives it a
+ * second name or moves it. A tar without entries is a layer too for the builder's face, as for BuildKit, and none for the
+ * classic one, which gets `parent` back. Throws cancelled, exhausted, and invalid for a tar that cannot be a layer.
  */
-export const commitTar = async (
+export const commitFile = async (
   rooms: BuildRooms,
-  tar: AsyncIterable<Uint8Array>,
+  written: WrittenTar,
   parent: LayersTree,
   run: StepRun,
 ): Promise<LayersTree> => {
-  const { snapshots } = rooms
-  const written =
-    snapshots.name === "erofs"
-      ? await writeFile(layersDirectory(rooms.root), tar, run.signal)
-      : await writeBlob(rooms, tar, run)
+  const { snapshots, content } = rooms
+  const { path, digest } = written
   try {
-    const { digest } = written
     if (digest === emptyDiffId && run.request.face === "classic") return parent
     const chainId = extendChain(parent.chainId, digest)
     run.hold.keep([chainId])
+    const linked = snapshots.name === "erofs"
+    if (!linked) await keepBlob(rooms, written, run)
+    const link = (target: string): boolean => {
+      linkSync(path, target)
+      return true
+    }
     const { size } = await snapshots.commitLayer({
       chainId,
       parent: parent.chainId,
-      tar: written.bytes(),
-      ...(written.link === undefined ? {} : { link: written.link }),
+      ...(linked ? { link, tar: bytesOf(path) } : { tar: content.open(digest) }),
       signal: run.signal,
       // Who gives the result a name waits for the disk, once for all its layers.
       lazy: true,
     })
     return { kind: "layers", chainId, layers: [...parent.layers, { diffId: digest, blob: digest, size }] }
   } finally {
-    written.done()
+    rmSync(path, { force: true })
   }
 }
 
+/** As {@link commitFile}, for a tar that flows in: it is written once, and hashed meanwhile. */
+export const commitTar = async (
+  rooms: BuildRooms,
+  tar: AsyncIterable<Uint8Array>,
+  parent: LayersTree,
+  run: StepRun,
+): Promise<LayersTree> =>
+  commitFile(rooms, await writeFile(layersDirectory(rooms.root), tar, run.signal), parent, run)
+
 /**
- * Commits what lies in the active snapshot `key`, which is over `parent`, as {@link commitTar} does. Times later than
+ * Commits what lies in the active snapshot `key`, which is over `parent`, as {@link commitFile} does. Times later than
  * run.epoch become that, so that the same files give the same bytes. The snapshot stays; the caller removes it.
  */
 export const commitWritable = (

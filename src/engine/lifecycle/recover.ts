@@ -121,6 +121,8 @@ const clearOrphans = async (context: Context): Promise<void> => {
     if (!knownRuns.has(path)) rmSync(path, { recursive: true, force: true })
   }
   for (const snapshot of context.state.snapshots.list()) {
+    // A step of a build may still run over its own: the builder ends it first.
+    if (snapshot.key.startsWith("build-")) continue
     if (snapshot.kind === "active" && !known.has(snapshot.key)) await context.snapshots.remove(snapshot.key)
   }
   context.reaper.recover()
