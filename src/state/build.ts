@@ -19,6 +19,8 @@ export interface BuildCacheRecord {
   readonly createdAt: number
   readonly usedAt: number
   readonly uses: number
+  /** Of a copy: "file:", "dir:" or "multi:" and the digest of what was copied, in hex. */
+  readonly copied?: string
   /** Keys of the steps that this one began from. */
   readonly inputs?: readonly string[]
   /** All layers of the state, where they are not those of the first input and the own one. */

@@ -10,7 +10,8 @@ export interface CacheRecords {
   /** Lets a record be found by another key too; forgotten when the engine ends or the record goes. */
   name(alias: string, key: string): void
   list(): readonly CacheRecord[]
-  remove(keys: readonly string[]): void
+  /** Removes a record; what its layers were kept for is the caller's to release. */
+  forget(key: string): void
   /** Notes that a build took these. */
   touch(keys: Iterable<string>): void
   /** Steps of builds that run take these: they are not to be removed. Gives the function that ends it. */
@@ -57,15 +58,8 @@ export const openCacheRecords = (parts: {
       aliases.set(alias, key)
     },
     list: () => table.list(),
-    remove(keys) {
-      const gone = keys.flatMap((key) => table.find(key) ?? [])
-      state.transaction(
-        () => {
-          for (const { key } of gone) table.remove(key)
-        },
-        { makesRoom: true },
-      )
-      release(gone)
+    forget(key) {
+      state.transaction(() => table.remove(key), { makesRoom: true, durable: false })
     },
     touch(keys) {
       const now = Date.now()

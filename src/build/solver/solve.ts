@@ -41,6 +41,7 @@ const nothing: Solution = {
   key: "",
   createdAt: 0,
   cached: true,
+  copied: "",
 }
 
 /** Begins at once what is asked for at most once. */
@@ -195,7 +196,14 @@ export const solveGraph = async (
     build.report({ type: "result", vertex: vertices.of(node), chainId: tree.chainId })
     const { key, createdAt } = record
     steps.push({ key, inputs: step.inputs, result: tree, description: node.name, createdAt })
-    return { identity: tree.chainId, tree: () => Promise.resolve(tree), key, createdAt, cached }
+    return {
+      identity: tree.chainId,
+      tree: () => Promise.resolve(tree),
+      key,
+      createdAt,
+      cached,
+      copied: record.copied ?? "",
+    }
   }
 
   vertices.announce(results.map(({ node }) => node))

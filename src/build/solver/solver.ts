@@ -52,4 +52,6 @@ export interface Solution {
   /** When its layer was made, unix milliseconds; 0 for what is no step. */
   readonly createdAt: number
   readonly cached: boolean
+  /** Of a copy, "file:", "dir:" or "multi:" and the digest of what was copied in hex, for the classic builder's history. */
+  readonly copied: string
 }

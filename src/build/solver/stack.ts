@@ -41,6 +41,7 @@ export const stackLayers = async (
       tar: tar?.open() ?? content.open(blob),
       link: (path) => (tar === undefined ? content.link(blob, path) : linked(tar.path, path)),
       signal: run.signal,
+      lazy: true,
     })
   }
   return { kind: "layers", chainId, layers: [...root.layers, ...layers] }

@@ -1,5 +1,5 @@
 // One step of a build: looked up by its keys, else run (once for all builds that want it at the same time) and recorded.
-import { randomBytes } from "node:crypto"
+import { createHash, randomBytes } from "node:crypto"
 import { crashPoint } from "../../base/crash-point.ts"
 import type { Limiter } from "../../base/limiter.ts"
 import type { CacheRecord } from "../cache/cache.ts"
@@ -83,12 +83,27 @@ const tookWhatWasSeen = async (step: ReadyStep): Promise<boolean> => {
   return true
 }
 
+/** What the classic builder's history says was copied. */
+const copiedText = async (step: ReadyStep, digests: readonly string[]): Promise<{ copied?: string }> => {
+  const [first, ...others] = step.taken
+  if (step.node.type !== "file" || first === undefined) return {}
+  const hex = createHash("sha256").update(digests.join()).digest("hex")
+  const [source = "", ...more] = first.part.part.sources
+  if (others.length > 0 || more.length > 0 || /[*?[]/.test(source)) return { copied: `multi:${hex}` }
+  const path = source.replace(/^(\.?\/)+|\/+$/g, "")
+  const tree = await first.solution.tree()
+  if (path === "" || path === "." || tree.kind === "layers") return { copied: `dir:${hex}` }
+  const entry = (await tree.context.entries()).find((one) => one.path === path)
+  return { copied: `${entry !== undefined && (entry.mode & 0o170000) === 0o040000 ? "dir" : "file"}:${hex}` }
+}
+
 /** Runs the step and records it. */
 const perform = async (
   parts: StepRooms,
   build: StepBuild,
   step: ReadyStep,
   key: string,
+  digests: readonly string[],
   waiter: Waiter,
 ): Promise<CacheRecord> => {
   const { node } = step
@@ -114,6 +129,7 @@ const perform = async (
     uses: 1,
     inputs: step.inputs,
     layers: made.layers,
+    ...(request.face === "classic" ? await copiedText(step, digests) : {}),
   }
   if (await tookWhatWasSeen(step)) {
     parts.records.put(record)
@@ -198,7 +214,8 @@ export const solveStep = async (
     if (record !== undefined) return cached(record)
   }
   if (taken.length > 0) begun()
-  const key = stepKey(node, "content", { ...common, taken: await contents(parts, build, step) })
+  const digests = await contents(parts, build, step)
+  const key = stepKey(node, "content", { ...common, taken: digests })
   if (!node.fresh) {
     const record = records.find(key) ?? (await bringImported(parts, build, step, key))
     if (record !== undefined) {
@@ -208,7 +225,7 @@ export const solveStep = async (
   }
   begun()
   const waiter = { vertex: node.digest, report: build.report, signal: build.signal }
-  const work = (owner: Waiter) => perform(parts, build, step, key, owner)
+  const work = (owner: Waiter) => perform(parts, build, step, key, digests, owner)
   const record = isShareable(node) ? (await shared.run(key, waiter, work)).result : await work(waiter)
   if (quick !== undefined) records.name(quick, record.key)
   return { record, tree: await treeOf(parts, build, step, record), cached: false }

@@ -41,5 +41,23 @@ export interface Sources {
   http(node: HttpNode, run: StepRun): Promise<{ readonly tree: ContextTree; readonly material: Material }>
   /** Key by which an address' present contents are told without bringing them: a commit id, an ETag with the URL; undefined = must be fetched to know. */
   remoteKey(node: GitNode | HttpNode, run: StepRun): Promise<string | undefined>
+  /** What is kept between builds below DATA_ROOT/build: contexts that were sent, fetched repositories and files. */
+  kept?(): Promise<readonly KeptSource[]>
+  /** Bytes that came back; 0 for what is in use or gone. */
+  removeKept?(id: string): Promise<number>
   recover(): Promise<void>
+}
+
+export interface KeptSource {
+  readonly id: string
+  /** "source.local", "source.git.checkout", "source.http" */
+  readonly kind: string
+  /** "local source for context" … */
+  readonly description: string
+  /** Bytes on the disk. */
+  readonly bytes: number
+  /** Unix milliseconds. */
+  readonly createdAt: number
+  readonly usedAt: number
+  readonly inUse: boolean
 }
