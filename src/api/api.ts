@@ -11,6 +11,7 @@ import { discard } from "./body.ts"
 import { Call, type Reply } from "./call.ts"
 import { createRouter, type Found, type Route } from "./route.ts"
 import { buildRoutes } from "./routes/build.ts"
+import { buildkitRoutes } from "./routes/buildkit.ts"
 import { ownBuildRoutes } from "./routes/builds.ts"
 import { containerFileRoutes } from "./routes/container-files.ts"
 import { containerStreamRoutes } from "./routes/container-streams.ts"
@@ -42,7 +43,9 @@ export function routeTable(engine: Engine, builder: Builder | undefined): Route[
     ...registryRoutes(engine),
     ...volumeRoutes(engine),
     ...networkRoutes(engine),
-    ...(builder === undefined ? [] : [...buildRoutes(builder), ...ownBuildRoutes(builder)]),
+    ...(builder === undefined
+      ? []
+      : [...buildRoutes(builder), ...ownBuildRoutes(builder), ...buildkitRoutes(engine, builder)]),
     ...refusalRoutes(),
   ]
 }
@@ -133,13 +136,14 @@ function receive(request: IncomingMessage, reply: Reply, find: Find): { call: Ca
 
 function mayHijack(request: IncomingMessage, find: Find): boolean {
   const protocol = request.headers.upgrade?.toLowerCase()
-  if (protocol !== "tcp" && protocol !== "websocket") return false
+  if (protocol !== "tcp" && protocol !== "websocket" && protocol !== "h2c") return false
   const url = request.url ?? "/"
   const mark = url.indexOf("?")
   try {
     const { path } = splitVersion(mark < 0 ? url : url.slice(0, mark))
     const route = find(request.method ?? "GET", path)?.route
-    return (protocol === "tcp" ? route?.hijacks : route?.websocket) === true
+    const wanted = { tcp: route?.hijacks, websocket: route?.websocket, h2c: route?.h2c }
+    return wanted[protocol] === true
   } catch {
     return false
   }

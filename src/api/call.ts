@@ -131,6 +131,14 @@ export class Call {
     return this.upgrade("UPGRADED", { "Content-Type": contentType, Connection: "Upgrade", Upgrade: "tcp" })
   }
 
+  /** The raw connection of a request that asked for an upgrade to this protocol, as one stream. */
+  connection(protocol: string): Duplex {
+    const reply = this.#reply
+    if ("response" in reply) throw new Error("only a request for an upgrade can be upgraded")
+    this.upgrade("UPGRADED", { Connection: "Upgrade", Upgrade: protocol })
+    return reply.socket
+  }
+
   /** Takes over the connection of a request that asked for an upgrade, with these headers behind the 101. */
   upgrade(reason: string, headers: OutgoingHttpHeaders): Hijacked {
     if ("response" in this.#reply) throw new Error("only a request for an upgrade can be upgraded")

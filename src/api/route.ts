@@ -16,6 +16,8 @@ export interface Route {
   readonly hijacks?: boolean
   /** As `hijacks`, for an upgrade to websocket. */
   readonly websocket?: boolean
+  /** As `hijacks`, for an upgrade to HTTP/2. */
+  readonly h2c?: boolean
   readonly run: (call: Call) => void | Promise<void>
 }
 

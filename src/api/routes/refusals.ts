@@ -4,9 +4,9 @@ import type { Method, Route } from "../route.ts"
 
 const PLUGIN_FILTERS: ReadonlySet<string> = new Set(["enabled", "capability"])
 
-/** Swarm, plugins, checkpoints and sessions of builds. */
+/** Swarm, plugins and checkpoints. */
 export function refusalRoutes(): Route[] {
-  return [...swarmRoutes(), ...pluginRoutes(), ...checkpointRoutes(), ...sessionRoutes()]
+  return [...swarmRoutes(), ...pluginRoutes(), ...checkpointRoutes()]
 }
 
 function swarmRoutes(): Route[] {
@@ -115,17 +115,4 @@ function checkpointRoutes(): Route[] {
     refuse("POST", path, "Create a checkpoint"),
     refuse("DELETE", `${path}/:checkpoint`, "Remove a checkpoint"),
   ]
-}
-
-function sessionRoutes(): Route[] {
-  const refuse = (path: string, summary: string): Route => ({
-    method: "POST",
-    path,
-    summary,
-    support: "refused",
-    run: () => {
-      throw failure("not-implemented", "this engine does not speak BuildKit yet")
-    },
-  })
-  return [refuse("/session", "Open a build session"), refuse("/grpc", "Talk to the builder")]
 }

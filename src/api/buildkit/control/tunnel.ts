@@ -1,0 +1,41 @@
+// A session's connection inside a call: bytes in messages both ways, for clients whose way here cannot be upgraded.
+import { Duplex } from "node:stream"
+import type { BytesMessage } from "../../../wire/buildkit/control.ts"
+import type { Decoded } from "../../../wire/buildkit/protobuf.ts"
+import type { ServerCall } from "../grpc/server.ts"
+
+type Bytes = Decoded<typeof BytesMessage>
+
+/** Serves until either side ends; `open` takes the connection and gives what tells of its end. */
+export async function tunnel(
+  call: ServerCall<Bytes, Bytes>,
+  open: (connection: Duplex) => AbortSignal,
+): Promise<void> {
+  let reading = false
+  const connection: Duplex = new Duplex({
+    read() {
+      if (reading) return
+      reading = true
+      call
+        .receive()
+        .then((message) => {
+          reading = false
+          connection.push(message === undefined ? null : Buffer.from(message.data))
+        })
+        .catch(() => connection.destroy())
+    },
+    write(bytes: Buffer, _encoding, done) {
+      call.send({ data: bytes }).then(() => done(), done)
+    },
+  })
+  connection.on("error", () => {})
+  // The client waits for the headers before it speaks.
+  await call.send({ data: new Uint8Array(0) })
+  const gone = open(connection)
+  await new Promise<void>((resolve) => {
+    if (gone.aborted || call.signal.aborted) resolve()
+    gone.addEventListener("abort", () => resolve(), { once: true })
+    call.signal.addEventListener("abort", () => resolve(), { once: true })
+  })
+  connection.destroy()
+}

@@ -1,0 +1,85 @@
+// Where a client wants a build's result: exporters and caches between the wire and the builder, through the client's session.
+import { failure } from "../../../base/errors.ts"
+import type { CacheLocation, ExportRequest } from "../../../build/build.ts"
+import type { SolveRequest } from "../../../wire/buildkit/control.ts"
+import type { Decoded } from "../../../wire/buildkit/protobuf.ts"
+import { sendFile, sendTree } from "../session/file-send.ts"
+import { sessionDirectory } from "../session/layouts.ts"
+import type { Session } from "../session/sessions.ts"
+
+type Request = Pick<
+  Decoded<typeof SolveRequest>,
+  "exporters" | "exporterDeprecated" | "exporterAttributesDeprecated" | "cache"
+>
+
+/** Exporters by their older and newer fields, in the client's order. */
+export function exportsOf(
+  request: Request,
+  session: Session | undefined,
+  signal: AbortSignal,
+): ExportRequest[] {
+  const { exporters, exporterDeprecated: type, exporterAttributesDeprecated: attributes } = request
+  const given = exporters.length > 0 || type === "" ? exporters : [{ type, attributes }]
+  return given.map((exporter, index) => exportOf(exporter, index, session, signal))
+}
+
+function exportOf(
+  { type, attributes }: Request["exporters"][number],
+  index: number,
+  session: Session | undefined,
+  signal: AbortSignal,
+): ExportRequest {
+  const client = (): Session => {
+    if (session === undefined) throw failure("invalid", `the exporter ${type} needs the client's session`)
+    return session
+  }
+  switch (type) {
+    // The docker driver's name for images of the local store.
+    case "moby":
+    case "image":
+      return { type: "image", attributes }
+    case "local":
+      return { type, attributes, writeTree: (tar) => sendTree(client(), index, tar, signal) }
+    case "oci":
+    case "docker":
+    case "tar":
+      return {
+        type,
+        attributes,
+        write: (bytes) => sendFile(client(), index, bytes, new Map(), signal),
+      }
+    default:
+      throw failure("invalid", `exporter ${JSON.stringify(type)} could not be found`)
+  }
+}
+
+/** Caches to be written, by their older and newer fields. */
+export function cacheExportsOf({ cache }: Request, session: Session | undefined): CacheLocation[] {
+  if (cache === undefined) return []
+  const { exportRefDeprecated: ref, exportAttributesDeprecated, exports } = cache
+  const old =
+    ref === ""
+      ? []
+      : [{ type: "registry", attributes: new Map([...exportAttributesDeprecated, ["ref", ref]]) }]
+  return [...old, ...exports].map((entry) => reached(entry, "dest", session))
+}
+
+/** Caches to be read that the frontend's attributes do not name. */
+export function cacheImportsOf({ cache }: Request, session: Session | undefined): CacheLocation[] {
+  const refs = (cache?.importRefsDeprecated ?? []).map((ref) => ({
+    type: "registry",
+    attributes: new Map([["ref", ref]]),
+  }))
+  return [...refs, ...(cache?.imports ?? [])].map((entry) => reached(entry, "src", session))
+}
+
+/** A local cache's directory is the client's: its session holds it. */
+export function reached(
+  { type, attributes }: Pick<CacheLocation, "type" | "attributes">,
+  key: "src" | "dest",
+  session: Session | undefined,
+): CacheLocation {
+  const path = attributes.get(key)
+  if (type !== "local" || path === undefined || session === undefined) return { type, attributes }
+  return { type, attributes, directory: sessionDirectory(session, `local:${path}`) }
+}
