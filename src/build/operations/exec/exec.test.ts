@@ -213,7 +213,7 @@ test("a step that fills memory is killed at its limit, and says so", async () =>
 })
 
 test("a step that a signal ends says which", async () => {
-  const error = await failing(ground.sh("sh -c 'kill -SEGV $$'", { node: { commandText: "x" } }))
+  const error = await failing(ground.sh("sh -c 'kill -SEGV $$'; exit $?", { node: { commandText: "x" } }))
   expect(error.message).toStartWith('process "x" did not complete successfully: exit code: 139')
 })
 
