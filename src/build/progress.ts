@@ -35,7 +35,11 @@ export interface PlannedStage {
 
 export type BuildEvent =
   /** All that will be done, told once before anything of it begins. `globalArgs`: ARG before the first FROM, as written. */
-  | { readonly type: "plan"; readonly globalArgs: readonly string[]; readonly stages: readonly PlannedStage[] }
+  | {
+      readonly type: "plan"
+      readonly globalArgs: readonly string[]
+      readonly stages: readonly PlannedStage[]
+    }
   | { readonly type: "vertex"; readonly vertex: Vertex }
   | {
       readonly type: "status"

@@ -46,7 +46,8 @@ test("flags of docker that are missing here are those with a reason", async () =
 })
 
 const verbs: Readonly<Record<string, string>> = {
-  "": "run exec ps build pull push images login logout search version info attach commit cp create diff events export history import inspect kill load logs pause port rename restart rm rmi save start stats stop tag top unpause update wait checkpoint plugin trust config node secret service stack swarm builder",
+  "": "run exec ps build pull push images login logout search version info attach commit cp create diff events export history import inspect kill load logs pause port rename restart rm rmi save start stats stop tag top unpause update wait checkpoint plugin trust config node secret service stack swarm",
+  builder: "build prune",
   container:
     "attach commit cp create diff exec export inspect kill logs ls pause port prune rename restart rm run start stats stop top unpause update wait",
   image: "build history import inspect load ls prune pull push rm save tag",

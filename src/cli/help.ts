@@ -8,6 +8,7 @@ const common = [
   "run",
   "exec",
   "ps",
+  "build",
   "pull",
   "push",
   "images",

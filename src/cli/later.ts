@@ -1,15 +1,10 @@
 // Verbs that docker has and this engine has not yet: each gets a sentence that says what it comes with.
 
-const builds = "comes with builds"
 const never = (what: string) => `is not part of Sloop: ${what}`
 
 const later: Readonly<Record<string, string>> = {
-  manifest: "comes with images of several platforms",
+  buildx: never("it has one builder: use sloop build and sloop builder"),
   trust: never("signatures are referrers of an image, as its registry keeps them"),
-  build: builds,
-  builder: builds,
-  buildx: builds,
-  "image build": builds,
   compose: "comes with projects of several containers",
   plugin: never("it has no plugins"),
   swarm: never("it runs the containers of one machine"),

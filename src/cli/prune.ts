@@ -11,6 +11,7 @@ export interface Pruned {
   readonly ImagesDeleted?: readonly { Untagged?: string; Deleted?: string }[] | null
   readonly VolumesDeleted?: readonly string[] | null
   readonly NetworksDeleted?: readonly string[] | null
+  readonly CachesDeleted?: readonly string[] | null
   /** Absent for networks, which take none. */
   readonly SpaceReclaimed?: number
 }
@@ -56,6 +57,7 @@ export const prunedLines = (pruned: Pruned): string[] => [
   ...(pruned.ContainersDeleted ?? []),
   ...(pruned.VolumesDeleted ?? []),
   ...(pruned.NetworksDeleted ?? []),
+  ...(pruned.CachesDeleted ?? []),
   ...(pruned.ImagesDeleted ?? []).map(({ Untagged, Deleted }) =>
     Untagged ? `untagged: ${Untagged}` : `deleted: ${Deleted}`,
   ),

@@ -87,6 +87,7 @@ const container: Readonly<Record<string, Entry>> = {
 }
 
 const image: Readonly<Record<string, Entry>> = {
+  build: { summary: "Build an image from a Dockerfile", load: () => import("./verbs/builder/build.ts") },
   copy: {
     summary: "Copy an image from one registry to another without storing it here",
     load: () => import("./verbs/image/copy.ts"),
@@ -126,6 +127,16 @@ const image: Readonly<Record<string, Entry>> = {
     summary: "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
     load: () => import("./verbs/image/tag.ts"),
   },
+}
+
+const builder: Readonly<Record<string, Entry>> = {
+  build: { summary: "Build an image from a Dockerfile", load: () => import("./verbs/builder/build.ts") },
+  du: { summary: "Show what the build cache holds", load: () => import("./verbs/builder/du.ts") },
+  history: {
+    summary: "List builds that ran or run, or forget some",
+    load: () => import("./verbs/builder/history.ts"),
+  },
+  prune: { summary: "Remove build cache", load: () => import("./verbs/builder/prune.ts") },
 }
 
 const context: Readonly<Record<string, Entry>> = {
@@ -256,6 +267,7 @@ const top: Readonly<Record<string, Entry>> = {
 export const groups: Readonly<
   Record<string, { readonly summary: string; readonly verbs: Readonly<Record<string, Entry>> }>
 > = {
+  builder: { summary: "Manage builds", verbs: builder },
   container: { summary: "Manage containers", verbs: container },
   context: { summary: "Manage contexts", verbs: context },
   image: { summary: "Manage images", verbs: image },
@@ -267,6 +279,7 @@ export const groups: Readonly<
 }
 
 const aliases: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  builder: { b: "build" },
   container: { list: "ls", ps: "ls", remove: "rm" },
   context: { list: "ls", remove: "rm" },
   image: { list: "ls", remove: "rm" },
@@ -325,11 +338,12 @@ export function findVerb(
   const portChange = first === "port" && words.length > 3 ? portChanges[second] : undefined
   if (portChange) return { entry: portChange, name: `port ${second}`, length: 2 }
   if (first === "__complete") return { entry: completeWords, name: first, length: 1 }
-  const group = groups[first]
+  const noun = first === "buildx" ? "builder" : first
+  const group = groups[noun]
   if (group) {
-    const name = aliases[first]?.[second] ?? second
+    const name = aliases[noun]?.[second] ?? second
     const entry = Object.hasOwn(group.verbs, name) ? group.verbs[name] : undefined
-    return entry ? { entry, name: `${first} ${name}`, length: 2 } : undefined
+    return entry ? { entry, name: `${noun} ${name}`, length: 2 } : undefined
   }
   const entry = Object.hasOwn(shortVerbs, first) ? shortVerbs[first] : undefined
   return entry ? { entry, name: first, length: 1 } : undefined

@@ -112,9 +112,25 @@ export interface WarningView {
 /** What the client is asked for while the build runs; answered at /builds/{id}/asked/{number}. */
 export interface AskView {
   number: number
-  /** context: a tar; secret, blob: bytes; credentials: JSON; ssh: a connection; output, tree: takes bytes (a tree as a tar). */
-  what: "context" | "secret" | "credentials" | "ssh" | "output" | "tree" | "blob"
-  /** Name of the context ("" is the main one, "dockerfile" the Dockerfile's), secret or agent; registry's domain; output's index. */
+  /**
+   * context: a tar; secret, blob: bytes; credentials: JSON; ssh: a connection; output, tree: takes bytes (a tree as a tar);
+   * cache-*: of a local cache's directory, where having a blob is told by a byte.
+   */
+  what:
+    | "context"
+    | "secret"
+    | "credentials"
+    | "ssh"
+    | "output"
+    | "tree"
+    | "blob"
+    | "cache-has"
+    | "cache-read"
+    | "cache-write"
+  /**
+   * Name of the context ("" is the main one, "dockerfile" the Dockerfile's), secret or agent; registry's domain; output's
+   * index; "from 0" or "to 0" for the first cache of CacheFrom or CacheTo.
+   */
   id: string
   /** Digest of a blob. */
   digest?: string

@@ -43,8 +43,8 @@ export class Exchange {
   }
 
   /** As `bytes`, whole. */
-  async text(what: AskView["what"], id: string): Promise<Uint8Array | undefined> {
-    const bytes = await this.bytes(what, id)
+  async text(what: AskView["what"], id: string, digest?: string): Promise<Uint8Array | undefined> {
+    const bytes = await this.bytes(what, id, digest)
     if (bytes === undefined) return undefined
     const chunks: Uint8Array[] = []
     let size = 0
@@ -58,8 +58,13 @@ export class Exchange {
   }
 
   /** Hands bytes to the client; resolves when it has taken all of them. */
-  give(what: "output" | "tree", id: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
-    return this.#ask({ what, id }, async (call, resolve) => {
+  give(
+    what: "output" | "tree" | "cache-write",
+    id: string,
+    bytes: AsyncIterable<Uint8Array>,
+    digest?: string,
+  ): Promise<void> {
+    return this.#ask({ what, id, digest }, async (call, resolve) => {
       await sendBytes(call, bytes, { "Content-Type": "application/octet-stream" })
       if (call.gone.aborted) throw failure("cancelled", "the client went away before it had all of an output")
       resolve(undefined)

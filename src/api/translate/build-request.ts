@@ -5,6 +5,7 @@ import { currentBoot } from "../../base/boot.ts"
 import { failure } from "../../base/errors.ts"
 import type {
   BuildRequest,
+  CacheDirectory,
   CacheLocation,
   ContextSource,
   ExportOptions,
@@ -56,7 +57,7 @@ export function ownBuild(wire: WireBuild, exchange: Exchange): BuildRequest {
     secrets: async (id) => (secrets.has(id) ? exchange.text("secret", id) : undefined),
     ssh: async (id) => (agents.has(id) ? exchange.connection("ssh", id) : undefined),
     credentials,
-    cacheFrom: wire.CacheFrom.map(cacheLocation),
+    cacheFrom: wire.CacheFrom.map((cache, index) => cacheLocation(cache, `from ${index}`, exchange)),
     face: "builder",
   }
 }
@@ -65,7 +66,7 @@ export function ownBuild(wire: WireBuild, exchange: Exchange): BuildRequest {
 export function ownExports(wire: WireBuild, exchange: Exchange): ExportOptions {
   return {
     exports: wire.Outputs.map((output, index) => exportOf(output, index, exchange)),
-    cacheTo: wire.CacheTo.map(cacheLocation),
+    cacheTo: wire.CacheTo.map((cache, index) => cacheLocation(cache, `to ${index}`, exchange)),
     attestations: new Map(
       Object.entries(wire.Attestations).map(([type, values]) => [type, new Map(Object.entries(values))]),
     ),
@@ -137,9 +138,21 @@ function isSeenHere({ Path, Device, Inode, Boot }: WireContext): boolean {
   }
 }
 
-const cacheLocation = ({ Type, Attributes }: WireAttributed): CacheLocation => ({
+const cacheLocation = (
+  { Type, Attributes }: WireAttributed,
+  id: string,
+  exchange: Exchange,
+): CacheLocation => ({
   type: Type,
   attributes: new Map(Object.entries(Attributes)),
+  ...(Type === "local" ? { directory: cacheDirectory(id, exchange) } : {}),
+})
+
+/** The client's directory, blob by blob. */
+const cacheDirectory = (id: string, exchange: Exchange): CacheDirectory => ({
+  has: async (digest) => (await exchange.text("cache-has", id, digest)) !== undefined,
+  read: (digest) => later(() => exchange.bytes("cache-read", id, digest), `the blob ${digest} of its cache`),
+  write: ({ digest }, bytes) => exchange.give("cache-write", id, bytes, digest),
 })
 
 /** Archives and trees travel to the client, who writes them as himself. */
@@ -155,7 +168,7 @@ function exportOf({ Type, Attributes }: WireAttributed, index: number, exchange:
     ...(["oci", "docker", "tar"].includes(Type)
       ? { write: (bytes: AsyncIterable<Uint8Array>) => exchange.give("output", id, bytes) }
       : {}),
-    ...(Type === "local"
+    ...(Type === "local" || rest.tar === "false"
       ? { writeTree: (tar: AsyncIterable<Uint8Array>) => exchange.give("tree", id, tar) }
       : {}),
   }

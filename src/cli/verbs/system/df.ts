@@ -1,5 +1,7 @@
 // sloop system df
-import { alignTabs, type Listing, printList, type Row, templateFlag } from "../../format/list.ts"
+import type { BuildCacheView } from "../../../wire/wire.ts"
+import { cacheListing, cacheRow } from "../../build/cache-list.ts"
+import { type Listing, printList, type Row, templateFlag } from "../../format/list.ts"
 import { humanSize } from "../../format/units.ts"
 import type { Context, Verb } from "../../verb.ts"
 import { containerHeadings, containerRow, type ListedContainer } from "../container/ls.ts"
@@ -10,7 +12,7 @@ interface Usage {
   Images: ListedImage[] | null
   Containers: ListedContainer[] | null
   Volumes: { Name: string; UsageData?: { Size: number; RefCount: number } }[] | null
-  BuildCache: { Size: number; InUse: boolean; Shared: boolean }[] | null
+  BuildCache: BuildCacheView[] | null
   /** Ours alone: all that lies below the data root. */
   DataRoot?: { Path: string; Total: number; Things: { Name: string; Bytes: number }[] }
 }
@@ -106,8 +108,6 @@ const sections = (usage: Usage): readonly { title: string; listing: Listing; row
   },
 ]
 
-const cacheHeadings = "CACHE ID\tCACHE TYPE\tSIZE\tCREATED\tLAST USED\tUSAGE\tSHARED"
-
 function printVerbose(context: Context, usage: Usage): void {
   for (const { title, listing, rows: found } of sections(usage)) {
     context.print(`${title}\n`)
@@ -115,7 +115,11 @@ function printVerbose(context: Context, usage: Usage): void {
     context.print("")
   }
   context.print(`Build cache usage: ${humanSize(sum((usage.BuildCache ?? []).map(({ Size }) => Size)))}\n`)
-  for (const line of alignTabs([cacheHeadings])) context.print(line)
+  printList(
+    context,
+    cacheListing,
+    (usage.BuildCache ?? []).map((view) => cacheRow(view, false)),
+  )
 }
 
 /** Every byte below the data root by what it belongs to. */

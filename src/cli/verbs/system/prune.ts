@@ -1,6 +1,8 @@
 // sloop system prune
+import { readFilters } from "../../filters.ts"
+import type { Parsed } from "../../flags.ts"
 import { confirmPrune, type Pruned, printLost, printReclaimed, prune, pruneFlags } from "../../prune.ts"
-import type { Verb } from "../../verb.ts"
+import type { Context, Verb } from "../../verb.ts"
 
 export const verb: Verb = {
   usage: "[OPTIONS]",
@@ -22,6 +24,7 @@ export const verb: Verb = {
       "all networks not used by at least one container",
       ...(parsed.bool("volumes") ? ["all anonymous volumes not used by at least one container"] : []),
       images,
+      parsed.bool("all") ? "all build cache" : "unused build cache",
     ]
     const loss = `:\n${what.map((line) => `  - ${line}\n`).join("")}`
     if (!(await confirmPrune(context, parsed, loss))) return 0
@@ -35,7 +38,15 @@ export const verb: Verb = {
     if (parsed.bool("volumes")) report("Deleted Volumes:", await prune(context, parsed, "volumes"))
     const dangling = [parsed.bool("all") ? "false" : "true"]
     report("Deleted Images:", await prune(context, parsed, "images", { dangling }))
+    report("Deleted build cache objects:", await pruneCache(context, parsed))
     printReclaimed(context, reclaimed)
     return 0
   },
+}
+
+/** Labels mean nothing to the cache: with a filter of them nothing of it is removed. */
+async function pruneCache(context: Context, parsed: Parsed): Promise<Pruned> {
+  const { label, "label!": not, ...filters } = readFilters(parsed.list("filter")) ?? {}
+  if (label ?? not) return {}
+  return context.client.json<Pruned>("POST", "/build/prune", { query: { all: parsed.bool("all"), filters } })
 }
