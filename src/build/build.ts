@@ -207,7 +207,10 @@ export interface BuildWarning {
 
 /** Answer of `--call`: text for people, JSON for programs, and the exit code that it asks for (check with findings: 1). */
 export interface CallAnswer {
+  /** As BuildKit's result.txt: of a check nothing but the findings. */
   readonly text: string
+  /** As a terminal shows it: of a check also how many findings there are, and the error. */
+  readonly shown?: string
   readonly json: unknown
   readonly statusCode: number
 }
@@ -301,6 +304,7 @@ export interface Builder {
 
 export type { CacheUsage, CacheUseFilter } from "./cache/cache.ts"
 export { BuildFailure, type BuildFailureDetail } from "./failure.ts"
+export { ignoreMatcher, readIgnore } from "./ignore/ignore.ts"
 export { type BuilderOptions, openBuilder } from "./open.ts"
 export type { BuildEvent, ReportBuild, Vertex } from "./progress.ts"
 export type { BuildRooms } from "./rooms.ts"
