@@ -10,6 +10,7 @@ import { failure } from "../base/errors.ts"
 import { digestHex, isDigest } from "../oci/digest.ts"
 import type { ContentStore } from "./content.ts"
 import { openIncoming } from "./incoming.ts"
+import { portions, writePieces } from "./pieces.ts"
 
 const chunkSize = 1 << 20
 const largestRead = 4 << 20
@@ -28,30 +29,6 @@ const writeFailure = (cause: unknown): unknown =>
         },
       )
     : cause
-
-const writeWhole = async (file: FileHandle, chunk: Uint8Array): Promise<void> => {
-  for (let written = 0; written < chunk.length; )
-    written += (await file.write(chunk, written, chunk.length - written)).bytesWritten
-}
-
-/** Gathers small chunks, so that a 64 KiB network read is not a system call of its own. */
-async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let parts: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of source) {
-    if (parts.length === 0 && chunk.length >= chunkSize) {
-      yield chunk
-      continue
-    }
-    parts.push(chunk)
-    size += chunk.length
-    if (size < chunkSize) continue
-    yield parts.length === 1 ? chunk : Buffer.concat(parts, size)
-    parts = []
-    size = 0
-  }
-  if (size > 0) yield Buffer.concat(parts, size)
-}
 
 /** Opens a store beneath `root`, making its directories (mode 0700). */
 export const openContent = async (root: string): Promise<ContentStore> => {
@@ -98,14 +75,21 @@ export const openContent = async (root: string): Promise<ContentStore> => {
       const measure = meter()
       let length = 0
       try {
-        for await (const chunk of gathered(bytes)) {
-          signal?.throwIfAborted()
-          length += chunk.length
-          if (expected.size !== undefined && length > expected.size)
-            throw failure("invalid", `a blob is longer than the ${expected.size} bytes that were announced`)
-          const written = file === undefined ? undefined : writeWhole(file, chunk)
-          measure.add(chunk)
-          await written
+        let writing: Promise<void> | undefined
+        try {
+          for await (const { pieces, size: portion } of portions(bytes)) {
+            signal?.throwIfAborted()
+            if (expected.size !== undefined && length + portion > expected.size)
+              throw failure("invalid", `a blob is longer than the ${expected.size} bytes that were announced`)
+            // The portion before this one was written while this one came in.
+            await writing
+            writing = file === undefined ? undefined : writePieces(file, pieces, length)
+            writing?.catch(() => {})
+            length += portion
+            for (const piece of pieces) measure.add(piece)
+          }
+        } finally {
+          await writing
         }
         const found = measure.finish()
         if (expected.size !== undefined && found.size !== expected.size)

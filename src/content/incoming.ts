@@ -3,29 +3,11 @@ import { type FileHandle, open } from "node:fs/promises"
 import { meter } from "../base/digest-stream.ts"
 import { failure } from "../base/errors.ts"
 import type { Incoming } from "./content.ts"
+import { mostPieces, writePieces, writeSize } from "./pieces.ts"
 
 const chunkSize = 1 << 20
-/** Pieces written at once; the kernel takes 1024. */
-const mostPieces = 512
 /** Buffers of a reader that uses them again: one being filled, one being read, one between. */
 const ringSize = 3
-
-/** Writes all the pieces, in order, without gathering them in memory first. */
-const writePieces = async (
-  file: FileHandle,
-  pieces: readonly Uint8Array[],
-  position: number,
-): Promise<void> => {
-  let { bytesWritten: done } = await file.writev(pieces, position)
-  let passed = 0
-  for (const piece of pieces) {
-    // Only a short write leaves something to do.
-    for (; done < passed + piece.length; )
-      done += (await file.write(piece, done - passed, passed + piece.length - done, position + done))
-        .bytesWritten
-    passed += piece.length
-  }
-}
 
 export interface IncomingParts {
   readonly temporary: string
@@ -80,7 +62,7 @@ export const openIncoming = async (parts: IncomingParts): Promise<Incoming> => {
         throw failure("invalid", `a blob is longer than the ${expected.size} bytes that were announced`)
       pending.push(chunk)
       pendingSize += chunk.length
-      if (pendingSize < chunkSize && pending.length < mostPieces) return
+      if (pendingSize < writeSize && pending.length < mostPieces) return
       try {
         await flush()
       } catch (error) {
