@@ -4,6 +4,7 @@ import { directiveOf, syntaxOf } from "./directives.ts"
 import type { Dockerfile, Instruction, InstructionOf, Place, Stage } from "./instructions.ts"
 import { type RawInstruction, readLines } from "./lines.ts"
 import { type CheckOptions, type Findings, openFindings, readCheckOptions } from "./lint/findings.ts"
+import { reportCasing, reportStageNames } from "./lint/stages.ts"
 import { readInstruction } from "./readers.ts"
 
 /**
@@ -12,17 +13,24 @@ import { readInstruction } from "./readers.ts"
  */
 export const parseDockerfile = (
   bytes: Uint8Array,
-  options: { readonly check?: CheckOptions } = {},
+  options: {
+    readonly check?: CheckOptions
+    /** Given the findings before anything can fail, for who wants those of a Dockerfile that is wrong. */
+    readonly found?: (findings: Findings) => void
+  } = {},
 ): Dockerfile => {
   if (bytes.length === 0) throw new BuildFailure("invalid", "the Dockerfile cannot be empty", {})
   const lines = new TextDecoder().decode(bytes).split("\n")
   const check = options.check ?? readCheckOptions(directiveOf(lines, "check"))
   const findings = openFindings(check)
+  options.found?.(findings)
   const raw = readLines(bytes)
   for (const line of raw.emptyContinuations)
     findings.report("NoEmptyContinuation", { first: line, last: line })
   const { globalArgs, stages } = readStages(raw.instructions, findings)
   if (stages.length === 0) throw new BuildFailure("invalid", "dockerfile contains no stages to build", {})
+  reportStageNames(stages, findings)
+  reportCasing(stages, findings)
   return {
     lines: raw.lines,
     escape: raw.escape,

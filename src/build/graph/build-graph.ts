@@ -23,6 +23,8 @@ export interface GraphOptions {
   readonly ignored?: (path: string) => boolean
   /** All stages are looked through, not only those that the target needs (`--call check`). */
   readonly allStages?: boolean
+  /** Told of the first platform's target when its stages have run, for outlines. */
+  readonly planned?: (target: PlannedStage) => void
 }
 
 /** Of several platforms only the first one's findings are told: the others' would be the same. */
@@ -131,7 +133,7 @@ const graphFor = async (
   platform: Platform | undefined,
   resolve: ResolveImage,
   findings: Findings,
-  allStages: boolean,
+  options: Pick<GraphOptions, "allStages" | "planned">,
 ): Promise<GraphResult> => {
   const { request } = shared
   const build = hostPlatform()
@@ -147,8 +149,9 @@ const graphFor = async (
   }
   const planned = planStages(plan)
   const around: Surroundings = { ...shared, findings, target, globals }
-  const needed = await beginStages(around, plan, planned, resolve, allStages)
+  const needed = await beginStages(around, plan, planned, resolve, options.allStages === true)
   for (const stage of planned.stages) if (needed.has(stage)) runStage(around, stage)
+  options.planned?.(planned.target)
   return resultOf(around, planned.target, platform !== undefined)
 }
 
@@ -189,7 +192,8 @@ export const buildGraph = async (
   const results: GraphResult[] = []
   for (const [index, platform] of platforms.entries()) {
     const found = index === 0 ? findings : silent
-    results.push(await graphFor(shared, dockerfile, platform, once, found, options.allStages === true))
+    const told = index === 0 ? options : { ...options, planned: () => undefined }
+    results.push(await graphFor(shared, dockerfile, platform, once, found, told))
   }
   findings.enforce()
   const mainPaths = needed.of("")

@@ -44,22 +44,33 @@ const expandPairs = (
   )
 
 const secretWord = /(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)/i
-const publicWord = /(?:_|^)public(?:_|$)/i
+const publicWord = /(?:_|^)(?:public|file|version)(?:_|$)/i
 
 const reportSecret = (around: Surroundings, keyword: string, key: string, place: Place): void => {
   if (secretWord.test(key) && !publicWord.test(key))
     around.findings.report("SecretsUsedInArgOrEnv", place, keyword, key)
 }
 
+/** `KEY value`, which holds one pair only. */
+const reportLegacyForm = (
+  around: Surroundings,
+  { pairs, keyword, place }: InstructionOf<"ENV" | "LABEL">,
+): void => {
+  if (pairs.some(({ legacy }) => legacy)) around.findings.report("LegacyKeyValueFormat", place, keyword)
+}
+
 export const applyEnv = (
   around: Surroundings,
   state: StageState,
-  { pairs, place, original }: InstructionOf<"ENV" | "LABEL">,
+  instruction: InstructionOf<"ENV" | "LABEL">,
 ): StageState => {
+  const { pairs, place, original } = instruction
   let { env } = state
   let lines = state.config.env
   const words: string[] = []
-  for (const [key, value] of expandPairs(around, state, pairs, place)) {
+  const set = expandPairs(around, state, pairs, place)
+  reportLegacyForm(around, instruction)
+  for (const [key, value] of set) {
     reportSecret(around, "ENV", key, place)
     env = withVariable(env, key, value)
     lines = withImageVariable(lines, key, value)
@@ -72,9 +83,11 @@ export const applyEnv = (
 export const applyLabel = (
   around: Surroundings,
   state: StageState,
-  { pairs, place, original }: InstructionOf<"ENV" | "LABEL">,
+  instruction: InstructionOf<"ENV" | "LABEL">,
 ): StageState => {
+  const { pairs, place, original } = instruction
   const set = expandPairs(around, state, pairs, place)
+  reportLegacyForm(around, instruction)
   const words = set.map(([key, value]) => `${key}=${value}`)
   const labels = { ...state.config.labels, ...Object.fromEntries(set) }
   return withConfig(state, original, `LABEL ${words.join(" ")}`, { labels })
@@ -87,22 +100,21 @@ const commandWords = (state: StageState, command: CommandForm): readonly string[
 const reportShellForm = (
   around: Surroundings,
   state: StageState,
-  { command, type, place }: InstructionOf<"CMD" | "ENTRYPOINT">,
+  { command, keyword, place }: InstructionOf<"CMD" | "ENTRYPOINT">,
 ): void => {
   if (command.form === "shell" && (state.config.shell ?? []).length === 0)
-    around.findings.report("JSONArgsRecommended", place, type)
+    around.findings.report("JSONArgsRecommended", place, keyword)
 }
 
 /** Of several only the last one counts. */
 const reportRepeated = (
   around: Surroundings,
   stage: PlannedStage,
-  keyword: "CMD" | "ENTRYPOINT" | "HEALTHCHECK",
-  place: Place,
+  { type, keyword, place }: InstructionOf<"CMD" | "ENTRYPOINT" | "HEALTHCHECK">,
 ): void => {
-  const earlier = stage.lastOf.get(keyword)
+  const earlier = stage.lastOf.get(type)
   if (earlier !== undefined) around.findings.report("MultipleInstructionsDisallowed", earlier, keyword)
-  stage.lastOf.set(keyword, place)
+  stage.lastOf.set(type, place)
 }
 
 export const applyCommand = (
@@ -111,9 +123,9 @@ export const applyCommand = (
   state: StageState,
   instruction: InstructionOf<"CMD" | "ENTRYPOINT">,
 ): StageState => {
-  const { type, place, original } = instruction
+  const { type, original } = instruction
   const hadCommand = stage.lastOf.has("CMD")
-  reportRepeated(around, stage, type, place)
+  reportRepeated(around, stage, instruction)
   reportShellForm(around, state, instruction)
   const words = commandWords(state, instruction.command)
   const createdBy = `${type} ${quotedList(words)}`
@@ -137,8 +149,8 @@ export const applyHealthcheck = (
   state: StageState,
   instruction: InstructionOf<"HEALTHCHECK">,
 ): StageState => {
-  const { none, command, place, original } = instruction
-  reportRepeated(around, stage, "HEALTHCHECK", place)
+  const { none, command, original } = instruction
+  reportRepeated(around, stage, instruction)
   let test: readonly string[] = ["NONE"]
   if (!none && command !== undefined)
     test = command.form === "exec" ? ["CMD", ...command.words] : ["CMD-SHELL", command.words.join(" ")]

@@ -171,12 +171,13 @@ const platformOf = (plan: PlanRequest, written: string, name: string, place: Pla
   return platform
 }
 
-const planStage = (plan: PlanRequest, index: number, names: ByName): PlannedStage => {
-  const { dockerfile, request } = plan
+const planStage = (given: PlanRequest, index: number, names: ByName): PlannedStage => {
+  const { dockerfile, request } = given
   const stage = dockerfile.stages[index]
   if (stage === undefined) throw new BuildFailure("internal", `there is no stage ${index}`, {})
   const { from, name, instructions } = stage
   const { place } = from
+  const plan = { ...given, findings: given.findings.under(from.comments) }
   const baseName = expandFrom(plan, from.image, place).text
   if (baseName === "")
     throw new BuildFailure("invalid", `base name (${from.image}) should not be blank`, { place })
