@@ -10,6 +10,7 @@ export type { ImageInspect, ImageSummary, ProgressLine } from "../wire/image.ts"
 export type { StatsView } from "../wire/stats.ts"
 export type { EventView, NetworkView, VersionView, VolumeView } from "../wire/system.ts"
 export { ApiFailure, type CallOptions, type Query, type Tls } from "./client.ts"
+export { Build, type BuildInPlaceOptions, type BuildProgress, type BuildResult } from "./library/builds.ts"
 export {
   type Abortable,
   type Attached,

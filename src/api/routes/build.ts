@@ -4,6 +4,7 @@ import { newId, shortId } from "../../base/ids.ts"
 import { type Builder, BuildFailure } from "../../build/build.ts"
 import { familiarReference, parseReference } from "../../oci/reference.ts"
 import type { BuildStreamLine, CachePruneView } from "../../wire/wire.ts"
+import type { Buildkit } from "../buildkit/buildkit.ts"
 import type { Call } from "../call.ts"
 import type { Route } from "../route.ts"
 import { receiveBytes } from "../stream/bytes.ts"
@@ -12,12 +13,15 @@ import { CACHE_FILTERS, cacheFilter } from "../translate/build-cache.ts"
 import { classicFailure } from "../translate/build-failure.ts"
 import { Narration, ToldBefore } from "../translate/build-narration.ts"
 
-export function buildRoutes(builder: Builder): Route[] {
+/** `buildkit` serves the builds of clients that ask for version 2; it is loaded by the first. */
+export function buildRoutes(builder: Builder, buildkit: () => Promise<Buildkit>): Route[] {
   const toldBefore = new ToldBefore()
 
   async function build(call: Call): Promise<void> {
     const { query, gone } = call
-    requireVersion(query.text("version"))
+    const version = query.text("version")
+    if (version === "2") return (await buildkit()).buildOverSession(call)
+    requireVersion(version)
     requireNoOutputs(query.text("outputs"))
     const credentials = headerAccounts(call.request.headers["x-registry-config"])
     const asked = classicBuild(query, receiveBytes(call.request), credentials)
@@ -39,7 +43,7 @@ export function buildRoutes(builder: Builder): Route[] {
         gone,
       )
       narration.finish(imageId)
-      tellResult(lines, asked, imageId)
+      tellResult(lines, asked, imageId, narration.warnings)
     } catch (error) {
       narration.fail(error instanceof BuildFailure ? error.detail.vertex : undefined)
       lines.fail(error)
@@ -80,8 +84,7 @@ export function buildRoutes(builder: Builder): Route[] {
 
 /** 1 is the classic builder. */
 function requireVersion(version: string): void {
-  if (version === "" || version === "1") return
-  if (version !== "2") throw failure("invalid", `invalid version "${version}"`)
+  if (version !== "" && version !== "1") throw failure("invalid", `invalid version "${version}"`)
 }
 
 function requireNoOutputs(outputs: string): void {
@@ -92,11 +95,17 @@ function requireNoOutputs(outputs: string): void {
   )
 }
 
-function tellResult(lines: Lines, { quiet, tags }: ClassicBuild, imageId: string): void {
+function tellResult(
+  lines: Lines,
+  { quiet, tags }: ClassicBuild,
+  imageId: string,
+  warnings: readonly string[],
+): void {
   if (quiet) {
     lines.write({ stream: `${imageId}\n` })
   } else {
     lines.write({ aux: { ID: imageId } })
+    for (const warning of warnings) lines.write({ stream: `[Warning] ${warning}\n` })
     lines.write({ stream: `Successfully built ${shortId(imageId)}\n` })
     for (const tag of tags)
       lines.write({ stream: `Successfully tagged ${familiarReference(parseReference(tag))}\n` })

@@ -50,8 +50,8 @@ export function ownBuildRoutes(builder: Builder): Route[] {
       const what = CALLS.find((known) => known === wire.Call)
       if (what === undefined)
         throw failure("invalid", `unknown call "${wire.Call}": use check, outline or targets`)
-      const answer = await builder.call(request, what, lines.report, signal)
-      lines.write({ answer })
+      const { shown, text, json, statusCode } = await builder.call(request, what, lines.report, signal)
+      lines.write({ answer: { text: shown ?? text, json, statusCode } })
       return
     }
     const { response, imageId } = await builder.build(

@@ -50,11 +50,17 @@ const warningView = (vertex: string, warning: BuildWarning, source: Uint8Array):
   return {
     vertex,
     level: 1,
-    short: Buffer.from(`${warning.rule}: ${warning.message}`).toString("base64"),
+    short: Buffer.from(
+      warning.rule === "" ? warning.message : `${warning.rule}: ${warning.message}`,
+    ).toString("base64"),
     ...(warning.description === "" ? {} : { detail: [Buffer.from(warning.description).toString("base64")] }),
     ...(warning.url === "" ? {} : { url: warning.url }),
-    sourceInfo: { filename: warning.file, data: base64(source), language: "Dockerfile" },
-    range: [{ start: { line: first, character: 0 }, end: { line: last, character: 0 } }],
+    ...(first === 0
+      ? {}
+      : {
+          sourceInfo: { filename: warning.file, data: base64(source), language: "Dockerfile" },
+          range: [{ start: { line: first, character: 0 }, end: { line: last, character: 0 } }],
+        }),
   }
 }
 

@@ -61,6 +61,8 @@ export class Narration {
   #at = 0
   #begun = false
   #runsShown = false
+  /** Warnings of no rule: dockerd has those too. */
+  readonly warnings: string[] = []
   /** Id that stands for the state after the last told step. */
   #state = ""
 
@@ -88,7 +90,10 @@ export class Narration {
       case "result":
         this.#work(event.vertex).chainId = event.chainId
         break
-      default:
+      case "warning":
+        if (event.warning.rule === "") this.warnings.push(event.warning.message)
+        return
+      case "status":
         return
     }
     this.#advance()

@@ -17,6 +17,8 @@ export type Subject =
 
 /** Subjects of a verb's arguments in their order; the last holds for all further ones. */
 const ofVerbs: Readonly<Record<string, readonly Subject[]>> = {
+  "builder build": ["file", []],
+  "builder history": [["ls", "rm"], []],
   "container attach": ["running", []],
   "container commit": ["container", []],
   "container cp": ["container-path"],
@@ -47,6 +49,7 @@ const ofVerbs: Readonly<Record<string, readonly Subject[]>> = {
   "context rm": ["context"],
   "context update": ["context", []],
   "context use": ["context", []],
+  "image build": ["file", []],
   "image diff": ["image"],
   "image history": ["image", []],
   "image import": ["file", []],
@@ -92,6 +95,10 @@ const ofFlags: Readonly<Record<string, Subject>> = {
   format: ["json", "table"],
   status: ["running", "paused", "exited"],
   type: ["container", "image", "network", "volume"],
+  progress: ["auto", "tty", "plain", "rawjson", "quiet", "none"],
+  call: ["build", "check", "outline", "targets"],
+  allow: ["network.host", "security.insecure"],
+  platform: ["linux/amd64", "linux/arm64"],
   "log-level": ["debug", "info", "warn", "error", "fatal"],
 }
 

@@ -4,6 +4,7 @@ import type { ContainerSummary, CreateResponse } from "../../wire/container.ts"
 import type { ImageDeleteEntry, ImageInspect, ImageSummary, ProgressLine } from "../../wire/image.ts"
 import type { EventView, NetworkView, VersionView, VolumeView } from "../../wire/system.ts"
 import { type CallOptions, type EngineClient, readLines } from "../client.ts"
+import { Build, type BuildInPlaceOptions } from "./builds.ts"
 import { type Abortable, Container } from "./container.ts"
 
 /** Docker's filters: `{ label: ["a=b"], status: ["running"] }`. */
@@ -361,6 +362,11 @@ export class Engine implements AsyncDisposable {
 
   info(options: Abortable = {}): Promise<Readonly<Record<string, unknown>>> {
     return this.#client.json("GET", "/info", options)
+  }
+
+  /** Builds an image from a directory of the engine's machine, or from a tar, without waiting for anything to be read. Sloop's own. */
+  build(options: BuildInPlaceOptions): Build {
+    return new Build(this.#client, options)
   }
 
   /** What happens, until it is left or aborted. */
