@@ -97,7 +97,7 @@ static int child_prepare(struct launch *launch, struct birth *birth, struct fail
                           .empty = -1, .own = namespaces_own(&launch->namespaces), .settle = settle, .context = launch};
   // The overlay takes its layers from the launcher's mount namespace.
   rootfs.root = root_create(launch->request, &launch->sources, failure);
-  if (rootfs.root < 0) return -1;
+  if (rootfs.root < 0 || views_create(plan, &launch->sources, failure)) return -1;
   if (launch->nursery >= 0 && setns(launch->nursery, CLONE_NEWNS))
     return fail(failure, "namespace", "mount", errno, "the nursery cannot be entered: %s", strerror(errno));
   if (root_attach(rootfs.root, failure) || rootfs_perform(&rootfs, failure) || rootfs_enter(&rootfs, failure)) return -1;
@@ -198,6 +198,7 @@ static int prepare(struct launch *launch, struct failure *failure) {
   if (overlay && launch->namespaces.fresh & CLONE_NEWUSER)
     launch->sources.root = mount_overlay(overlay, &launch->sources.layers, failure);
   if (overlay && launch->namespaces.fresh & CLONE_NEWUSER && launch->sources.root < 0) return -1;
+  if (launch->namespaces.fresh & CLONE_NEWUSER && views_create(plan, &launch->sources, failure)) return -1;
   if (birth_line(launch->line)) return fail(failure, "spawn", "", errno, "the birth line cannot be made");
   stock_use(launch);
   return 0;

@@ -52,14 +52,30 @@ static int views_open(struct request *request, struct sources *sources, struct f
   const struct plan *plan = request->plan;
   if (!plan_find(plan, "view", 0) && !plan_find(plan, "tree", 0)) return 0;
   sources->views = calloc(plan->count, sizeof *sources->views);
-  if (!sources->views) return fail(failure, "view", "", ENOMEM, "out of memory");
+  sources->view_trees = calloc(plan->count, sizeof *sources->view_trees);
+  if (!sources->views || !sources->view_trees) return fail(failure, "view", "", ENOMEM, "out of memory");
   for (uint32_t i = 0; i < plan->count; i++) {
     struct operation view = plan->operations[i];
     bool tree = !strcmp(view.name, "tree");
     if (!tree && strcmp(view.name, "view")) continue;
     if (tree) view = tree_overlay(&view);
     if (layers_open(request, &view, &sources->views[sources->view_count], failure)) return -1;
-    sources->view_count++;
+    sources->view_trees[sources->view_count++] = -1;
+  }
+  return 0;
+}
+
+int views_create(const struct plan *plan, struct sources *sources, struct failure *failure) {
+  uint32_t at = 0;
+  for (uint32_t i = 0; i < plan->count && at < sources->view_count; i++) {
+    const struct operation *operation = &plan->operations[i];
+    bool tree = !strcmp(operation->name, "tree");
+    if (!tree && strcmp(operation->name, "view")) continue;
+    int *made = &sources->view_trees[at];
+    const struct layers *layers = &sources->views[at++];
+    if (*made >= 0) continue;
+    *made = tree ? tree_create(operation, layers, failure) : mount_view(operation, layers, failure);
+    if (*made < 0) return -1;
   }
   return 0;
 }
@@ -90,8 +106,12 @@ void sources_close(struct sources *sources) {
   for (uint32_t i = 0; i < sources->count; i++) own_close(&sources->trees[i]);
   free(sources->trees);
   layers_close(&sources->layers);
-  for (uint32_t i = 0; i < sources->view_count; i++) layers_close(&sources->views[i]);
+  for (uint32_t i = 0; i < sources->view_count; i++) {
+    layers_close(&sources->views[i]);
+    own_close(&sources->view_trees[i]);
+  }
   free(sources->views);
+  free(sources->view_trees);
   *sources = (struct sources){.root = -1};
 }
 

@@ -14,11 +14,15 @@ struct sources {
   uint32_t count;
   struct layers layers;
   struct layers *views;  // of the plan's view and tree operations, in order
+  int *view_trees;       // the same as mounts, once they are made
   uint32_t view_count;
 };
 int sources_open(struct request *request, struct sources *sources, struct failure *failure);
 void sources_close(struct sources *sources);
 
+// Makes the plan's views and trees, detached, from the layers that sources_open found; to be called where those can be
+// reached. What is made already stays.
+int views_create(const struct plan *plan, struct sources *sources, struct failure *failure);
 // Makes the root, detached, and returns a descriptor of it. Takes sources->root.
 int root_create(struct request *request, struct sources *sources, struct failure *failure);
 // Puts it on top of this process's own root, in a mount namespace that is already private to it.

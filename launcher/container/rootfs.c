@@ -62,8 +62,8 @@ static int perform_view(struct rootfs *rootfs, const struct operation *operation
   const char *path = operation->args[0];
   struct mount_flags flags;
   if (mount_flags_parse(operation->args[1], &flags, "view", path, failure)) return -1;
-  OWN_FD tree = mount_view(operation, &rootfs->sources->views[rootfs->views++], failure);
-  OWN_FD target = tree < 0 ? -1 : target_open(rootfs->root, path, TARGET_DIRECTORY, tree, "view", failure);
+  int tree = rootfs->sources->view_trees[rootfs->views++];
+  OWN_FD target = target_open(rootfs->root, path, TARGET_DIRECTORY, tree, "view", failure);
   if (target < 0 || mount_flags_apply(tree, &flags, "view", path, failure)) return -1;
   if (mount_attach(tree, target))
     return fail(failure, "view", path, errno, "the image cannot be attached: %s", strerror(errno));
@@ -71,7 +71,7 @@ static int perform_view(struct rootfs *rootfs, const struct operation *operation
 }
 
 static int perform_tree(struct rootfs *rootfs, const struct operation *operation, struct failure *failure) {
-  return tree_mount(rootfs->root, operation, &rootfs->sources->views[rootfs->views++], failure);
+  return tree_mount(rootfs->root, operation, rootfs->sources->view_trees[rootfs->views++], failure);
 }
 
 static int perform_secret(struct rootfs *rootfs, const struct operation *operation, struct failure *failure) {

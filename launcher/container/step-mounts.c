@@ -51,13 +51,16 @@ static int attach(int root, int tree, const char *path, const struct mount_flags
   return 0;
 }
 
-int tree_mount(int root, const struct operation *operation, const struct layers *layers, struct failure *failure) {
+int tree_create(const struct operation *operation, const struct layers *layers, struct failure *failure) {
   struct operation overlay = tree_overlay(operation);
+  return *overlay.args[0] ? mount_overlay(&overlay, layers, failure) : mount_view(&overlay, layers, failure);
+}
+
+int tree_mount(int root, const struct operation *operation, int tree, struct failure *failure) {
   struct mount_flags flags;
   const char *path = operation->args[0];
   if (mount_flags_parse(operation->args[1], &flags, "tree", path, failure)) return -1;
-  OWN_FD tree = *overlay.args[0] ? mount_overlay(&overlay, layers, failure) : mount_view(&overlay, layers, failure);
-  OWN_FD part = tree < 0 ? -1 : subpath_open(tree, operation, failure);
+  OWN_FD part = subpath_open(tree, operation, failure);
   return part < 0 ? -1 : attach(root, part, path, &flags, "tree", failure);
 }
 

@@ -7,8 +7,10 @@
 
 // The overlay that a "tree" operation describes, as a "root-overlay" operation has it.
 struct operation tree_overlay(const struct operation *tree);
-// Attaches the operation's subpath, resolved in its tree, to its target. layers are those of the tree that are images.
-int tree_mount(int root, const struct operation *tree, const struct layers *layers, struct failure *failure);
+// The same, detached; layers are those of the tree that are images.
+int tree_create(const struct operation *tree, const struct layers *layers, struct failure *failure);
+// Attaches the operation's subpath, resolved in its tree, to its target.
+int tree_mount(int root, const struct operation *operation, int tree, struct failure *failure);
 // Attaches a file with the operation's bytes, read-only, on a file system of its own. The plan forgets the bytes.
 int secret_mount(int root, const struct operation *secret, struct failure *failure);
 #endif

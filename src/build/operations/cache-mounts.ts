@@ -26,7 +26,7 @@ export interface HeldCacheMount {
 export interface CacheMounts {
   /**
    * Takes one for a step, making it when it is new, with what lies at the mount's source in `content` as its first files.
-   * Waits while another step has it locked. Throws cancelled.
+   * Waits while another step has it locked: who takes several takes them in the order of {@link lockOrder}. Throws cancelled.
    */
   take(mount: CacheMount, content: LayersTree | undefined, run: StepRun): Promise<HeldCacheMount>
   list(): ReturnType<Operations["cacheMounts"]>
@@ -40,13 +40,22 @@ export interface CacheMounts {
 /** Who has one now. */
 interface Use {
   users: number
-  locked: boolean
+  /** Run that has it alone; "" = nobody has. */
+  locked: string
   /** Called when something of it changes. */
   readonly waiting: Set<() => void>
 }
 
 const digestOf = (parts: readonly unknown[]): string =>
   createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32)
+
+/** Two steps that take cache mounts in this order never wait for each other. */
+export const lockOrder = (one: CacheMount, other: CacheMount): number => {
+  const [first, second] = [one, other].map(({ id, source, mode, uid, gid }) =>
+    JSON.stringify([id, source, mode, uid, gid]),
+  )
+  return (first ?? "") < (second ?? "") ? -1 : first === second ? 0 : 1
+}
 
 /** What tells one cache mount from another: as for BuildKit, its first contents and owner too. */
 const keyOf = (mount: CacheMount, content: LayersTree | undefined, scope: string): string =>
@@ -70,7 +79,7 @@ export const openCacheMounts = (rooms: BuildRooms): CacheMounts => {
   const useOf = (id: string): Use => {
     const known = uses.get(id)
     if (known !== undefined) return known
-    const made: Use = { users: 0, locked: false, waiting: new Set() }
+    const made: Use = { users: 0, locked: "", waiting: new Set() }
     uses.set(id, made)
     return made
   }
@@ -151,17 +160,22 @@ export const openCacheMounts = (rooms: BuildRooms): CacheMounts => {
     }
   }
 
-  /** Waits until `use` may be had. */
-  const wait = async (use: Use, exclusive: boolean, signal: AbortSignal): Promise<void> => {
-    while (use.locked || (exclusive && use.users > 0)) {
-      if (signal.aborted) throw failure("cancelled", "context canceled")
+  /** Takes it when it may be had. A step may have the same one at several places. */
+  const claim = async (use: Use, exclusive: boolean, { id, signal }: StepRun): Promise<void> => {
+    const isTaken = () => (use.locked !== "" ? use.locked !== id : exclusive && use.users > 0)
+    while (!signal.aborted && isTaken()) {
       const { promise, resolve } = Promise.withResolvers<void>()
-      use.waiting.add(resolve)
-      signal.addEventListener("abort", () => resolve(), { once: true })
+      const wakeUp = () => resolve()
+      use.waiting.add(wakeUp)
+      signal.addEventListener("abort", wakeUp, { once: true })
       await promise
-      use.waiting.delete(resolve)
+      use.waiting.delete(wakeUp)
+      signal.removeEventListener("abort", wakeUp)
     }
     if (signal.aborted) throw failure("cancelled", "context canceled")
+    // In the same turn as the look: nobody comes between.
+    use.users++
+    if (exclusive) use.locked = id
   }
 
   const wake = (use: Use): void => {
@@ -191,16 +205,14 @@ export const openCacheMounts = (rooms: BuildRooms): CacheMounts => {
       const id = mount.sharing === "private" ? privateId(key) : key
       const use = useOf(id)
       const exclusive = mount.sharing !== "shared"
-      await wait(use, exclusive, run.signal)
-      use.users++
-      use.locked = exclusive
+      await claim(use, exclusive, run)
       unmeasured.add(id)
       let held = true
       const release = () => {
         if (!held) return
         held = false
         use.users--
-        use.locked = false
+        if (use.users === 0) use.locked = ""
         if (use.users === 0 && use.waiting.size === 0) uses.delete(id)
         wake(use)
       }

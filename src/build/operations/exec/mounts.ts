@@ -7,7 +7,7 @@ import { type OverlayMount, type RootMount, rootOperation } from "../../../kerne
 import type { ExecMount, ExecNode } from "../../graph/graph.ts"
 import type { BuildRooms } from "../../rooms.ts"
 import type { Tree } from "../../solver/solver.ts"
-import type { CacheMounts } from "../cache-mounts.ts"
+import { type CacheMounts, lockOrder } from "../cache-mounts.ts"
 import { emptyTree, type LayersTree, type Operations, type StepRun } from "../operations.ts"
 import type { StepPlace } from "./places.ts"
 import { forwardAgent } from "./ssh.ts"
@@ -46,6 +46,11 @@ interface Making {
   readonly index: number
   readonly target: string
   readonly tree: Tree | undefined
+}
+
+interface Wanted {
+  readonly mount: ExecMount
+  readonly making: Making
 }
 
 /** As BuildKit bounds them. */
@@ -181,6 +186,15 @@ const isVirtual = (target: string): boolean => /^\/(dev|proc|sys)(\/|$)/.test(ta
 const stubOf = (target: string, kind: "file" | "directory"): Operation =>
   kind === "file" ? ["file", target] : ["directory", target, "755", "0", "0"]
 
+/** Parents first. */
+const byTarget = ({ making: { target: one } }: Wanted, { making: { target: other } }: Wanted): number =>
+  one < other ? -1 : one > other ? 1 : 0
+
+const byLock = ({ mount: one }: Wanted, { mount: other }: Wanted): number => {
+  if (one.type === "cache" && other.type === "cache") return lockOrder(one, other)
+  return Number(other.type === "cache") - Number(one.type === "cache")
+}
+
 /**
  * Fetches what the mounts of a step are made from; what must be given back is pushed onto `undo`. Waits for cache mounts
  * that are locked. Throws not-found for missing sources, secrets and keys, cancelled, and invalid.
@@ -194,15 +208,22 @@ export const prepareMounts = async (
   const operations: Operation[] = []
   const stubs: Operation[] = []
   const env: string[] = []
-  const ordered = node.mounts
-    .map((mount, index) => ({ mount, index, target: targetOf(mount) }))
-    .toSorted((one, other) => (one.target < other.target ? -1 : one.target > other.target ? 1 : 0))
-  for (const { mount, index, target } of ordered) {
-    const prepared = await prepare(mount, { ...step, parts, index, target, tree: trees.get(index) })
-    operations.push(...(prepared.operations ?? []))
-    if (prepared.stub !== undefined && !isVirtual(target)) stubs.push(stubOf(target, prepared.stub))
+  const wanted = node.mounts
+    .map((mount, index): Wanted => {
+      const target = targetOf(mount)
+      return { mount, making: { ...step, parts, index, target, tree: trees.get(index) } }
+    })
+    .toSorted(byTarget)
+  const prepared = new Map<Wanted, Prepared>()
+  // What may have to be waited for comes first.
+  for (const each of wanted.toSorted(byLock)) prepared.set(each, await prepare(each.mount, each.making))
+  for (const each of wanted) {
+    const { target } = each.making
+    const made = prepared.get(each) ?? {}
+    operations.push(...(made.operations ?? []))
+    if (made.stub !== undefined && !isVirtual(target)) stubs.push(stubOf(target, made.stub))
     // The first forwarded agent is the one that programs find.
-    for (const variable of prepared.env ?? [])
+    for (const variable of made.env ?? [])
       if (!variable.startsWith("SSH_AUTH_SOCK=") || !env.some((other) => other.startsWith("SSH_AUTH_SOCK=")))
         env.push(variable)
   }
