@@ -11,7 +11,7 @@ import { discard } from "./body.ts"
 import { Call, type Reply } from "./call.ts"
 import { createRouter, type Found, type Route } from "./route.ts"
 import { buildRoutes } from "./routes/build.ts"
-import { buildkitRoutes } from "./routes/buildkit.ts"
+import { buildkitOf, buildkitRoutes } from "./routes/buildkit.ts"
 import { ownBuildRoutes } from "./routes/builds.ts"
 import { containerFileRoutes } from "./routes/container-files.ts"
 import { containerStreamRoutes } from "./routes/container-streams.ts"
@@ -45,7 +45,11 @@ export function routeTable(engine: Engine, builder: Builder | undefined): Route[
     ...networkRoutes(engine),
     ...(builder === undefined
       ? []
-      : [...buildRoutes(builder), ...ownBuildRoutes(builder), ...buildkitRoutes(engine, builder)]),
+      : [
+          ...buildRoutes(builder, () => buildkitOf(engine, builder)),
+          ...ownBuildRoutes(builder),
+          ...buildkitRoutes(engine, builder),
+        ]),
     ...refusalRoutes(),
   ]
 }

@@ -2,9 +2,11 @@
 import type { Duplex } from "node:stream"
 import type { Builder } from "../../build/build.ts"
 import type { Engine } from "../../engine/engine.ts"
+import type { Call } from "../call.ts"
 import { controlMethods } from "./control/control.ts"
 import { gatewayMethods } from "./gateway/gateway.ts"
 import { createGrpcServer } from "./grpc/server.ts"
+import { OverSession } from "./over-session.ts"
 import { type Announcement, Sessions } from "./session/sessions.ts"
 import { Jobs } from "./solve/job.ts"
 
@@ -17,11 +19,14 @@ export interface Buildkit {
   admit(session: Announcement): void
   /** Keeps a session until its connection ends. */
   open(session: Announcement, connection: Duplex): void
+  /** Serves POST /build?version=2, whole. */
+  buildOverSession(call: Call): Promise<void>
 }
 
 export function createBuildkit(engine: Engine, builder: Builder): Buildkit {
   const sessions = new Sessions()
   const jobs = new Jobs(builder, sessions)
+  const overSession = new OverSession(builder, jobs)
   const server = createGrpcServer({
     ...controlMethods({ engine, builder, jobs, sessions }),
     ...gatewayMethods({ engine, builder, jobs }),
@@ -29,6 +34,7 @@ export function createBuildkit(engine: Engine, builder: Builder): Buildkit {
   return {
     serve: (connection) => server.serve(connection),
     admit: (session) => sessions.admit(session),
+    buildOverSession: (call) => overSession.build(call),
     open: (session, connection) => void sessions.open(session, connection),
   }
 }

@@ -26,6 +26,8 @@ type Used = Pick<
 export function systemRoutes(engine: Used, builder: Pick<Builder, "usage"> | undefined): Route[] {
   const ping = (call: Call) =>
     call.text("OK", {
+      // Clients that can do both build with BuildKit's API then.
+      "Builder-Version": builder === undefined ? "1" : "2",
       "Cache-Control": "no-cache, no-store, must-revalidate",
       Pragma: "no-cache",
       Swarm: "inactive",

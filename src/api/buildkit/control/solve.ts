@@ -15,21 +15,28 @@ import { type Job, type Jobs, Solving } from "../solve/job.ts"
 
 type Request = Decoded<typeof SolveRequest>
 
+/** What comes to a request by another way than its message. */
+export interface Beside {
+  /** The context as a tar. */
+  readonly upload?: AsyncIterable<Uint8Array>
+  readonly begun?: (job: Job) => void
+}
+
 /** Answers with what the exporters tell. Throws `GrpcFailure` with typed details. */
 export async function solve(
   builder: Builder,
   jobs: Jobs,
   request: Request,
   signal: AbortSignal,
-  begun: (job: Job) => void = () => {},
+  { upload, begun }: Beside = {},
 ): Promise<ReadonlyMap<string, string>> {
   try {
     const session = request.session === "" ? undefined : await jobs.sessions.get(request.session, signal)
     const ending = session === undefined ? signal : AbortSignal.any([signal, session.connection.gone])
     const { ref, entitlements, frontendInputs: inputs } = request
-    const options = { ref, session, entitlements, inputs, signal: ending }
+    const options = { ref, session, entitlements, inputs, upload, signal: ending }
     return await jobs.run(options, (job) => {
-      begun(job)
+      begun?.(job)
       return run(builder, job, request)
     })
   } catch (error) {

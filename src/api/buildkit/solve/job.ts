@@ -20,6 +20,8 @@ export interface JobOptions {
   readonly entitlements: readonly string[]
   /** What a frontend may ask for by `Inputs`. */
   readonly inputs: Definitions
+  /** The context as a tar, when the client sends it beside its request. */
+  readonly upload?: AsyncIterable<Uint8Array> | undefined
   readonly signal: AbortSignal
 }
 
@@ -134,6 +136,7 @@ export class Job {
       },
       input: (name) => inputs.get(name),
       entitlements: this.#options.entitlements,
+      upload: this.#options.upload,
       signal: this.signal,
     })
   }

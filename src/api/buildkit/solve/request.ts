@@ -26,6 +26,8 @@ export interface Sources {
   /** What a frontend input is: files of the client's, or another build's result. */
   readonly input: (name: string) => Input | undefined
   readonly entitlements: readonly string[]
+  /** The main context as a tar. */
+  readonly upload: AsyncIterable<Uint8Array> | undefined
   readonly signal: AbortSignal
 }
 
@@ -84,6 +86,8 @@ function mainContext(
   const address = attributes.get(attributes.get("contextkey") ?? "context")
   const dockerfileContext =
     apart === undefined ? {} : { dockerfileContext: local(apart, attributes, sources) }
+  if (sources.upload !== undefined)
+    return { context: { type: "tar", bytes: sources.upload }, ...dockerfileContext }
   if (address !== undefined && address !== "") {
     const path = uploadPath(address)
     if (path === undefined) return { context: remoteContext(address), ...dockerfileContext }
