@@ -8,7 +8,12 @@ import { attestationManifest, attestationsFor } from "./attestation.ts"
 import { type Annotation, annotationsAt, flag, readAnnotations, readCompression } from "./attributes.ts"
 import { inlineCacheOf } from "./cache/inline.ts"
 import { configBytes } from "./config-bytes.ts"
-import { type OutgoingBlob, type OutgoingLayer, openOutgoingLayers } from "./outgoing-layers.ts"
+import {
+  type FindLayer,
+  type OutgoingBlob,
+  type OutgoingLayer,
+  openOutgoingLayers,
+} from "./outgoing-layers.ts"
 import type { ExportWork } from "./work.ts"
 
 /** As documents have it. */
@@ -112,7 +117,11 @@ const wantsOci = (work: ExportWork, otherwise: boolean, annotations: readonly An
   annotations.some(({ place }) => place !== "manifest")
 
 /** Compresses what must be and makes all documents; nothing is written but to the content store. */
-export const assemble = async (work: ExportWork, ociByDefault: boolean): Promise<Assembled> => {
+export const assemble = async (
+  work: ExportWork,
+  ociByDefault: boolean,
+  find?: FindLayer,
+): Promise<Assembled> => {
   const { stages, images } = work
   if (images.length === 0) throw failure("internal", "the build has no result that could be exported")
   const annotations = readAnnotations(
@@ -121,7 +130,7 @@ export const assemble = async (work: ExportWork, ociByDefault: boolean): Promise
   )
   const attested = attestationsFor(work)
   const oci = attested.length > 0 || wantsOci(work, ociByDefault, annotations)
-  const outgoing = openOutgoingLayers(work, readCompression(work.attributes), oci)
+  const outgoing = openOutgoingLayers(work, readCompression(work.attributes), oci, find)
   const layers = await stages.step("exporting layers", async () => {
     const all: OutgoingLayer[][] = []
     for (const image of images) all.push(await outgoing.of(image))

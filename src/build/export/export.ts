@@ -30,9 +30,12 @@ export interface Exporters {
   ): Promise<ExportedBuild>
 }
 
-/** What `--cache-from` brought: asked by key when the own cache has nothing. */
+/** What `--cache-from` brought (openImportedCaches in open.ts; holds what it brings by the solve's own hold): asked by key when the own cache has nothing. */
 export interface ImportedCache {
   find(key: string): Promise<CacheRecord | undefined>
-  /** Brings the layers of a record into the store. */
+  /**
+   * Brings the layers of a record into the store. Throws when they cannot be had or are not what was announced: the step
+   * is to be run then, as if nothing had been found.
+   */
   bring(record: CacheRecord, signal: AbortSignal): Promise<LayersTree>
 }

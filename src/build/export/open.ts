@@ -1,8 +1,9 @@
 // Opens the exporters: each --output by its type, then the caches.
 import { failure } from "../../base/errors.ts"
-import type { BuiltImage, ExportRequest } from "../build.ts"
+import type { BuiltImage, CacheLocation, ExportRequest } from "../build.ts"
 import { exportArchive } from "./archive.ts"
 import { flag } from "./attributes.ts"
+import { cacheExportNames, checkCacheType, exportCache } from "./cache/export-cache.ts"
 import type { Exporters } from "./export.ts"
 import { exportFiles } from "./files.ts"
 import { exportLocalImage } from "./local-image.ts"
@@ -72,6 +73,7 @@ export const openExporters = (rooms: ExportRooms): Exporters => ({
   async run(solved, steps, options, report, signal) {
     const response = new Map<string, string>()
     let imageId: string | undefined
+    for (const { type } of options.cacheTo) checkCacheType(type, "export")
     const hold = rooms.images.sharing.hold()
     try {
       const exportOne = async (request: ExportRequest, at: number): Promise<void> => {
@@ -92,9 +94,27 @@ export const openExporters = (rooms: ExportRooms): Exporters => ({
         for (const [key, value] of exported.response) response.set(key, value)
         imageId ??= exported.imageId
       }
+      const exportCacheTo = async (location: CacheLocation, at: number): Promise<void> => {
+        const name = cacheExportNames[location.type]
+        if (name === undefined) return
+        const { response: told } = await inStages(name, `${solved.id} cache ${at}`, report, (stages) =>
+          exportCache(
+            {
+              ...{ rooms, solved, options, steps, hold, stages, signal },
+              ...{ images: solved.images, attributes: location.attributes, epoch: undefined },
+            },
+            location,
+          ),
+        )
+        for (const [key, value] of told) response.set(key, value)
+      }
       for (const [at, request] of options.exports.entries()) {
         signal.throwIfAborted()
         await exportOne(request, at)
+      }
+      for (const [at, location] of options.cacheTo.entries()) {
+        signal.throwIfAborted()
+        await exportCacheTo(location, at)
       }
     } finally {
       hold.release()
@@ -102,3 +122,5 @@ export const openExporters = (rooms: ExportRooms): Exporters => ({
     return { response, ...(imageId === undefined ? {} : { imageId }) }
   },
 })
+
+export { type ImportOptions, openImportedCaches } from "./cache/import-cache.ts"

@@ -56,12 +56,16 @@ export const tarOf = (parts: Parts, placed: PlacedLayer): (() => AsyncIterable<U
   return () => verified(decompress(kept.open(0), what), { digest: diffId }, what)
 }
 
+/** Gives a layer whose own compressed bytes are not here; undefined when nobody has them. */
+export type FindLayer = (placed: PlacedLayer, oci: boolean) => Promise<OutgoingLayer | undefined>
+
 /** One layer in the wanted compression. What is made lies in the content store and is held. */
 const outgoingLayer = async (
   parts: Parts,
   placed: PlacedLayer,
   wanted: Compression,
   oci: boolean,
+  find: FindLayer,
 ): Promise<OutgoingLayer> => {
   const { content } = parts.rooms
   const { diffId, blob } = placed.layer
@@ -72,6 +76,9 @@ const outgoingLayer = async (
   // Told as what it came as; force-compression is for those who want one kind throughout.
   if (kept !== undefined && found !== "uncompressed" && (!wanted.force || found === wanted.kind))
     return { ...kept, diffId, digest: blob, mediaType: layerTypeOf(found, oci), original: "" }
+  const elsewhere =
+    kept === undefined && original !== "" && !wanted.force ? await find(placed, oci) : undefined
+  if (elsewhere !== undefined) return elsewhere
   const mediaType = layerTypeOf(wanted.kind, oci)
   const tar = blobs.tar(placed)
   if (wanted.kind === "uncompressed" && tar !== undefined)
@@ -83,12 +90,17 @@ const outgoingLayer = async (
 }
 
 /** Layers of one export: each is compressed once, though several images have it. */
-export const openOutgoingLayers = (parts: Parts, wanted: Compression, oci: boolean) => {
+export const openOutgoingLayers = (
+  parts: Parts,
+  wanted: Compression,
+  oci: boolean,
+  find: FindLayer = async () => undefined,
+) => {
   const known = new Map<string, Promise<OutgoingLayer>>()
   const one = (placed: PlacedLayer): Promise<OutgoingLayer> => {
     const found = known.get(placed.chainId)
     if (found !== undefined) return found
-    const made = outgoingLayer(parts, placed, wanted, oci)
+    const made = outgoingLayer(parts, placed, wanted, oci, find)
     made.catch(() => {})
     known.set(placed.chainId, made)
     return made

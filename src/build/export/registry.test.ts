@@ -163,6 +163,29 @@ test("layers of a base image keep the bytes that registries know", async () => {
   }
 })
 
+test("layers whose compressed bytes were given up travel as the registries have them", async () => {
+  const base = makeImage({ layers: tars.slice(0, 1) })
+  await putImage(`http://${servers.domain(0)}`, "given-up", base, "1")
+  const erofs = await openImageStore({ registries, form: "erofs" })
+  try {
+    await erofs.images.pull({ reference: nameOf("given-up:1") }, () => {})
+    expect(erofs.content.has(base.layers[0] ?? "")).toBe(false)
+    const { layers } = await erofs.images.get(nameOf("given-up:1"))
+    const built = await buildImage(erofs, tars)
+    const image = { ...built, layers: [...layers, ...built.layers.slice(1)], baseLayers: 1 }
+    await runExport(erofs, [image], [exportRequest("registry", { name: nameOf("onward") })])
+    const { layers: pushed } = await remoteJson("onward", "latest")
+    expect(pushed[0].digest).toBe(base.layers[0])
+    expect(pushed[0].size).toBe(base.blobs.get(base.layers[0] ?? "")?.length)
+    await store.images.pull({ reference: nameOf("onward") }, () => {})
+    const forced = { name: nameOf("forced"), compression: "zstd", "force-compression": "true" }
+    await runExport(erofs, [image], [exportRequest("registry", forced)])
+    expect((await remoteJson("forced", "latest")).layers[0].mediaType).toEndWith("zstd")
+  } finally {
+    await erofs.close()
+  }
+})
+
 test("names that cannot be pushed, and registries that are not there", async () => {
   const image = await buildImage(store, tars)
   await expect(push([image], {})).rejects.toThrow("tag is needed when pushing to registry")

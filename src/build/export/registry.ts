@@ -2,14 +2,12 @@
 import { errorKind, errorMessage, failure } from "../../base/errors.ts"
 import { Limiter } from "../../base/limiter.ts"
 import { formatReference, parseReference, type Reference, withDefaultTag } from "../../oci/reference.ts"
-import {
-  openRegistries,
-  type Registries,
-  type RemoteRepository,
-} from "../../registry-client/registry-client.ts"
+import type { RemoteRepository } from "../../registry-client/registry-client.ts"
 import { type Assembled, assemble, responseOf } from "./assemble.ts"
 import { flag } from "./attributes.ts"
 import type { OutgoingBlob } from "./outgoing-layers.ts"
+import { registriesFor } from "./registries.ts"
+import { remoteLayer } from "./remote-layers.ts"
 import type { Stages } from "./stages.ts"
 import type { Exported, ExportRooms, ExportWork } from "./work.ts"
 
@@ -17,14 +15,6 @@ import type { Exported, ExportRooms, ExportWork } from "./work.ts"
 const uploadsAtOnce = 4
 /** Repositories that a blob is tried to be mounted from. */
 const mostMounts = 3
-
-/** The engine's registries; with `insecure` plain HTTP and unproven certificates are accepted at this one too. */
-export const registriesFor = (rooms: ExportRooms, domain: string, insecure: boolean): Registries => {
-  const { registries } = rooms.images
-  if (!insecure) return registries
-  const { options } = registries
-  return openRegistries({ ...options, insecure: [...options.insecure, domain] })
-}
 
 /** Paths of the same registry that have a blob, as far as names here tell. */
 const mountSources = (rooms: ExportRooms, target: Reference, digest: string): string[] => {
@@ -133,7 +123,7 @@ const targetsOf = (work: ExportWork, byDigest: boolean): Reference[] => {
 export const exportToRegistry = async (work: ExportWork): Promise<Exported> => {
   const byDigest = flag(work.attributes, "push-by-digest", false)
   const targets = targetsOf(work, byDigest)
-  const assembled = await assemble(work, false)
+  const assembled = await assemble(work, false, (placed, oci) => remoteLayer(work, placed, oci, targets))
   for (const target of targets) {
     const name = formatReference(target)
     try {
