@@ -70,7 +70,12 @@ export const putManifest = async (
   // From here to the end nothing waits: what was found is there when the manifest is.
   const missing = [
     ...manifest.blobs.filter((blob) => repositories.blob(repository, blob) === undefined),
-    ...manifest.manifests.filter((child) => repositories.manifest(repository, child) === undefined),
+    // An index may list blobs too: BuildKit's caches do, and registries have always taken them.
+    ...manifest.manifests.filter(
+      (child) =>
+        repositories.manifest(repository, child) === undefined &&
+        repositories.blob(repository, child) === undefined,
+    ),
   ]
   if (missing.length > 0) {
     store.released([stored])

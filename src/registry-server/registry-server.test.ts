@@ -168,6 +168,12 @@ test("manifests: by tag and digest, refused without their blobs, deleted with th
     "404 MANIFEST_BLOB_UNKNOWN",
   )
 
+  // What lists blobs is a cache of BuildKit.
+  const blob = JSON.parse(body).layers[0]
+  const cache = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [blob] })
+  expect((await putManifest("a", "cache", cache, mediaTypes.ociIndex)).status).toBe(201)
+  expect((await ask("DELETE", "a/manifests/cache")).status).toBe(202)
+
   expect((await ask("DELETE", "a/manifests/v2")).status).toBe(202)
   expect(await (await ask("GET", "a/tags/list")).json()).toEqual({ name: "a", tags: ["all", "v1"] })
   expect((await ask("DELETE", `a/manifests/${digest}`)).status).toBe(202)
