@@ -14,6 +14,7 @@ import type { ImportedCache } from "../export.ts"
 import { inStages } from "../stages.ts"
 import type { ExportRooms } from "../work.ts"
 import { checkCacheType } from "./export-cache.ts"
+import { descriptionKey } from "./format.ts"
 import { type OfferedLayer, type OfferedRecord, readCache } from "./read-cache.ts"
 import { openReadPlace } from "./read-place.ts"
 
@@ -137,10 +138,13 @@ export const openImportedCaches = (
   const reading = locations.map((location) => readLocation(rooms, location, options))
   for (const one of reading) one.catch(() => {})
   const fetchLayers = openFetching(rooms, options.hold)
-  const find = async (key: string): Promise<OfferedRecord | undefined> => {
+  const find = async (
+    key: string,
+  ): Promise<{ layers: readonly OfferedLayer[]; createdAt: number } | undefined> => {
     for (const one of reading) {
-      const found = (await one).get(key)
-      if (found !== undefined) return found
+      const record = (await one).get(key)
+      const layers = record?.layers()
+      if (record !== undefined && layers !== undefined) return { layers, createdAt: record.createdAt }
     }
     return undefined
   }
@@ -153,7 +157,7 @@ export const openImportedCaches = (
       return {
         ...{ key, chainId: chainIdOf(found.layers.map(({ diffId }) => diffId)) },
         ...{ diffId: top.diffId, blob: top.blob.digest, size: top.blob.size },
-        ...{ description: found.description, kind: "regular" },
+        ...{ description: (top.blob.annotations[descriptionKey] ?? "").slice(0, 4096), kind: "regular" },
         ...{ createdAt: found.createdAt, usedAt: Date.now(), uses: 0 },
       } satisfies CacheRecord
     },

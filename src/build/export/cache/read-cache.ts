@@ -9,7 +9,6 @@ import {
   type CacheEntry,
   type CacheLayer,
   cacheConfigType,
-  descriptionKey,
   largestCacheConfig,
   parseCacheConfig,
   parseInlineRecords,
@@ -26,10 +25,9 @@ export interface OfferedLayer {
 
 export interface OfferedRecord {
   readonly key: string
-  /** Lowest first. */
-  readonly layers: readonly OfferedLayer[]
+  /** Lowest first; undefined when not all of them are described. Looked up only for keys that are wanted. */
+  layers(): readonly OfferedLayer[] | undefined
   readonly createdAt: number
-  readonly description: string
 }
 
 /** As many as an image may have. */
@@ -44,38 +42,32 @@ const descriptorsOf = (value: unknown, what: string): Descriptor[] => {
   return value.map((entry, at) => parseDescriptor(entry, `entry ${at + 1} of ${what}`))
 }
 
-const chainOf = (entry: CacheEntry, layers: readonly CacheLayer[]): readonly number[] | undefined => {
-  if (entry.layer === undefined) return entry.chain
+const chainOf = (entry: CacheEntry, layers: readonly CacheLayer[]): readonly number[] => {
+  if (entry.layer === undefined) return entry.chain ?? []
   const chain: number[] = []
-  for (let at = entry.layer; at !== -1; at = layers[at]?.parent ?? -1) {
-    chain.unshift(at)
-    if (chain.length > deepestChain) return undefined
-  }
-  return chain
+  for (let at = entry.layer; at !== -1 && chain.length <= deepestChain; at = layers[at]?.parent ?? -1)
+    chain.push(at)
+  return chain.reverse()
 }
 
-/** Records whose layers are all described; others are of no use. */
+/** Records that lead to layers; the others only link. */
 const offered = (
   records: readonly CacheEntry[],
   layers: readonly CacheLayer[],
   layerAt: (index: number) => OfferedLayer | undefined,
 ): OfferedRecord[] =>
-  records.flatMap((entry) => {
-    const chain = chainOf(entry, layers)
-    if (chain === undefined || chain.length === 0 || chain.length > deepestChain) return []
-    const found = chain.map(layerAt)
-    const known = found.filter((layer) => layer !== undefined)
-    if (known.length < found.length || !isDigest(entry.digest)) return []
-    const description = known.at(-1)?.blob.annotations[descriptionKey] ?? ""
-    return [
-      {
-        key: entry.digest,
-        layers: known,
-        createdAt: entry.createdAt,
-        description: description.slice(0, 4096),
+  records
+    .filter(({ digest, layer, chain }) => isDigest(digest) && (layer !== undefined || chain !== undefined))
+    .map((entry) => ({
+      key: entry.digest,
+      createdAt: entry.createdAt,
+      layers() {
+        const chain = chainOf(entry, layers)
+        if (chain.length === 0 || chain.length > deepestChain) return undefined
+        const known = chain.map(layerAt).filter((layer) => layer !== undefined)
+        return known.length < chain.length ? undefined : known
       },
-    ]
-  })
+    }))
 
 const readOwn = async (
   place: ReadPlace,
