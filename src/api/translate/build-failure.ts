@@ -1,6 +1,6 @@
 // A failed build in the words of each face: dockerd's classic builder, and our own lines.
 import { errorKind, errorMessage, failure } from "../../base/errors.ts"
-import { BuildFailure } from "../../build/build.ts"
+import { BuildFailure, excerpt } from "../../build/build.ts"
 import type { BuildFailureView } from "../../wire/wire.ts"
 
 interface ClassicFailure {
@@ -44,30 +44,17 @@ function unquoted(text: string): string {
 /** The last line of a build of our own. */
 export function failureView(error: unknown): BuildFailureView {
   const detail = error instanceof BuildFailure ? error.detail : {}
-  const excerpt = error instanceof BuildFailure ? excerptOf(error) : ""
+  const lines = error instanceof BuildFailure ? excerptOf(error) : ""
   return {
     message: errorMessage(error),
     kind: errorKind(error),
-    ...(excerpt === "" ? {} : { excerpt }),
+    ...(lines === "" ? {} : { excerpt: lines }),
     ...(detail.exitCode === undefined ? {} : { exitCode: detail.exitCode }),
     ...(detail.vertex === undefined ? {} : { vertex: detail.vertex }),
   }
 }
 
-/** Lines shown before and after those that failed. */
-const AROUND = 4
-
 /** The lines of the Dockerfile that failed, marked, between their neighbours; "" when they are not known. */
 function excerptOf({ detail: { place, source, file = "Dockerfile" } }: BuildFailure): string {
-  if (place === undefined || source === undefined) return ""
-  const lines = new TextDecoder().decode(source).split(/\r?\n/)
-  const from = Math.max(1, place.first - AROUND)
-  const to = Math.min(lines.length, place.last + AROUND)
-  const shown = lines.slice(from - 1, to).map((line, index) => {
-    const number = from + index
-    const mark = number >= place.first && number <= place.last ? ">>>" : "   "
-    return `${String(number).padStart(4)} | ${mark} ${line}`.trimEnd()
-  })
-  const rule = "-".repeat(20)
-  return [`${file}:${place.first}`, rule, ...shown, rule].join("\n")
+  return place === undefined || source === undefined ? "" : excerpt(file, source, place).trimEnd()
 }
