@@ -36,6 +36,12 @@ export const openCacheRecords = (parts: {
   const release = (records: readonly CacheRecord[]): void =>
     parts.released(records.flatMap(({ blob }) => (blob === "" ? [] : [blob])))
 
+  const isOn = (chainId: string, below: string): boolean => {
+    for (let at = chainId; at !== ""; at = state.snapshots.find(at)?.parent ?? "")
+      if (at === below) return true
+    return false
+  }
+
   return {
     find(key) {
       const record = table.find(key) ?? table.find(aliases.get(key) ?? "")
@@ -45,9 +51,18 @@ export const openCacheRecords = (parts: {
     },
     put(record) {
       const before = table.find(record.key)
-      // The layer's own transaction was durable; losing the record to a power cut only costs the step.
+      // Losing the record to a power cut only costs the step.
       table.put(record.key, record, { durable: false })
-      if (before !== undefined && before.chainId !== record.chainId) release([before])
+      if (before === undefined || before.chainId === record.chainId || before.chainId === "") return
+      // What stands on the layer that the step had before is not found any more.
+      const lost = table.list().filter(({ key, chainId }) => !used.has(key) && isOn(chainId, before.chainId))
+      state.transaction(
+        () => {
+          for (const { key } of lost) table.remove(key)
+        },
+        { durable: false },
+      )
+      release([before, ...lost])
     },
     name(alias, key) {
       if (alias === key) return

@@ -9,7 +9,14 @@ import { emptyTree, type LayersTree, type StepRun } from "../operations/operatio
 import type { Sources } from "../sources/sources.ts"
 import { takenBy } from "./keys.ts"
 import type { Solution, Tree } from "./solver.ts"
-import { newRunId, type ReadyStep, type StepBuild, type StepRooms, solveStep } from "./steps.ts"
+import {
+  isIndependent,
+  newRunId,
+  type ReadyStep,
+  type StepBuild,
+  type StepRooms,
+  solveStep,
+} from "./steps.ts"
 import { tellVertices } from "./vertices.ts"
 
 export interface SolveRooms extends StepRooms {
@@ -195,7 +202,9 @@ export const solveGraph = async (
     build.defer(parts.records.use(record.key))
     build.report({ type: "result", vertex: vertices.of(node), chainId: tree.chainId })
     const { key, createdAt } = record
-    steps.push({ key, inputs: step.inputs, result: tree, description: node.name, createdAt })
+    // What changed nothing has no layer of its own to be found by.
+    if (record.diffId !== "" || !isIndependent(node))
+      steps.push({ key, inputs: step.inputs, result: tree, description: node.name, createdAt })
     return {
       identity: tree.chainId,
       tree: () => Promise.resolve(tree),

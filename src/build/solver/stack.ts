@@ -1,7 +1,7 @@
 // Layers that were made over nothing (--link) are put over a root: committed there by the same tar, no file is copied.
 import { linkSync } from "node:fs"
 import { failure } from "../../base/errors.ts"
-import { extendChain } from "../../oci/chain-id.ts"
+import { chainIds, extendChain } from "../../oci/chain-id.ts"
 import type { ImageRecord } from "../../state/state.ts"
 import type { LayersTree, StepRun } from "../operations/operations.ts"
 import type { BuildRooms } from "../rooms.ts"
@@ -17,23 +17,34 @@ const linked = (from: string, to: string): boolean => {
   }
 }
 
-/** The root with these layers on it; they are committed already, over nothing. */
+/** A committed layer, and the stack that it is the top of. */
+export interface PlacedLayer {
+  readonly layer: ImageRecord["layers"][number]
+  readonly chainId: string
+}
+
+/** Layers that were committed over nothing, with their places. */
+export const placedAlone = (layers: ImageRecord["layers"]): PlacedLayer[] => {
+  const chain = chainIds(layers.map(({ diffId }) => diffId))
+  return layers.map((layer, at) => ({ layer, chainId: chain[at] ?? "" }))
+}
+
+/** The root with these layers on it, which are committed elsewhere already. */
 export const stackLayers = async (
   { snapshots, content }: StackRooms,
   root: LayersTree,
-  layers: ImageRecord["layers"],
+  placed: readonly PlacedLayer[],
   run: Pick<StepRun, "hold" | "signal">,
 ): Promise<LayersTree> => {
-  let alone = ""
   let chainId = root.chainId
-  for (const { diffId, blob } of layers) {
+  for (const { layer, chainId: present } of placed) {
+    const { diffId, blob } = layer
     const parent = chainId
-    alone = extendChain(alone, diffId)
     chainId = extendChain(parent, diffId)
     run.hold.keep([chainId])
     if (snapshots.has(chainId)) continue
-    const tar = snapshots.tar(alone)
-    if (tar === undefined && !content.has(blob))
+    const tar = snapshots.tar(present)
+    if (tar === undefined && (blob !== diffId || !content.has(blob)))
       throw failure("internal", `the layer ${diffId} cannot be put over another: its bytes are gone`)
     await snapshots.commitLayer({
       chainId,
@@ -44,5 +55,5 @@ export const stackLayers = async (
       lazy: true,
     })
   }
-  return { kind: "layers", chainId, layers: [...root.layers, ...layers] }
+  return { kind: "layers", chainId, layers: [...root.layers, ...placed.map(({ layer }) => layer)] }
 }

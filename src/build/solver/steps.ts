@@ -1,7 +1,10 @@
 // One step of a build: looked up by its keys, else run (once for all builds that want it at the same time) and recorded.
 import { createHash, randomBytes } from "node:crypto"
 import { crashPoint } from "../../base/crash-point.ts"
+import { errorKind, errorMessage, failure } from "../../base/errors.ts"
+import { shortId } from "../../base/ids.ts"
 import type { Limiter } from "../../base/limiter.ts"
+import { createLog } from "../../base/log.ts"
 import type { CacheRecord } from "../cache/cache.ts"
 import type { CacheRecords } from "../cache/records.ts"
 import type { ImportedCache } from "../export/export.ts"
@@ -10,7 +13,9 @@ import type { BuildRooms } from "../rooms.ts"
 import { isShareable, type StepNode, stepKey, type Taken } from "./keys.ts"
 import type { Shared, Waiter } from "./shared.ts"
 import type { Solution, Tree } from "./solver.ts"
-import { stackLayers } from "./stack.ts"
+import { placedAlone, stackLayers } from "./stack.ts"
+
+const log = createLog("build")
 
 /** What all builds share. */
 export interface StepRooms {
@@ -126,7 +131,7 @@ const perform = async (
     kind: "regular",
     createdAt: now,
     usedAt: now,
-    uses: 1,
+    uses: 0,
     inputs: step.inputs,
     layers: made.layers,
     ...(request.face === "classic" ? await copiedText(step, digests) : {}),
@@ -150,33 +155,56 @@ const treeOf = async (
   build.hold.keep([record.chainId])
   const layers = record.layers ?? (await step.root.layers()).layers
   if (!isIndependent(step.node)) return { kind: "layers", chainId: record.chainId, layers }
-  return stackLayers(parts.rooms, await step.root.layers(), layers, build)
+  return stackLayers(parts.rooms, await step.root.layers(), placedAlone(layers), build)
 }
 
-/** Digests of what the step would take of each tree. Throws as Operations.contentDigest. */
+/** Digests of what the step would take of each tree. Throws in BuildKit's words where that is not there. */
 const contents = (parts: StepRooms, build: StepBuild, step: ReadyStep): Promise<string[]> =>
   Promise.all(
-    step.taken.map(async ({ part, solution }) =>
-      parts.operations.contentDigest(part.part, await solution.tree(), build.signal),
-    ),
+    step.taken.map(async ({ part, solution }) => {
+      const tree = await solution.tree()
+      try {
+        return await parts.operations.contentDigest(part.part, tree, build.signal)
+      } catch (error) {
+        const message = errorMessage(error)
+        if (errorKind(error) !== "invalid" || !message.endsWith(": not found")) throw error
+        const ref = `${shortId(build.id)}::${shortId(step.node.digest)}`
+        throw failure(
+          "invalid",
+          `failed to compute cache key: failed to calculate checksum of ref ${ref}: ${message}`,
+          { cause: error },
+        )
+      }
+    }),
   )
 
-/** What `--cache-from` brought, made a record of our own. */
+/** What `--cache-from` brought, made a record of our own; nothing when it cannot be had after all. */
 const bringImported = async (
   parts: StepRooms,
   build: StepBuild,
   step: ReadyStep,
   key: string,
 ): Promise<CacheRecord | undefined> => {
-  const found = await build.imported?.find(key)
-  if (found === undefined) return undefined
-  const tree = await build.imported?.bring(found, build.signal)
-  if (tree === undefined) return undefined
+  const { imported } = build
+  const found = await imported?.find(key)
+  if (imported === undefined || found === undefined) return undefined
+  let tree: LayersTree
+  try {
+    tree = await imported.bring(found, build.signal)
+    const top = tree.layers.at(-1)
+    // An independent layer is recorded over nothing; it was exported on top of what it stood on.
+    if (isIndependent(step.node) && top !== undefined)
+      tree = await stackLayers(parts.rooms, emptyTree, [{ layer: top, chainId: tree.chainId }], build)
+  } catch (error) {
+    build.signal.throwIfAborted()
+    log.info("imported cache cannot be had, so the step runs", { error: errorMessage(error) })
+    return undefined
+  }
   const now = Date.now()
   const record: CacheRecord = {
     ...found,
     ...{ key, chainId: tree.chainId, layers: tree.layers, inputs: step.inputs },
-    ...{ usedAt: now, uses: 1, description: step.node.name, kind: "regular" },
+    ...{ usedAt: now, uses: 0, description: step.node.name, kind: "regular" },
   }
   build.hold.keep([tree.chainId])
   parts.records.put(record)
