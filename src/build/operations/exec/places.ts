@@ -22,6 +22,7 @@ export interface StepPlace {
 }
 
 const configName = "config"
+const SIGKILL = 9
 
 export const isRunId = (name: string): boolean => /^build-[0-9a-f]{24}$/.test(name)
 
@@ -39,7 +40,17 @@ export const makePlace = (runRoot: string, id: string, config: ContainerConfig):
 export const clearStep = async (runtime: Runtime, runRoot: string, id: string): Promise<void> => {
   const directory = join(runRoot, id)
   const config: ContainerConfig = JSON.parse(readFileSync(join(directory, configName), "utf8"))
-  await runtime.clean({ id, config, runDirectory: join(directory, "m") })
+  const monitor = join(directory, "m")
+  const found = await runtime.rejoin({ id, config, directory: monitor, runDirectory: monitor, pid: 0 })
+  if ("exited" in found) {
+    await found.signal(SIGKILL).catch(() => {
+      // It has ended meanwhile.
+    })
+    // Until its monitor has let go, the layer that it wrote is in use.
+    await found.cleared
+    found.release()
+  }
+  await runtime.clean({ id, config, runDirectory: monitor })
   rmSync(directory, { recursive: true, force: true })
 }
 

@@ -113,13 +113,16 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }
 
-/** `networks`: with a default bridge of its own (a second slower). */
+/**
+ * `networks`: with a default bridge of its own (a second slower). `dataRoot` and `tag`: those of a ground whose process is
+ * gone, to find what it left.
+ */
 export const openStepGround = async (
-  options: { form?: LayerForm; networks?: boolean; dataRoot?: string } = {},
+  options: { form?: LayerForm; networks?: boolean; dataRoot?: string; tag?: string } = {},
 ): Promise<StepGround> => {
   const directory = options.dataRoot ?? mkdtempSync(join(tmpdir(), "slb-"))
   const store = await openImageStore({ directory, ...(options.form ? { form: options.form } : {}) })
-  const tag = randomBytes(3).toString("hex")
+  const tag = options.tag ?? randomBytes(3).toString("hex")
   const cgroupParent = `sloop-test-build-${tag}`
   const { kernel, state, content, snapshots, images } = store
   const networks = openNetworks({ kernel, state, instance: `test${tag}`, warn: () => undefined })
