@@ -150,7 +150,7 @@ Dockerfile:2
 --------------------
    1 |     FROM busybox
    2 | >>> RUN make
-   3 |
+   3 |     
 --------------------
 ERROR: failed to build: failed to solve: it broke
 `,

@@ -199,7 +199,7 @@ export class Narration {
     if (line.kind === "argument") return
     const work = this.#work(line.vertex)
     if (line.firstOfStage) {
-      this.#state = /^from\s+scratch(\s|$)/i.test(line.text) ? "" : hash("base", work.chainId || line.text)
+      this.#state = /^from\s+scratch(\s|$)/i.test(line.text) ? "" : hash("base", line.vertex || line.text)
       if (line.triggers > 0) {
         write(`# Executing ${line.triggers} build trigger`)
         if (line.triggers > 1) write("s")

@@ -143,7 +143,8 @@ export const seconds = (step: Step, now = Date.now()): number =>
 
 /** What is still to be told of parts: "transferring context: 31B", with how much and how long. */
 export function partText(part: VertexStatusView, size: (bytes: number) => string): string {
-  const total = part.total ?? 0
+  // What was sent whole needs no telling of how much was to be sent.
+  const total = part.completed !== undefined && part.id.startsWith("transferring ") ? 0 : (part.total ?? 0)
   const amount =
     total > 0 ? ` ${size(part.current)} / ${size(total)}` : part.current > 0 ? ` ${size(part.current)}` : ""
   const started = time(part.started)
