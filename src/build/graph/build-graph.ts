@@ -9,7 +9,7 @@ import { applyInstruction } from "./apply.ts"
 import { globalArguments, isProxyArgument, platformArguments, proxyVariables } from "./arguments.ts"
 import { beginStage, childState, rootOf } from "./bases.ts"
 import { applyGivenLabels } from "./configure.ts"
-import type { Graph, GraphResult, ResolvedImage, ResolveImage } from "./graph.ts"
+import type { Graph, GraphResult, Input, ResolvedImage, ResolveImage } from "./graph.ts"
 import { newNeededPaths } from "./needed-paths.ts"
 import { newNodes } from "./node-digest.ts"
 import { addTriggers, checkDefaults, type PlanRequest, planStages, reachable } from "./plan.ts"
@@ -94,16 +94,24 @@ const triggersOfParent = (parent: PlannedStage): readonly string[] =>
     instruction.type === "ONBUILD" ? [instruction.trigger] : [],
   )
 
+const digestOf = (input: Input): string => (input === "scratch" ? "" : input.digest)
+
 const runStage = (around: Surroundings, stage: PlannedStage): void => {
   if (stage.end !== undefined) return
   let state = stage.base?.end === undefined ? stage.begin : childState(stage.base.end)
   if (state === undefined) return
-  for (const planned of stage.instructions)
+  const from = stage.base === undefined ? digestOf(state.root) : ""
+  stage.told.push({ original: stage.from?.original ?? "", vertex: from, trigger: false })
+  for (const planned of stage.instructions) {
+    const { root } = state
     try {
       state = applyInstruction(around, stage, state, planned)
     } catch (error) {
       throw placed(error, { place: planned.instruction.place })
     }
+    const vertex = state.root === root ? "" : digestOf(state.root)
+    stage.told.push({ original: planned.instruction.original, vertex, trigger: planned.onBuild })
+  }
   stage.end = state
 }
 
@@ -127,6 +135,11 @@ const resultOf = (around: Surroundings, target: PlannedStage, explicit: boolean)
   }
 }
 
+interface PlatformGraph {
+  readonly result: GraphResult
+  readonly stages: readonly PlannedStage[]
+}
+
 const graphFor = async (
   shared: Shared,
   dockerfile: Dockerfile,
@@ -134,7 +147,7 @@ const graphFor = async (
   resolve: ResolveImage,
   findings: Findings,
   options: Pick<GraphOptions, "allStages" | "planned">,
-): Promise<GraphResult> => {
+): Promise<PlatformGraph> => {
   const { request } = shared
   const build = hostPlatform()
   const target = normalisePlatform(platform ?? build)
@@ -152,7 +165,10 @@ const graphFor = async (
   const needed = await beginStages(around, plan, planned, resolve, options.allStages === true)
   for (const stage of planned.stages) if (needed.has(stage)) runStage(around, stage)
   options.planned?.(planned.target)
-  return resultOf(around, planned.target, platform !== undefined)
+  return {
+    result: resultOf(around, planned.target, platform !== undefined),
+    stages: planned.stages.filter((stage) => needed.has(stage)),
+  }
 }
 
 const unusedArguments = (dockerfile: Dockerfile, request: BuildRequest): string[] => {
@@ -189,16 +205,21 @@ export const buildGraph = async (
   }
   const once = remembering(resolve)
   const platforms = request.platforms.length === 0 ? [undefined] : request.platforms
-  const results: GraphResult[] = []
+  const graphs: PlatformGraph[] = []
   for (const [index, platform] of platforms.entries()) {
     const found = index === 0 ? findings : silent
     const told = index === 0 ? options : { ...options, planned: () => undefined }
-    results.push(await graphFor(shared, dockerfile, platform, once, found, told))
+    graphs.push(await graphFor(shared, dockerfile, platform, once, found, told))
   }
   findings.enforce()
   const mainPaths = needed.of("")
+  const stages = graphs[0]?.stages.filter(({ from }) => from !== undefined) ?? []
   return {
-    results,
+    results: graphs.map(({ result }) => result),
+    plan: {
+      globalArgs: dockerfile.globalArgs.map(({ original }) => original),
+      stages: stages.map(({ name, told }) => ({ name, steps: told })),
+    },
     findings: findings.all,
     ...(mainPaths === undefined ? {} : { neededPaths: mainPaths }),
     neededPathsOf: new Map(needed.contexts.map((name) => [name, needed.of(name)])),

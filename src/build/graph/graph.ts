@@ -178,6 +178,8 @@ export interface ResolvedImage {
   readonly config: ConfigDocument
   /** It is in the local store under `imageId`; "" = it must be pulled when its node runs. */
   readonly imageId: string
+  /** Digest of the one manifest for the platform, where `digest` is an index that leads to it. */
+  readonly manifest?: string
 }
 
 /** What the graph needs to know of base images; asked at most once for the same image and platform. */

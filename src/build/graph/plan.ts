@@ -68,6 +68,7 @@ const newStage = (
   triggered: false,
   begin: undefined,
   end: undefined,
+  told: [],
   lastOf: new Map(),
   ...given,
 })
