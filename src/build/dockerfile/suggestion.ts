@@ -22,12 +22,13 @@ const distance = (left: string, right: string): number => {
 export const suggestion = (word: string, options: Iterable<string>, caseSensitive = true): string => {
   const wanted = caseSensitive ? word : word.toLowerCase()
   let best = ""
-  let least = 3
+  let least = 2.5
   for (const given of options) {
     const option = caseSensitive ? given : given.toLowerCase()
     if (option === wanted) return ""
-    if (Math.abs(option.length - wanted.length) >= least) continue
-    const edits = distance(wanted, option)
+    if (Math.abs(option.length - wanted.length) > 2) continue
+    // Of two that are as near, the one that begins alike.
+    const edits = distance(wanted, option) - (option[0] === wanted[0] ? 0.5 : 0)
     if (edits >= least) continue
     least = edits
     best = caseSensitive ? option : inCaseOf(option, word)
