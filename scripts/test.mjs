@@ -44,6 +44,7 @@ const suites = [
   { name: "launcher", bun: ["launcher/test"] },
   { name: "launcher-sanitized", bun: ["launcher/test"], env: sanitized },
   { name: "engine", bun: ["test/engine"] },
+  { name: "build", bun: ["test/build"] },
   { name: "api", bun: ["test/api"] },
   { name: "cli", bun: ["test/cli"] },
   { name: "docker-client", bun: ["test/docker-client"] },

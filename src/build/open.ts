@@ -8,6 +8,8 @@ import type { BuildRooms } from "./rooms.ts"
 export interface BuilderOptions {
   /** Steps that run at once, of all builds; 16 unless given. */
   readonly parallelism?: number | undefined
+  /** Bytes that the cache may take beside the images; a tenth of the disk unless given. */
+  readonly budget?: number | undefined
 }
 
 export const openBuilder = (rooms: BuildRooms, options: BuilderOptions = {}): Builder => {

@@ -107,11 +107,17 @@ async function composeOver(
     cgroupParent,
     seccompProfile: readProfile(configuration["seccomp-profile"]),
   })
-  const builder = openBuilder({
-    ...{ kernel, state, content, snapshots, runtime, networks, images },
-    root: join(dataRoot, "build"),
-    runRoot: join(runRoot, "b"),
-  })
+  const builder = openBuilder(
+    {
+      ...{ kernel, state, content, snapshots, runtime, networks, images },
+      root: join(dataRoot, "build"),
+      runRoot: join(runRoot, "b"),
+    },
+    {
+      parallelism: configuration["max-concurrent-steps"],
+      budget: bytesOf(configuration, "build-cache-budget"),
+    },
+  )
   const engine = createEngine({
     state,
     events,
@@ -130,7 +136,7 @@ async function composeOver(
       logOptions: configuration["log-opts"],
       stopTimeout: configuration["stop-timeout"],
       init: configuration.init,
-      diskBudget: diskBudgetOf(configuration),
+      diskBudget: bytesOf(configuration, "disk-budget"),
     },
     buildCache: builder,
   })
@@ -170,8 +176,12 @@ function registriesOf(configuration: Configuration): Registries {
   })
 }
 
-function diskBudgetOf({ "disk-budget": text }: Configuration): number | undefined {
-  return text === undefined ? undefined : parseByteSize(text, "--disk-budget")
+function bytesOf(
+  configuration: Configuration,
+  flag: "disk-budget" | "build-cache-budget",
+): number | undefined {
+  const text = configuration[flag]
+  return text === undefined ? undefined : parseByteSize(text, `--${flag}`)
 }
 
 function readProfile(path: string | undefined): string | undefined {

@@ -80,6 +80,8 @@ const settings = v.strictObject({
   "max-concurrent-downloads": v.optional(several),
   "max-concurrent-uploads": v.optional(several),
   "max-download-attempts": v.optional(several),
+  "max-concurrent-steps": v.optional(several),
+  "build-cache-budget": v.optional(text),
   "image-policy": v.optional(text),
   "registry-address": v.optional(text),
   "registry-names": v.optional(texts),
@@ -262,6 +264,16 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     key: "max-download-attempts",
     kind: "number",
     help: "Tries in a row that may bring nothing of a layer (5)",
+  },
+  "--max-concurrent-steps": {
+    key: "max-concurrent-steps",
+    kind: "number",
+    help: "Steps of builds that run at once (16)",
+  },
+  "--build-cache-budget": {
+    key: "build-cache-budget",
+    kind: "text",
+    help: "Size such as 20GB that the cache of builds may take beside the images (a tenth of the disk)",
   },
   "--name": { key: "name", kind: "text", help: "Name that info shows (the host's)" },
 }
