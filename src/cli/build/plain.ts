@@ -28,6 +28,7 @@ export class Plain implements Display {
   readonly #told = new Map<string, { text: string; at: number }>()
   readonly #ended = new Set<Step>()
   #first = true
+  #waiting = ""
 
   constructor(out: Output, trace: Trace) {
     this.#out = out
@@ -43,11 +44,11 @@ export class Plain implements Display {
       const own = lines.filter((one) => one.step === step).map((one) => one.line)
       this.#show(step, own)
     }
+    if (this.#waiting !== "") void this.#out.write(this.#waiting)
+    this.#waiting = ""
   }
 
-  end(): void {
-    void this.#out
-  }
+  end(): void {}
 
   #show(step: Step, log: readonly LogLine[]): void {
     const parts = [...step.parts.values()].flatMap((part) => this.#part(step, part.id) ?? [])
@@ -97,7 +98,7 @@ export class Plain implements Display {
   }
 
   #line(text: string): void {
-    void this.#out.write(`${text}\n`)
+    this.#waiting += `${text}\n`
   }
 }
 

@@ -1,9 +1,10 @@
 // A build as the flags ask for it: the request, and what stands behind what the engine may ask for meanwhile.
 import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { failure } from "../../base/errors.ts"
 import type { WireBuildInput } from "../../wire/wire.ts"
 import { readBytes, readPairs } from "../container/values.ts"
-import { configFile } from "../credentials.ts"
+import { configDirectoryOf } from "../contexts/choose.ts"
 import type { Parsed } from "../flags.ts"
 import type { Context } from "../verb.ts"
 import { annotationAttributes, type Output, readAttestations, readCache, readOutput } from "./attributes.ts"
@@ -169,7 +170,7 @@ const proxyNames = {
 
 /** `proxies.default` of config.json, in both cases of letters, as docker hands them to builds. */
 function proxies(env: Context["env"]): Record<string, string> {
-  const path = configFile(env)
+  const path = join(configDirectoryOf(env), "config.json")
   if (!existsSync(path)) return {}
   let configured: Readonly<Record<string, unknown>> | undefined
   try {

@@ -1,5 +1,4 @@
 // Builds in place: a directory of the engine's machine becomes an image, its steps told as they run.
-import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { stat } from "node:fs/promises"
 import { resolve } from "node:path"
@@ -106,7 +105,7 @@ async function run(
   options: BuildInPlaceOptions,
   tell: (progress: BuildProgress) => void,
 ): Promise<BuildResult> {
-  const id = randomBytes(12).toString("hex")
+  const id = Buffer.from(crypto.getRandomValues(new Uint8Array(12))).toString("hex")
   const body = { ...(await requestOf(options)), Id: id }
   const answers: Promise<void>[] = []
   const sent = await client
