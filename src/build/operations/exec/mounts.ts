@@ -108,7 +108,9 @@ const cache = async (mount: MountOf<"cache">, making: Making): Promise<Prepared>
   const held = await parts.caches.take(mount, content, run)
   undo.push("cache mount", () => held.release())
   const flags = mount.readOnly ? "ro,rprivate" : "rprivate"
-  return { operations: [["bind", held.path, target, flags, "dir", ""]], stub: "directory" }
+  // Resolved by the launcher beneath the cache mount, which other steps may be changing.
+  const subpath = content === undefined ? posix.resolve("/", mount.source).slice(1) : ""
+  return { operations: [["bind", held.path, target, flags, "dir", subpath]], stub: "directory" }
 }
 
 const tmpfs = (mount: MountOf<"tmpfs">, { target }: Making): Prepared => ({
