@@ -93,6 +93,7 @@ export const loadBuilder = (rooms: BuildRooms, parts: BuilderParts): LoadedBuild
         ? undefined
         : openImportedCaches(rooms, cacheFrom, { credentials, report, hold, signal })
     const { files, graph, contexts, warnings } = await prepare(build, sources)
+    await imported?.ready()
     const solved = await solveGraph(
       steps,
       {

@@ -32,6 +32,11 @@ export interface Exporters {
 
 /** What `--cache-from` brought (openImportedCaches in open.ts; holds what it brings by the solve's own hold): asked by key when the own cache has nothing. */
 export interface ImportedCache {
+  /**
+   * Resolves when the cache mounts that were asked for (`cache-mounts=true`) are in their places, at once when none were:
+   * to be waited for before the first step runs. Never rejects but for the signal.
+   */
+  ready(): Promise<void>
   find(key: string): Promise<CacheRecord | undefined>
   /**
    * Brings the layers of a record into the store. Throws when they cannot be had or are not what was announced: the step

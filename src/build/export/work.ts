@@ -7,7 +7,7 @@ import type { ExportableStep } from "./export.ts"
 import type { Stages } from "./stages.ts"
 
 /** The rooms that exports use. */
-export type ExportRooms = Pick<BuildRooms, "content" | "images" | "kernel" | "snapshots" | "state">
+export type ExportRooms = Pick<BuildRooms, "content" | "images" | "kernel" | "root" | "snapshots" | "state">
 
 export interface ExportWork {
   readonly rooms: ExportRooms

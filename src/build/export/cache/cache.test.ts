@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto"
 import {
   buildImage,
   exportRequest,
+  exportRooms,
   keyOf,
   runExport,
   stepsOf,
@@ -55,7 +56,7 @@ const exportTo = async (image: BuiltImage, to: CacheLocation) => {
 const importFrom = (from: readonly CacheLocation[]) => {
   const events: BuildEvent[] = []
   const { signal } = new AbortController()
-  const cache = openImportedCaches(fresh, from, {
+  const cache = openImportedCaches(exportRooms(fresh), from, {
     credentials: async () => undefined,
     report: (event) => events.push(event),
     hold: fresh.images.sharing.hold(),

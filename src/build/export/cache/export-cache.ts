@@ -13,6 +13,7 @@ import type { Stages } from "../stages.ts"
 import type { Exported, ExportWork } from "../work.ts"
 import { chooseSteps, type ForestLayer, forestOf, recordsOf } from "./choose-steps.ts"
 import { cacheConfigType, createdKey, descriptionKey, encodeCacheConfig, uncompressedKey } from "./format.ts"
+import { packMounts } from "./mounts.ts"
 
 /** What is exported and how, without the --output that it has none of. */
 export type CacheWork = Omit<ExportWork, "request">
@@ -127,7 +128,8 @@ const write = async (work: CacheWork, location: CacheLocation): Promise<Exported
   const place = location.type === "registry" ? await registryPlace(work) : directoryPlace(work, location)
   const steps = chooseSteps(work.steps, work.solved.images, mode)
   const { layers: forest, tops } = forestOf(steps)
-  if (forest.length === 0) {
+  const mounts = await packMounts(work, form.oci)
+  if (forest.length === 0 && mounts.length === 0) {
     stages.say("skipping cache export for empty result")
     return { response: [] }
   }
@@ -139,7 +141,7 @@ const write = async (work: CacheWork, location: CacheLocation): Promise<Exported
     for (const placed of forest) made.push(await outgoing.one(placed))
     return made
   })
-  await place.blobs(layers)
+  await place.blobs([...layers, ...mounts.map(({ blob }) => blob)])
   const bytes = encodeCacheConfig({
     layers: layers.map(({ digest }, at) => ({ blob: digest, parent: forest[at]?.parent ?? -1 })),
     records: recordsOf(steps, ({ result }) => tops.get(result.chainId)),
@@ -152,7 +154,11 @@ const write = async (work: CacheWork, location: CacheLocation): Promise<Exported
       return layer === undefined ? [] : [[layer.digest, annotated(layer, one)] as const]
     }),
   )
-  const manifest = manifestOf(config, [...descriptors.values()], form)
+  const manifest = manifestOf(
+    config,
+    [...descriptors.values(), ...mounts.map(({ descriptor }) => descriptor)],
+    form,
+  )
   const what = form.asImage ? "cache image manifest" : "cache manifest"
   await stages.step(`writing ${what} ${manifest.digest}`, () => place.document(manifest))
   return { response: [["cache.manifest", JSON.stringify(written(manifest))]] }

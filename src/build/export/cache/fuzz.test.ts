@@ -79,7 +79,7 @@ const read = async (config: unknown, break_: (document: unknown) => unknown = (s
   })
   const root = Buffer.from(JSON.stringify(manifest) ?? "null")
   try {
-    return await readCache(placeOf(root, new Map([[digestOf(bytes), bytes]])))
+    return (await readCache(placeOf(root, new Map([[digestOf(bytes), bytes]])))).records
   } catch (error) {
     if (!(error instanceof Failure)) throw error
     return []

@@ -15,6 +15,7 @@ import { inStages } from "../stages.ts"
 import type { ExportRooms } from "../work.ts"
 import { checkCacheType } from "./export-cache.ts"
 import { descriptionKey } from "./format.ts"
+import { takeInMounts } from "./mounts.ts"
 import { type OfferedLayer, type OfferedRecord, readCache } from "./read-cache.ts"
 import { openReadPlace } from "./read-place.ts"
 
@@ -39,8 +40,9 @@ const readLocation = async (
   try {
     return await inStages(`importing cache manifest from ${name}`, name, report, async (stages) => {
       const place = await openReadPlace(rooms, location, credentials, signal)
-      const records = await readCache(place)
-      if (records.length === 0) stages.say(`no cache found in ${name}`)
+      const { records, mounts } = await readCache(place)
+      await takeInMounts(rooms, place, attributes, mounts, stages, signal)
+      if (records.length === 0 && mounts.length === 0) stages.say(`no cache found in ${name}`)
       return new Map(records.map((record) => [record.key, record]))
     })
   } catch {
@@ -150,6 +152,10 @@ export const openImportedCaches = (
   }
 
   return {
+    async ready() {
+      // Who waits for no mounts waits for manifests only when its own cache has nothing.
+      await Promise.all(reading.filter((_, at) => locations[at]?.attributes.has("cache-mounts")))
+    },
     async find(key) {
       const found = await find(key)
       const top = found?.layers.at(-1)

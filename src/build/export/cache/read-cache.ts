@@ -14,6 +14,7 @@ import {
   parseInlineRecords,
   uncompressedKey,
 } from "./format.ts"
+import { mountsAmong, type OfferedMount } from "./mounts.ts"
 import type { ReadPlace } from "./read-place.ts"
 
 /** A layer that can be brought. */
@@ -109,19 +110,27 @@ const readInline = async (place: ReadPlace, document: JsonObject): Promise<Offer
   })
 }
 
+/** What a cache offers: results of steps, and cache mounts. */
+export interface OfferedCache {
+  readonly records: readonly OfferedRecord[]
+  readonly mounts: readonly OfferedMount[]
+}
+
 /** All that the place's root leads to. Throws "invalid" for what is no cache, and as the place does. */
-export const readCache = async (place: ReadPlace): Promise<OfferedRecord[]> => {
+export const readCache = async (place: ReadPlace): Promise<OfferedCache> => {
   const what = `the cache manifest of ${place.name}`
   const document = parseJsonObject(await place.root(), what, largestCacheConfig)
   if (document.manifests === undefined) {
     const config = parseDescriptor(document.config, `the config of ${what}`)
-    return config.mediaType === cacheConfigType
-      ? readOwn(place, config, descriptorsOf(document.layers, what))
-      : readInline(place, document)
+    if (config.mediaType !== cacheConfigType)
+      return { records: await readInline(place, document), mounts: [] }
+    const layers = descriptorsOf(document.layers, what)
+    return { records: await readOwn(place, config, layers), mounts: mountsAmong(layers) }
   }
   const entries = descriptorsOf(document.manifests, what)
   const config = entries.find(({ mediaType }) => mediaType === cacheConfigType)
-  if (config !== undefined) return readOwn(place, config, entries)
+  if (config !== undefined)
+    return { records: await readOwn(place, config, entries), mounts: mountsAmong(entries) }
   const found: OfferedRecord[] = []
   for (const entry of entries.filter((one) => !isAttestation(one)).slice(0, mostImages)) {
     const image = parseJsonObject(
@@ -131,5 +140,5 @@ export const readCache = async (place: ReadPlace): Promise<OfferedRecord[]> => {
     // An index in an index is no image's.
     if (image.manifests === undefined) found.push(...(await readInline(place, image)))
   }
-  return found
+  return { records: found, mounts: [] }
 }
