@@ -34,7 +34,8 @@ export interface WrittenTar {
   readonly size: number
 }
 
-async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
+/** A file's bytes, opened when the first are asked for: a layer that is there already asks for none. */
+export async function* fileBytes(path: string): AsyncGenerator<Uint8Array> {
   await using file = await open(path, "r")
   for (;;) {
     const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(1 << 20))
@@ -103,7 +104,7 @@ export const commitFile = async (
     const { size } = await snapshots.commitLayer({
       chainId,
       parent: parent.chainId,
-      ...(linked ? { link, tar: bytesOf(path) } : { tar: content.open(digest) }),
+      ...(linked ? { link, tar: fileBytes(path) } : { tar: content.open(digest) }),
       signal: run.signal,
       // Who gives the result a name waits for the disk, once for all its layers.
       lazy: true,

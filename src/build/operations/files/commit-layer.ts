@@ -1,13 +1,13 @@
 // A written tar becomes a layer over its parent.
 import { randomBytes } from "node:crypto"
-import { createReadStream, linkSync, mkdirSync, rmSync } from "node:fs"
+import { linkSync, mkdirSync, rmSync } from "node:fs"
 import { open } from "node:fs/promises"
 import { join } from "node:path"
 import { failure } from "../../../base/errors.ts"
 import { LauncherFailure } from "../../../kernel/kernel.ts"
 import { extendChain } from "../../../oci/chain-id.ts"
 import type { BuildRooms } from "../../rooms.ts"
-import { emptyDiffId, layersDirectory } from "../commit.ts"
+import { emptyDiffId, fileBytes, layersDirectory } from "../commit.ts"
 import type { LayersTree, StepRun } from "../operations.ts"
 import { writeTar } from "./layer.ts"
 import type { Node } from "./target.ts"
@@ -47,7 +47,7 @@ export const commitChanges = async (
     const { size } = await snapshots.commitLayer({
       chainId,
       parent: parent.chainId,
-      tar: linked ? createReadStream(path, { highWaterMark: 1 << 20 }) : content.open(digest),
+      tar: linked ? fileBytes(path) : content.open(digest),
       ...(linked
         ? {
             link(target: string) {
@@ -57,6 +57,8 @@ export const commitChanges = async (
           }
         : {}),
       signal: run.signal,
+      // Who gives the result a name waits for the disk, once for all its layers.
+      lazy: true,
     })
     return { kind: "layers", chainId, layers: [...parent.layers, { diffId: digest, blob: digest, size }] }
   } catch (error) {
