@@ -11,6 +11,7 @@ import { parseDockerfile } from "./dockerfile/parse.ts"
 import { placed } from "./failure.ts"
 import { buildGraph } from "./graph/build-graph.ts"
 import type { Graph, Input } from "./graph/graph.ts"
+import { leavesOut } from "./ignore/copied.ts"
 import { ignoreMatcher, readIgnore } from "./ignore/ignore.ts"
 import { checkEntitlements } from "./operations/exec/config.ts"
 import { type ReadFiles, readFiles } from "./reading.ts"
@@ -79,12 +80,11 @@ export const prepare = async (build: RunningBuild, sources: Sources): Promise<Pr
     files = await readFiles(request, contexts, hostPlatform(), readIgnore, report)
     const dockerfile = parse(build, files)
     const { ignore, file, dockerfile: source } = files
-    const matcher = ignoreMatcher(ignore)
     const graph = await buildGraph(
       dockerfile,
       request,
       (reference, platform) => sources.resolveImage(reference, platform, request, report, signal),
-      { ignored: (path) => matcher.covers(path) },
+      { ignored: leavesOut(ignoreMatcher(ignore)) },
     )
     if (signal.aborted) throw failure("cancelled", "context canceled")
     checkGranted(build, graph)

@@ -14,6 +14,7 @@ import { BuildFailure, placed } from "../failure.ts"
 import { platformArguments } from "../graph/arguments.ts"
 import { buildGraph, type GraphOptions } from "../graph/build-graph.ts"
 import type { PlannedStage } from "../graph/stage.ts"
+import { leavesOut } from "../ignore/copied.ts"
 import { ignoreMatcher, readIgnore } from "../ignore/ignore.ts"
 import { type ReadFiles, readFiles } from "../reading.ts"
 import { type RunningBuild, withSource } from "../running.ts"
@@ -78,11 +79,10 @@ const check = async (
       },
     })
     findings = openFindings(dockerfile.check, dockerfile.findings)
-    const matcher = ignoreMatcher(ignore)
     await graph(dockerfile, {
       findings,
       allStages: request.target === "",
-      ignored: (path) => matcher.covers(path),
+      ignored: leavesOut(ignoreMatcher(ignore)),
     })
     return checkAnswer({ file, source, findings: findings.all })
   } catch (error) {

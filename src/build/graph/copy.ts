@@ -3,6 +3,7 @@ import { posix } from "node:path"
 import type { InstructionOf } from "../dockerfile/instructions.ts"
 import { quoted } from "../dockerfile/quoted.ts"
 import { BuildFailure } from "../failure.ts"
+import { cleanPath } from "../ignore/clean-path.ts"
 import { gitAddress, isHttpAddress } from "../sources/address.ts"
 import type { CopyAction, FileNode, Input, MakeDirectoryAction, MakeFileAction } from "./graph.ts"
 import { classicText, copiedContent } from "./history.ts"
@@ -186,7 +187,12 @@ const copyActions = (
     const tree = treeOf(around, stage, copy, source)
     const fromContext = tree !== "scratch" && tree.type === "context"
     if (source === undefined && around.ignored(written))
-      around.findings.report("CopyIgnoredFile", copy.place, copy.type === "ADD" ? "Add" : "Copy", written)
+      around.findings.report(
+        "CopyIgnoredFile",
+        copy.place,
+        copy.type === "ADD" ? "Add" : "Copy",
+        cleanPath(written),
+      )
     const path = copy.parents ? pivoted(written) : relativeToRoot(written)
     return {
       ...common,

@@ -104,6 +104,12 @@ const withSources = (
 ): PlannedInstruction => {
   if (isCopyFrom(instruction)) {
     const { from, place } = instruction
+    if (expandWord(from, () => undefined, plan.dockerfile.escape).text !== from)
+      throw new BuildFailure(
+        "invalid",
+        "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround",
+        { place },
+      )
     if (!strictNumber.test(from))
       return { instruction, onBuild, sources: [sourceNamed(plan, from, place, stages, names)] }
     const source = stages.filter((stage) => stage.from !== undefined)[Number(from)]
