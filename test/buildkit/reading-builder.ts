@@ -30,6 +30,8 @@ export interface Seen {
   files: ReadFile[]
   /** Answers to secrets, agents and accounts, in the order asked. */
   readonly told: string[]
+  /** Steps that have begun to wait. */
+  waiting: number
   /** Builds whose signal was aborted while they waited. */
   cancelled: number
   released: number
@@ -88,7 +90,7 @@ async function agentAnswer(request: BuildRequest, id: string): Promise<string> {
 }
 
 export function createReadingBuilder(): { readonly builder: Builder; readonly seen: Seen } {
-  const seen: Seen = { requests: [], exports: [], files: [], told: [], cancelled: 0, released: 0 }
+  const seen: Seen = { requests: [], exports: [], files: [], told: [], waiting: 0, cancelled: 0, released: 0 }
 
   async function solve(request: BuildRequest, report: ReportBuild, signal: AbortSignal): Promise<Solved> {
     seen.requests.push(request)
@@ -169,7 +171,10 @@ export function createReadingBuilder(): { readonly builder: Builder; readonly se
           vertex: vertex.digest,
           exitCode: 3,
         })
-      if (word === "wait") await stopped(signal)
+      if (word === "wait") {
+        seen.waiting++
+        await stopped(signal)
+      }
       if (word === "later") await new Promise((resolve) => setTimeout(resolve, 300))
     } catch (error) {
       if (signal.aborted) seen.cancelled++

@@ -215,7 +215,7 @@ export class Jobs {
 
   /** A build that runs; waited for a little. Throws not-found. */
   async running(ref: string, signal: AbortSignal): Promise<Job> {
-    const job = this.#running.get(ref) ?? (await this.#wait(ref, signal))
+    const job = this.#running.get(ref) ?? (this.#ended.has(ref) ? undefined : await this.#wait(ref, signal))
     if (job === undefined) throw failure("not-found", `no such job ${ref}`)
     return job
   }
