@@ -30,12 +30,10 @@ const driverOf = (room: Room, request: NetworkCreate): Driver => {
 }
 
 const checkName = (room: Room, name: string): void => {
-  if (name === "") throw failure("invalid", "invalid name: name is empty")
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name))
-    throw failure(
-      "invalid",
-      `invalid name: ${JSON.stringify(name)} holds more than letters, digits, _ . and -`,
-    )
+  if (name.trim() === "") throw failure("invalid", "invalid name: name is empty")
+  // As in Docker any text will do; but no request could name one with a slash.
+  if (/[\0-\x1f\x7f/]/.test(name))
+    throw failure("invalid", `invalid name: ${JSON.stringify(name)} holds a slash or a control character`)
   if (isPredefined(name))
     throw failure("forbidden", `operation is not permitted on predefined ${name} network `)
   if (room.state.networks.list().some((network) => network.name === name))
@@ -130,7 +128,7 @@ export const createNetwork = async (
     ipv4: request.ipv4,
     ipv6: request.ipv6,
     ipamDriver: request.ipam.driver || "default",
-    ipamOptions: request.ipam.options,
+    ...(request.ipam.options === undefined ? {} : { ipamOptions: request.ipam.options }),
     options: request.options,
     labels: request.labels,
     subnets: subnetsFor(room, driver, request, host),

@@ -76,7 +76,7 @@ export interface NetworkCreate {
   readonly labels: Readonly<Record<string, string>>
   readonly ipam: {
     readonly driver: string
-    readonly options: Readonly<Record<string, string>>
+    readonly options?: Readonly<Record<string, string>>
     /** Subnets asked for; what is missing in one is chosen. */
     readonly pools: readonly {
       readonly subnet?: string

@@ -202,6 +202,8 @@ export interface ContainerConfig {
   readonly annotations: Readonly<Record<string, string>>
   readonly storageOptions: Readonly<Record<string, string>>
   readonly isolation: string
+  /** As asked for by --volume-driver, which says it of the volumes that the same request names. */
+  readonly volumeDriver?: string
   readonly cidFile: string
 }
 

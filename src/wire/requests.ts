@@ -23,7 +23,12 @@ export const execStartSchema = v.object({
   ConsoleSize: maybe(v.tuple([whole, whole])),
 })
 
-export const volumeCreateSchema = v.object({ Name: text, Driver: text, DriverOpts: textMap, Labels: textMap })
+export const volumeCreateSchema = v.object({
+  Name: text,
+  Driver: text,
+  DriverOpts: textMap,
+  Labels: maybe(textMap),
+})
 
 export const commitSchema = v.object({ ...containerConfigEntries })
 
@@ -43,7 +48,7 @@ export const networkCreateSchema = v.object({
   IPAM: maybe(
     v.object({
       Driver: text,
-      Options: textMap,
+      Options: maybe(textMap),
       Config: listOf(v.object({ Subnet: text, IPRange: text, Gateway: text, AuxiliaryAddresses: textMap })),
     }),
   ),

@@ -40,6 +40,7 @@ const ended = (digest: string, cached = false, error = ""): BuildEvent => ({
   type: "vertex",
   vertex: { digest, inputs: [], name: digest, cached, error, startedAt: 1, completedAt: 2 },
 })
+const became = (vertex: string): BuildEvent => ({ type: "result", vertex, chainId: `chain of ${vertex}` })
 const said = (vertex: string, text: string, stream: 1 | 2 = 1): BuildEvent => ({
   type: "log",
   vertex,
@@ -79,11 +80,13 @@ test("steps are told in the order of the Dockerfile, whichever ends first", asyn
     report(began("sha256:base"))
     report(began("sha256:copy"))
     report(ended("sha256:copy"))
+    report(became("sha256:copy"))
     report(ended("sha256:base"))
     report(began("sha256:make"))
     report(said("sha256:make", "out\n"))
     report(said("sha256:make", "err\n", 2))
     report(ended("sha256:make"))
+    report(became("sha256:make"))
     return built
   })
   expect(stream).toBe(

@@ -172,7 +172,7 @@ export function containerRoutes(engine: Pick<Engine, "containers" | "images" | "
     },
     { ...yes, method: "GET", path: "/containers/:id/top", summary: "List its processes", run: top },
     { ...yes, method: "GET", path: "/containers/:id/changes", summary: "List changed paths", run: changes },
-    { ...yes, method: "DELETE", path: "/containers/:id", summary: "Remove a container", run: remove },
+    { ...yes, method: "DELETE", path: "/containers/:id+", summary: "Remove a container", run: remove },
     { ...yes, method: "POST", path: "/containers/prune", summary: "Remove stopped containers", run: prune },
   ]
 }

@@ -40,10 +40,12 @@ export function execRoutes({ execs }: Pick<Engine, "execs">): Route[] {
     const record = execs.get(id)
     const typeOf = (tty: boolean) =>
       call.request.headers.upgrade === undefined ? RAW_STREAM : streamType(tty, call.minor)
+    // As Docker's: who does not say here that there is a terminal gets frames, though it gave the command one.
+    const framed = record.tty && !Tty
     // The client hears at once that it may attach, and gets ready while the command is launched.
     let client: Hijacked | undefined
     const hijack = (): Hijacked => {
-      client ??= call.hijack(typeOf(record.tty))
+      client ??= call.hijack(typeOf(record.tty && Tty))
       return client
     }
     try {
@@ -54,13 +56,13 @@ export function execRoutes({ execs }: Pick<Engine, "execs">): Route[] {
         accepted: () => void hijack(),
       })
       if (attached === undefined) call.empty(200)
-      else void splice(hijack(), attached.stream, { stdin: record.attachStdin })
+      else void splice(hijack(), attached.stream, { stdin: record.attachStdin, framed })
     } catch (error) {
       // A command that could not run has an exit code; Docker tells why in the stream, and clients ask for the code.
       if (client === undefined && (Detach || execs.get(id).exitCode === undefined)) throw error
       const reason = Buffer.from(`${errorMessage(error)}\r\n`)
       const { input, output } = hijack()
-      output.end(record.tty ? reason : frame("stdout", reason))
+      output.end(record.tty && Tty ? reason : frame("stdout", reason))
       input.resume()
     }
   }

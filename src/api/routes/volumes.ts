@@ -36,9 +36,13 @@ export function volumeRoutes(engine: Used): Route[] {
       name: request.Name || undefined,
       driver: request.Driver || undefined,
       options: request.DriverOpts,
-      labels: request.Labels,
+      labels: request.Labels ?? {},
     })
-    call.json({ ...view(volume), Labels: { ...volume.labels } }, 201)
+    // Docker gives back what it was given, where that is nothing too.
+    call.json(
+      { ...view(volume), ...(request.Labels === undefined ? {} : { Labels: { ...volume.labels } }) },
+      201,
+    )
   }
 
   async function remove(call: Call): Promise<void> {

@@ -1,13 +1,27 @@
 // Joins a client's connection and an attached process: bytes both ways with back-pressure, half-close kept as such.
-import type { Duplex } from "node:stream"
+import { type Duplex, Transform } from "node:stream"
 import type { Hijacked } from "../call.ts"
+import { frame } from "./frames.ts"
+
+/** What a terminal shows, as frames of standard output. */
+const framing = (): Transform =>
+  new Transform({
+    transform(chunk: Uint8Array, _encoding, done) {
+      done(null, frame("stdout", chunk))
+    },
+  })
 
 /**
  * Runs until the process's stream ends or the client goes away, which detaches it. Never throws: whatever breaks on
- * one side closes the other. `stdin` false = what the client sends is dropped. Resolves when the client has been given
+ * one side closes the other. `stdin` false = what the client sends is dropped; `framed` = the process's
+ * bytes are raw and the client wants frames. Resolves when the client has been given
  * everything, or is gone.
  */
-export function splice(client: Hijacked, attached: Duplex, options: { stdin: boolean }): Promise<void> {
+export function splice(
+  client: Hijacked,
+  attached: Duplex,
+  options: { stdin: boolean; framed?: boolean },
+): Promise<void> {
   if (client.output.destroyed) {
     // It went away while the process was launched.
     attached.destroy()
@@ -32,7 +46,8 @@ export function splice(client: Hijacked, attached: Duplex, options: { stdin: boo
   client.output.once("error", detach)
   client.output.once("close", detach)
   client.input.once("error", detach)
-  attached.pipe(client.output)
+  if (options.framed) attached.pipe(framing()).pipe(client.output)
+  else attached.pipe(client.output)
   if (options.stdin) client.input.pipe(attached)
   else client.input.resume()
   return new Promise((resolve) => {

@@ -155,6 +155,8 @@ export class Narration {
       if (line.vertex !== "") {
         if (work.state === "running" || work.state === "done" || work.state === "failed") this.#flush(line)
         if (work.state !== "cached" && work.state !== "done") return
+        // What a step became is told right after its end, and its id is made of that.
+        if (!line.firstOfStage && work.chainId === "" && imageId === undefined) return
       }
       if (last && imageId === undefined) return
       this.#end(line, last ? imageId : undefined)

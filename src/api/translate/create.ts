@@ -104,6 +104,8 @@ function hostOptions(
     ...logging(host.LogConfig),
     consoleSize: host.ConsoleSize,
     runtime: host.Runtime || undefined,
+    isolation: host.Isolation || undefined,
+    volumeDriver: host.VolumeDriver || undefined,
     annotations: filledMap(host.Annotations),
     storageOptions: filledMap(host.StorageOpt),
     cidFile: host.ContainerIDFile || undefined,
@@ -127,10 +129,7 @@ function logging(wire: WireHostConfig["LogConfig"]) {
   if (wire === undefined || (wire.Type === "" && Object.keys(wire.Config).length === 0)) return {}
   const driver = wire.Type || "json-file"
   if (!LOG_DRIVERS.includes(driver)) {
-    throw failure(
-      "invalid",
-      `logger: no log driver named '${driver}' is registered: use one of ${LOG_DRIVERS.join(", ")}`,
-    )
+    throw failure("invalid", `logger: no log driver named '${driver}' is registered`)
   }
   if (driver === "json-file" || driver === "local") {
     for (const option of Object.keys(wire.Config)) {

@@ -81,7 +81,7 @@ export function endpointViews(record: ContainerRecord, minor: number): Record<st
       IPAMConfig: ipamConfig(asked),
       Links: orNull(asked?.links),
       Aliases: aliasesOf(record, place, minor),
-      MacAddress: endpoint?.macAddress ?? "",
+      MacAddress: endpoint?.macAddress ?? asked?.macAddress ?? "",
       DriverOpts: asked?.driverOptions ? { ...asked.driverOptions } : null,
       GwPriority: asked?.gatewayPriority ?? 0,
       NetworkID: endpoint?.network ?? asked?.networkId ?? "",

@@ -18,7 +18,7 @@ export function hostConfigView(config: ContainerConfig, name: string): Record<st
     PortBindings: portBindings(config.ports),
     RestartPolicy: { Name: config.restart.name, MaximumRetryCount: config.restart.maximumRetries },
     AutoRemove: config.autoRemove,
-    VolumeDriver: "",
+    VolumeDriver: config.volumeDriver ?? "",
     VolumesFrom: orNull(config.volumesFrom),
     ConsoleSize: config.consoleSize,
     ...(Object.keys(config.annotations).length > 0 ? { Annotations: config.annotations } : {}),

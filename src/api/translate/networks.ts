@@ -57,7 +57,7 @@ export function networkCreate(request: WireNetworkCreate, minor: number): Networ
     labels: request.Labels,
     ipam: {
       driver: request.IPAM?.Driver || "default",
-      options: request.IPAM?.Options ?? {},
+      ...(request.IPAM?.Options === undefined ? {} : { options: request.IPAM.Options }),
       pools: (request.IPAM?.Config ?? []).map((pool) =>
         present({
           subnet: pool.Subnet || undefined,

@@ -25,10 +25,7 @@ export const parseLog = (
   options: Readonly<Record<string, string>>,
 ): { driver: "json-file" | "none"; maxBytes: number; maxFiles: number } => {
   if (!LOG_DRIVERS.includes(driver)) {
-    throw failure(
-      "invalid",
-      `logger: no log driver named '${driver}' is registered: use one of ${LOG_DRIVERS.join(", ")}`,
-    )
+    throw failure("invalid", `logger: no log driver named '${driver}' is registered`)
   }
   if (parseTarget(driver, options) !== undefined) return parseLog("json-file", unbounded)
   for (const key of Object.keys(options)) {

@@ -65,8 +65,6 @@ const mergeCommand = (
   }
 }
 
-const defaultLogOptions = { "max-size": "10m", "max-file": "5" } as const
-
 /** `id` names the host when nobody else does; `hostName` is this machine's, for the host's network. */
 export const mergeConfig = (
   asked: CreateConfig,
@@ -139,12 +137,9 @@ export const mergeConfig = (
     maskedPaths: asked.maskedPaths,
     readonlyPaths: asked.readonlyPaths,
     logDriver,
+    // As asked for: what nobody said is decided where the log is written (log-options.ts).
     logOptions: {
-      ...(logDriver === (engine.logDriver ?? "json-file")
-        ? (engine.logOptions ?? (logDriver === "json-file" ? defaultLogOptions : {}))
-        : logDriver === "json-file"
-          ? defaultLogOptions
-          : {}),
+      ...(logDriver === (engine.logDriver ?? "json-file") ? engine.logOptions : {}),
       ...asked.logOptions,
     },
     consoleSize: asked.consoleSize ?? [0, 0],
@@ -152,6 +147,7 @@ export const mergeConfig = (
     annotations: asked.annotations ?? {},
     storageOptions: asked.storageOptions ?? {},
     isolation: asked.isolation ?? "",
+    ...(asked.volumeDriver === undefined ? {} : { volumeDriver: asked.volumeDriver }),
     cidFile: asked.cidFile ?? "",
   }
 }

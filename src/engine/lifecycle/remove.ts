@@ -8,6 +8,7 @@ import { announce } from "../announce.ts"
 import { describeContainer, durability } from "../catalogue.ts"
 import type { Context } from "../context.ts"
 import type { Live } from "../live.ts"
+import { removeLink } from "../networking/links.ts"
 import { containerDirectory } from "../places.ts"
 import { finishForwarding } from "../streams/forward-logs.ts"
 import { signalRun } from "./signal-run.ts"
@@ -120,12 +121,7 @@ export const removeVerb = async (
   reference: string,
   options: { force: boolean; volumes: boolean; link?: boolean },
 ): Promise<void> => {
-  if (options.link) {
-    throw failure(
-      "not-implemented",
-      "removing a link is not supported: remove the container, or start it without --link",
-    )
-  }
+  if (options.link) return removeLink(context, reference)
   const { id, name } = context.catalogue.get(reference)
   const busy = context.live.find(id)
   if (busy?.removing) throw failure("conflict", `removal of container ${name} is already in progress`)

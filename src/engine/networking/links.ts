@@ -67,3 +67,22 @@ export const resolveLinks = (
   }
   return { addresses, env }
 }
+
+/**
+ * Takes a link back, named "container/alias" as Docker names it; the other container stays. What the container was told at
+ * its start (its hosts file, its variables) it keeps until the next one.
+ */
+export const removeLink = async (context: Context, reference: string): Promise<void> => {
+  const path = reference.replace(/^\//, "")
+  const at = path.lastIndexOf("/")
+  if (at < 0) throw failure("conflict", "Conflict, cannot remove the default link name of the container")
+  const alias = path.slice(at + 1)
+  const { id } = context.catalogue.get(path.slice(0, at))
+  await context.mutex.run(id, async () => {
+    const record = context.catalogue.get(id)
+    const links = record.config.links.filter((link) => (link.split(":")[1] ?? link) !== alias)
+    if (links.length === record.config.links.length)
+      throw failure("not-found", `No such link: ${alias} of the container ${record.name}`)
+    context.catalogue.change(id, { config: { ...record.config, links } })
+  })
+}
