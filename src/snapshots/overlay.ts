@@ -13,7 +13,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, renameSync, rmSync, statS
 import { join } from "node:path"
 import { currentBoot } from "../base/boot.ts"
 import { crashPoint } from "../base/crash-point.ts"
-import { failure } from "../base/errors.ts"
+import { errorKind, failure } from "../base/errors.ts"
 import { KeyedMutex } from "../base/keyed-mutex.ts"
 import type { Kernel } from "../kernel/kernel.ts"
 import type { OverlayMount } from "../kernel/mount.ts"
@@ -152,6 +152,16 @@ export const openOverlaySnapshotter = (parts: {
     return lowerOf(record.parent)
   }
 
+  /** On a full disk too: what it gives back makes room. */
+  const forget = (key: string): void => {
+    try {
+      state.snapshots.remove(key, { durable: false })
+    } catch (error) {
+      if (errorKind(error) !== "exhausted") throw error
+      state.transaction(() => state.snapshots.remove(key), { durable: false, makesRoom: true })
+    }
+  }
+
   const mountOf = (record: SnapshotRecord): OverlayMount => {
     const work = join(root, record.directory, "work")
     const ephemeral = record.directory.endsWith("v")
@@ -164,17 +174,6 @@ export const openOverlaySnapshotter = (parts: {
       work,
       options: ephemeral ? ["volatile"] : [],
     }
-  }
-
-  /** Layers on their way to the disk; one that failed stays until somebody has heard of it. */
-  const writing = new Map<string, Promise<void>>()
-  const underWay = (key: string, onDisk: Promise<void>): void => {
-    const work = onDisk.then(() => {
-      writing.delete(key)
-      settling.end(key)
-    })
-    work.catch(() => {})
-    writing.set(key, work)
   }
 
   const commit = openCommit({
@@ -201,9 +200,9 @@ export const openOverlaySnapshotter = (parts: {
         },
         { durable: lazily === undefined },
       )
-      if (lazily?.onDisk !== undefined) underWay(key, lazily.onDisk)
+      if (lazily?.onDisk !== undefined) settling.follow(key, lazily.onDisk)
     },
-    persist: (chainId) => writing.get(chainId) ?? Promise.resolve(),
+    persist: settling.wait,
     mostLowers,
   })
 
@@ -211,8 +210,7 @@ export const openOverlaySnapshotter = (parts: {
     name: form,
     commitLayer: (request) => commits.run(request.chainId, () => commit(request)),
     async persist(chainId) {
-      if (writing.size === 0) return
-      for (let at = chainId; at !== ""; at = state.snapshots.find(at)?.parent ?? "") await writing.get(at)
+      for (let at = chainId; at !== ""; at = state.snapshots.find(at)?.parent ?? "") await settling.wait(at)
     },
     has: (chainId) => state.snapshots.find(chainId)?.kind === "committed",
     tar(chainId) {
@@ -269,7 +267,7 @@ export const openOverlaySnapshotter = (parts: {
           if (child !== undefined)
             throw failure("conflict", `snapshot ${record.key} is in use: ${child.key} is based on it`)
         }
-        state.snapshots.remove(record.key, { durable: false })
+        forget(record.key)
         crashPoint("snapshot:forgotten")
         lowers.delete(record.key)
         owners.delete(record.key)
@@ -338,7 +336,7 @@ export const openOverlaySnapshotter = (parts: {
       reaper.recover()
     },
     async settle() {
-      await Promise.allSettled(writing.values())
+      await settling.settle()
       await spares.settle()
       await reaper.settle()
     },
