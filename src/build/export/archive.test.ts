@@ -186,3 +186,16 @@ test.each([
     : { write: async (tar: AsyncIterable<Uint8Array>) => void (await gather(tar)) }
   await expect(runExport(store, [image], [exportRequest(type, attributes, rest)])).rejects.toThrow(sentence)
 })
+
+test("an export that is stopped ends soon and leaves nothing", async () => {
+  const image = await buildImage(store, tars)
+  const before = await store.inventory()
+  const stopping = new AbortController()
+  const write = async (tar: AsyncIterable<Uint8Array>) => {
+    for await (const _ of tar) stopping.abort(new Error("stopped by the user"))
+  }
+  await expect(
+    runExport(store, [image], [exportRequest("oci", { name: "a" }, { write })], { signal: stopping.signal }),
+  ).rejects.toThrow("stopped by the user")
+  expect(await store.inventory()).toEqual(before)
+})

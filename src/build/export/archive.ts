@@ -7,6 +7,7 @@ import { familiarReference, parseReference } from "../../oci/reference.ts"
 import type { Assembled, WrittenDescriptor } from "./assemble.ts"
 import { assemble, responseOf } from "./assemble.ts"
 import { flag, readNames } from "./attributes.ts"
+import { told } from "./stages.ts"
 import type { Exported, ExportWork } from "./work.ts"
 
 const path = (digest: string): string => `blobs/sha256/${digestHex(digest)}`
@@ -85,9 +86,11 @@ export const exportArchive = async (work: ExportWork, type: "oci" | "docker"): P
       `dest ${asTar ? "file" : "directory"} is required for ${type} exporter: add dest=PATH${asTar ? ", or dest=- for standard output" : ""}`,
     )
   const assembled = await assemble(work, !docker)
-  const told = { ...assembled, root: dated(assembled.root, work.epoch) }
-  await stages.step(asTar ? "sending tarball" : "copying files", () =>
-    write(writeTar(layoutEntries(told, full, docker))),
+  const final = { ...assembled, root: dated(assembled.root, work.epoch) }
+  const entries = layoutEntries(final, full, docker)
+  const total = entries.reduce((sum, { size = 0 }) => sum + size, 0)
+  await stages.step(asTar ? "sending tarball" : "copying files", (tell) =>
+    write(told(writeTar(entries), total, tell, work.signal)),
   )
-  return { response: responseOf(told, full) }
+  return { response: responseOf(final, full) }
 }

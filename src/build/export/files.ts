@@ -7,6 +7,7 @@ import type { BuiltImage } from "../build.ts"
 import { attestationsFor } from "./attestation.ts"
 import { flag } from "./attributes.ts"
 import { provenanceOf } from "./provenance.ts"
+import { told } from "./stages.ts"
 import { tarEnd } from "./tars/raw-tar.ts"
 import { entriesBeneath } from "./tars/rewrite.ts"
 import type { Exported, ExportWork } from "./work.ts"
@@ -92,20 +93,6 @@ async function* treeOf(work: ExportWork): AsyncGenerator<Uint8Array> {
   yield tarEnd
 }
 
-async function* counted(
-  tar: AsyncIterable<Uint8Array>,
-  tell: (bytes: number) => void,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  let bytes = 0
-  for await (const chunk of tar) {
-    signal.throwIfAborted()
-    bytes += chunk.length
-    tell(bytes)
-    yield chunk
-  }
-}
-
 export const exportFiles = async (work: ExportWork, type: "local" | "tar"): Promise<Exported> => {
   const write = type === "tar" ? work.request.write : work.request.writeTree
   if (write === undefined)
@@ -116,7 +103,7 @@ export const exportFiles = async (work: ExportWork, type: "local" | "tar"): Prom
         : "dest is required for local exporter: add dest=DIRECTORY",
     )
   await work.stages.step(type === "tar" ? "sending tarball" : "copying files", (tell) =>
-    write(counted(treeOf(work), (bytes) => tell(bytes, 0), work.signal)),
+    write(told(treeOf(work), 0, tell, work.signal)),
   )
   return { response: [] }
 }

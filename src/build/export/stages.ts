@@ -61,3 +61,19 @@ export const inStages = async <T>(
     throw error
   }
 }
+
+/** Passes bytes on, telling how many of `total` (0 = unknown) went by, until the signal says to stop. */
+export async function* told(
+  source: AsyncIterable<Uint8Array>,
+  total: number,
+  tell: Tell,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0
+  for await (const chunk of source) {
+    signal.throwIfAborted()
+    bytes += chunk.length
+    tell(bytes, total)
+    yield chunk
+  }
+}
