@@ -249,6 +249,18 @@ test("input past the end of the archive is drained, frames may be of any size", 
   expect(readFileSync(join(place.path, "b"), "utf8")).toBe("hello")
 })
 
+test("an archive may end with its last byte, as those of docker's client do", async () => {
+  using place = fresh()
+  const whole = tarOf({ name: "first" }, { name: "last", body: body("x".repeat(700)) })
+  const report = await unpack(
+    launcher.socket,
+    place.path,
+    whole.subarray(0, whole.length - tarEnd.length - (1024 - 700)),
+  )
+  expect([report.kind, report.fields[3]]).toEqual(["ok", undefined])
+  expect(readFileSync(join(place.path, "last"), "utf8")).toBe("x".repeat(700))
+})
+
 test("damage is one failure that names the entry", async () => {
   using place = fresh()
   const good = tarOf({ name: "first" }, { name: "second", body: body("x".repeat(2000)) })

@@ -1,4 +1,5 @@
 // The flags of build: docker's classic ones and buildx's.
+import { parseReference } from "../../oci/reference.ts"
 import { ulimit } from "../container/checks.ts"
 import { readBytes } from "../container/values.ts"
 import type { Flag } from "../flags.ts"
@@ -102,7 +103,10 @@ export const buildFlags: readonly Flag[] = [
     "ssh",
     'SSH agent socket or keys to expose to the build (format: "default|<id>[=<socket>|<key>[,<key>]]")',
   ),
-  list("tag", 'Name and optionally a tag (format: "name:tag")', "list", { short: "t" }),
+  list("tag", 'Name and optionally a tag (format: "name:tag")', "list", {
+    short: "t",
+    check: parseReference,
+  }),
   text("target", "Set the target build stage to build"),
   list("ulimit", "Ulimit options", "ulimit", { check: ulimit }),
   bool("watch", "Build again whenever a file of the context changes, until Ctrl-C"),

@@ -65,7 +65,7 @@ export function tellEnd(
   options: { since: number; debug: boolean },
 ): void {
   tellWarnings(context, trace.warnings, options.debug)
-  const { total, cached } = trace.counted
+  const { total, cached } = trace.instructions
   const slow = [...trace.steps.values()]
     .filter((step) => !step.cached && seconds(step) >= SLOW && !step.name.startsWith("[internal]"))
     .sort((a, b) => seconds(b) - seconds(a))

@@ -62,13 +62,18 @@ export class Trace {
     return { changed, lines }
   }
 
+  /** Instructions among the steps, and how many of them came from the cache. */
+  get instructions(): { total: number; cached: number } {
+    const all = [...this.steps.values()].filter(({ name }) => /^\[(?!internal\]|auth\])/.test(name))
+    return { total: all.length, cached: all.filter(({ cached }) => cached).length }
+  }
+
   /** How many steps there are and how many have ended. */
-  get counted(): { total: number; ended: number; cached: number } {
+  get counted(): { total: number; ended: number } {
     const all = [...this.steps.values()]
     return {
       total: all.length,
       ended: all.filter(({ completed }) => completed !== undefined).length,
-      cached: all.filter(({ cached }) => cached).length,
     }
   }
 
