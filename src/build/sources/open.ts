@@ -1,5 +1,4 @@
 // Opens the sources: each kind of context and remote address to the file that knows it.
-import { failure } from "../../base/errors.ts"
 import type { Platform } from "../../oci/platform.ts"
 import type { BuildRequest, ContextSource } from "../build.ts"
 import { BuildFailure, placed } from "../failure.ts"
@@ -9,7 +8,7 @@ import { openGit } from "./git.ts"
 import { openHttp } from "./http.ts"
 import { imageTree, resolveImage } from "./image.ts"
 import { layoutTree, resolveLayout } from "./layout.ts"
-import { makePlace, openDirectory, openPlace, openTar, recoverContexts } from "./local/local.ts"
+import { makePlace, openDirectory, openPlace, openSynced, openTar, recoverContexts } from "./local/local.ts"
 import { openRemote } from "./remote-context.ts"
 import type { OpenContext, Sources } from "./sources.ts"
 
@@ -70,7 +69,7 @@ export const openSources = (rooms: BuildRooms): Sources => {
       case "tar":
         return openTar(rooms, source.bytes, run.signal)
       case "synced":
-        throw failure("not-implemented", "contexts that a client synchronises cannot be read yet")
+        return openSynced(rooms, source.sync, source.name, source.key, run)
       case "remote":
         return openRemote({ rooms, git, http }, source.url, run)
       case "image":

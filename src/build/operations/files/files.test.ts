@@ -1,15 +1,6 @@
 // COPY, ADD, here-documents and WORKDIR over a real kernel, in both forms of layers.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import {
-  chmodSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { hostPlatform } from "../../../oci/platform.ts"

@@ -52,12 +52,17 @@ export const openPlace = (
   directory: string,
   signal: AbortSignal,
   release: () => void = () => {},
+  { lasts = true } = {},
 ): OpenContext => ({
   materials: [],
   readFile: (path) => readBeneath(rooms.kernel, directory, path, signal),
   async tree({ ignore }) {
     const ignoring = ignoringOf(ignore)
-    const context = openTree(rooms, directory, { signal, ...(ignoring === undefined ? {} : { ignoring }) })
+    const context = openTree(rooms, directory, {
+      signal,
+      lasts,
+      ...(ignoring === undefined ? {} : { ignoring }),
+    })
     return { kind: "context", context }
   },
   release,
@@ -117,8 +122,12 @@ export const openTar = async (
     await place.remove().catch(() => {})
     throw unpackFailure(error)
   }
-  return openPlace(rooms, place.directory, signal, () => void place.remove().catch(() => {}))
+  return openPlace(rooms, place.directory, signal, () => void place.remove().catch(() => {}), {
+    lasts: false,
+  })
 }
+
+export { openSynced } from "./synced.ts"
 
 /** Removes what builds left that a crash ended: places that are no one's. Synced contexts and indexes stay. */
 export const recoverContexts = async (rooms: BuildRooms): Promise<void> => {

@@ -78,7 +78,12 @@ interface Scanned {
 export const openTree = (
   rooms: BuildRooms,
   directory: string,
-  options: { readonly ignoring?: Ignoring; readonly signal: AbortSignal; readonly release?: () => void },
+  options: {
+    readonly ignoring?: Ignoring
+    readonly signal: AbortSignal
+    readonly release?: () => void /** The directory lasts beyond the build. */
+    readonly lasts?: boolean
+  },
 ): ContextTree => {
   const { kernel } = rooms
   const { signal } = options
@@ -129,7 +134,7 @@ export const openTree = (
 
   const keep = async (): Promise<void> => {
     const done = await scanning?.catch(() => undefined)
-    if (done === undefined) return
+    if (done === undefined || options.lasts === false) return
     recent.delete(index)
     recent.set(index, { ...done.remembered, entries: done.entries })
     for (const oldest of [...recent.keys()].slice(0, Math.max(0, recent.size - mostRecent)))
