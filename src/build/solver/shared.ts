@@ -20,8 +20,9 @@ interface Run<T> {
   readonly result: Promise<T>
 }
 
-/** Events that are kept for those who come later. */
+/** Events, and bytes of output, that are kept for those who come later. */
 const mostTold = 10_000
+const mostBytes = 1 << 20
 
 const toldTo = (event: BuildEvent, vertex: string): BuildEvent =>
   event.type === "status" || event.type === "log" || event.type === "warning" ? { ...event, vertex } : event
@@ -51,8 +52,10 @@ export const openShared = <T>(): Shared<T> => {
     const controller = new AbortController()
     const waiters = new Set([owner])
     const told: BuildEvent[] = []
+    let bytes = 0
     const report: ReportBuild = (event) => {
-      if (told.length < mostTold) told.push(event)
+      if (event.type === "log") bytes += event.bytes.length
+      if (told.length < mostTold && bytes < mostBytes) told.push(event)
       for (const waiter of waiters) waiter.report(toldTo(event, waiter.vertex))
     }
     const result = work({ vertex: owner.vertex, report, signal: controller.signal })

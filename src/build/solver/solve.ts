@@ -170,7 +170,9 @@ export const solveGraph = async (
     const find = lazily(() =>
       guard(input, async () => {
         const tree = await (await solve(input)).tree()
-        return tree.kind === "layers" ? tree : parts.operations.asLayers(tree, runOf(input))
+        const layers = tree.kind === "layers" ? tree : await parts.operations.asLayers(tree, runOf(input))
+        build.hold.keep([layers.chainId])
+        return layers
       }),
     )
     layered.set(input.digest, find)

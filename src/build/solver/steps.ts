@@ -253,7 +253,9 @@ export const solveStep = async (
   }
   begun()
   const waiter = { vertex: node.digest, report: build.report, signal: build.signal }
-  const work = (owner: Waiter) => perform(parts, build, step, key, digests, owner)
+  // Another build may have finished it since it was looked up.
+  const work = async (owner: Waiter) =>
+    (node.fresh ? undefined : records.find(key)) ?? perform(parts, build, step, key, digests, owner)
   const record = isShareable(node) ? (await shared.run(key, waiter, work)).result : await work(waiter)
   if (quick !== undefined) records.name(quick, record.key)
   return { record, tree: await treeOf(parts, build, step, record), cached: false }
