@@ -153,24 +153,24 @@ const contextState = async (
   name: string,
   resolve: ResolveImage,
   platform: Platform,
-): Promise<StageState> => {
+): Promise<Begin> => {
   const source = around.request.namedContexts.get(name) ?? { type: "empty" }
   const reference = contextReference(name, source)
-  if (reference === "scratch") return startState(emptyConfig, around.target, platform, "scratch")
   if (source.type === "result") {
     const { config, chainId } = source.image
     const base = { digest: chainId, config: { ...config, document: {} }, imageId: "" }
     const image = imagePlatform(base.config, platform)
     const more = { base, author: config.author }
-    return startState(startConfig(config.config), image, platform, contextNode(around, name), more)
+    return () => startState(startConfig(config.config), image, platform, contextNode(around, name), more)
   }
-  if (reference === undefined) {
+  if (reference === undefined || reference === "scratch") {
     const own = stage.context === undefined ? scratchState(around).config : emptyConfig
-    return startState(own, around.target, platform, contextNode(around, name))
+    const root = () => (reference === undefined ? contextNode(around, name) : "scratch")
+    return () => startState(own, around.target, platform, root())
   }
   const resolved = await resolve(reference, platform)
   const shown = reference.startsWith("oci-layout:") ? "OCI load from client" : reference
-  return imageState(around, stage, resolved, reference, `[context ${name}] ${shown}`, platform)
+  return () => imageState(around, stage, resolved, reference, `[context ${name}] ${shown}`, platform)
 }
 
 const imageNames = ["alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora"].flatMap((name) => [
@@ -178,41 +178,46 @@ const imageNames = ["alpine", "busybox", "centos", "debian", "golang", "ubuntu",
   `${name}:latest`,
 ])
 
-/** The state that a stage without a base stage begins with, and the triggers that its image brings. */
-export const beginStage = async (
+/**
+ * The state that a stage without a base stage begins with, once its image is known. To be called in the order of the stages,
+ * so that nodes are named the same however long the resolving took.
+ */
+export type Begin = () => StageState
+
+/** Throws BuildFailure at the line of the stage when its image cannot be had. */
+export const resolveStage = async (
   around: Surroundings,
   stage: PlannedStage,
   names: readonly string[],
   resolve: ResolveImage,
-): Promise<{ readonly state: StageState; readonly triggers: readonly string[] }> => {
+): Promise<Begin> => {
   const platform = stage.wantedPlatform ?? around.target
   try {
     if (stage.context !== undefined)
-      return { state: await contextState(around, stage, stage.context, resolve, platform), triggers: [] }
-    if (stage.baseName === "scratch") return { state: scratchState(around), triggers: [] }
+      return await contextState(around, stage, stage.context, resolve, platform)
+    if (stage.baseName === "scratch") return () => scratchState(around)
     const reference = parseName(stage.baseName, stage.place)
     const context = namedContextOf(around.request, stage.baseName, platform)
-    if (context !== undefined) {
-      const state = await contextState(around, stage, context, resolve, platform)
-      return { state, triggers: triggersOf(state) }
-    }
+    if (context !== undefined) return await contextState(around, stage, context, resolve, platform)
     const resolved = await resolve(stage.baseName, platform).catch((error: unknown) => {
       throw explained(error, around, stage, names)
     })
-    reportPlatform(around, stage, resolved.config, platform)
-    const shown = `FROM ${pinnedName(reference, resolved)}`
-    const name =
-      stage.from === undefined || isEmpty(resolved.config)
-        ? shown
-        : stepName(stage, shown, false, new Map(), around.several ? platform : undefined)
-    const state = imageState(around, stage, resolved, stage.baseName, name, platform)
-    return { state, triggers: resolved.config.config.onBuild ?? [] }
+    return () => {
+      reportPlatform(around, stage, resolved.config, platform)
+      const shown = `FROM ${pinnedName(reference, resolved)}`
+      const name =
+        stage.from === undefined || isEmpty(resolved.config)
+          ? shown
+          : stepName(stage, shown, false, new Map(), around.several ? platform : undefined)
+      return imageState(around, stage, resolved, stage.baseName, name, platform)
+    }
   } catch (error) {
     throw placed(error, stage.place === undefined ? {} : { place: stage.place })
   }
 }
 
-const triggersOf = (state: StageState): readonly string[] => state.base?.config.config.onBuild ?? []
+/** What the image of a stage has for its children to do. */
+export const triggersOf = (state: StageState): readonly string[] => state.base?.config.config.onBuild ?? []
 
 /** Whose image it was that could not be resolved, and what may have been meant. */
 const explained = (

@@ -7,7 +7,7 @@ import { parseTrigger } from "../dockerfile/parse.ts"
 import { placed } from "../failure.ts"
 import { applyInstruction } from "./apply.ts"
 import { globalArguments, isProxyArgument, platformArguments, proxyVariables } from "./arguments.ts"
-import { beginStage, childState, rootOf } from "./bases.ts"
+import { childState, resolveStage, rootOf, triggersOf } from "./bases.ts"
 import { applyGivenLabels } from "./configure.ts"
 import type { Graph, GraphResult, Input, ResolvedImage, ResolveImage } from "./graph.ts"
 import { newNeededPaths } from "./needed-paths.ts"
@@ -63,17 +63,23 @@ const beginStages = async (
   for (;;) {
     const needed = allStages ? new Set(stages) : reachable(target)
     const shownNames = stages.map(({ shown }) => shown).filter((name) => name !== "")
-    const waiting = [...needed].filter((stage) => stage.base === undefined && stage.begin === undefined)
-    const triggers = new Map<PlannedStage, readonly string[]>()
-    await Promise.all(
-      waiting.map(async (stage) => {
-        const begun = await beginStage(around, stage, shownNames, resolve)
-        stage.begin = begun.state
-        // Images that only files are taken from, and contexts, have no instructions to run.
-        if (stage.from === undefined || stage.context !== undefined) stage.end = begun.state
-        else triggers.set(stage, begun.triggers)
-      }),
+    const waiting = stages.filter(
+      (stage) => needed.has(stage) && stage.base === undefined && stage.begin === undefined,
     )
+    const triggers = new Map<PlannedStage, readonly string[]>()
+    const begins = await Promise.all(
+      waiting.map(async (stage) => ({
+        stage,
+        begin: await resolveStage(around, stage, shownNames, resolve),
+      })),
+    )
+    for (const { stage, begin } of begins) {
+      const state = begin()
+      stage.begin = state
+      // Images that only files are taken from, and contexts, have no instructions to run.
+      if (stage.from === undefined || stage.context !== undefined) stage.end = state
+      else triggers.set(stage, triggersOf(state))
+    }
     for (const stage of needed)
       if (stage.base !== undefined) triggers.set(stage, triggersOfParent(stage.base))
     let more = false

@@ -222,7 +222,7 @@ const copyActions = (
 /** --parents: the part before "/./" is left out of the result; without one all of it is kept. */
 const pivoted = (written: string): string => {
   const at = written.indexOf("/./")
-  if (at < 0) return `./${relativeToRoot(written)}`
+  if (at < 0) return relativeToRoot(written)
   return `${relativeToRoot(written.slice(0, at))}/./${relativeToRoot(written.slice(at + 3))}`
 }
 

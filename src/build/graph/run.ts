@@ -25,7 +25,7 @@ interface Command {
   readonly note: string
 }
 
-const scriptDirectory = "/dev/pipes/"
+const scriptDirectory = "/dev/pipes"
 
 const heredocCommand = (around: Surroundings, state: StageState, run: Run): Command => {
   const shell = shellOf(state.config)
@@ -69,7 +69,7 @@ const heredocCommand = (around: Surroundings, state: StageState, run: Run): Comm
     target: scriptDirectory,
     readOnly: true,
   }
-  return { argv: [...shell, `${scriptDirectory}${first.name}`], mount, note }
+  return { argv: [...shell, `${scriptDirectory}/${first.name}`], mount, note }
 }
 
 const commandOf = (around: Surroundings, state: StageState, run: Run): Command => {
