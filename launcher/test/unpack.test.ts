@@ -257,7 +257,7 @@ test("an archive may end with its last byte, as those of docker's client do", as
     place.path,
     whole.subarray(0, whole.length - tarEnd.length - (1024 - 700)),
   )
-  expect([report.kind, report.fields[3]]).toEqual(["ok", undefined])
+  expect(report.kind).toBe("ok")
   expect(readFileSync(join(place.path, "last"), "utf8")).toBe("x".repeat(700))
 })
 
