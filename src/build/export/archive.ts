@@ -19,7 +19,7 @@ const json = (name: string, value: unknown): TarSource => ({
 })
 
 /** What is in the archive, in order; every time in it is 0. */
-export const layoutEntries = (
+const layoutEntries = (
   assembled: Assembled,
   names: readonly string[],
   docker: boolean,

@@ -64,7 +64,7 @@ export const documentOf = (
   return { bytes, blobs, mediaType: value.mediaType, digest: digestOf(bytes), size: bytes.length }
 }
 
-export const writtenPlatform = (platform: Platform): Record<string, string> => {
+const writtenPlatform = (platform: Platform): Record<string, string> => {
   const { os, architecture, variant } = normalisePlatform(platform)
   return { architecture, os, ...(variant === "" ? {} : { variant }) }
 }

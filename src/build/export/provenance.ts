@@ -14,7 +14,7 @@ const buildType = "https://mobyproject.org/buildkit@v1"
 const definitions = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md"
 
 /** An address without user and password. */
-export const redacted = (address: string): string =>
+const redacted = (address: string): string =>
   address.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@\s]*@/i, "$1xxxxx:xxxxx@")
 
 const digestSet = (digest: string): Record<string, string> => {
