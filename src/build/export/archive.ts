@@ -19,11 +19,7 @@ const json = (name: string, value: unknown): TarSource => ({
 })
 
 /** What is in the archive, in order; every time in it is 0. */
-const layoutEntries = (
-  assembled: Assembled,
-  names: readonly string[],
-  docker: boolean,
-): TarSource[] => {
+const layoutEntries = (assembled: Assembled, names: readonly string[], docker: boolean): TarSource[] => {
   const blobs = new Map<string, TarSource>()
   for (const { digest, bytes, blobs: parts } of assembled.documents) {
     blobs.set(digest, { name: path(digest), type: "file", body: bytes })
