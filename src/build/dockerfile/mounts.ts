@@ -64,9 +64,9 @@ export const mountFrom = (text: string): string => {
   return from
 }
 
-const mountTypes = ["bind", "cache", "tmpfs", "secret", "ssh"] as const
+export const mountTypes = ["bind", "cache", "tmpfs", "secret", "ssh"] as const
 const sharings = ["shared", "private", "locked"] as const
-const mountKeys =
+export const mountKeys =
   "type from source target readonly id sharing required size mode uid gid src dst destination ro rw readwrite env".split(
     " ",
   )
