@@ -223,10 +223,23 @@ proof(["build"], "standard input: a Dockerfile, a tar, a Dockerfile beside a dir
 
 proof(
   [
-    ...["build --add-host", "build --network", "build --shm-size", "build --ulimit", "build --memory"],
-    ...["build --memory-swap", "build --cpu-shares", "build --cpu-period", "build --cpu-quota"],
-    ...["build --cpuset-cpus", "build --cpuset-mems", "build --cgroup-parent", "build --platform"],
-    ...["build --pull", "build --cache-from", "build --compress", "build --disable-content-trust"],
+    "build --add-host",
+    "build --network",
+    "build --shm-size",
+    "build --ulimit",
+    "build --memory",
+    "build --memory-swap",
+    "build --cpu-shares",
+    "build --cpu-period",
+    "build --cpu-quota",
+    "build --cpuset-cpus",
+    "build --cpuset-mems",
+    "build --cgroup-parent",
+    "build --platform",
+    "build --pull",
+    "build --cache-from",
+    "build --compress",
+    "build --disable-content-trust",
   ],
   "limits and surroundings of steps",
   async () => {
@@ -300,21 +313,37 @@ proof(["build"], "Ctrl-C leaves nothing running, and the next build begins where
   expect(await run("after", "cat", "/one", "/two")).toBe("one\ntwo")
 })
 
-proof(["system df", "system df --verbose"], "the cache in df and its removal", async () => {
-  const docker = (...words: readonly string[]) => engine.dockerWith({ env: classic }, ...words)
-  const cache = async () => {
-    const { stdout } = await docker("system", "df", "--format", "{{.Type}} {{.TotalCount}}")
-    return Number(/Build Cache (\d+)/.exec(stdout)?.[1])
-  }
-  await told("-t", "cached", context({ Dockerfile: "FROM busybox\nRUN echo cache > /c\n" }))
-  expect(await cache()).toBeGreaterThan(0)
-  expect(await ok("system", "df", "-v")).toMatch(/regular/)
-  const pruned = await docker("builder", "prune", "-af")
-  expect([pruned.code, pruned.stdout]).toEqual([0, expect.stringContaining("Total reclaimed space:")])
-  expect(await cache()).toBe(0)
-  expect(await run("cached", "cat", "/c")).toBe("cache")
-  expect((await docker("builder", "prune", "-f", "--filter", "zz=1")).code).toBe(1)
-})
+proof(
+  [
+    "system df",
+    "system df --verbose",
+    "builder prune",
+    "builder prune --all",
+    "builder prune --force",
+    "builder prune --filter",
+    "builder prune --keep-storage",
+  ],
+  "the cache in df and its removal",
+  async () => {
+    const docker = (...words: readonly string[]) => engine.dockerWith({ env: classic }, ...words)
+    const cache = async () => {
+      const { stdout } = await docker("system", "df", "--format", "{{.Type}} {{.TotalCount}}")
+      return Number(/Build Cache (\d+)/.exec(stdout)?.[1])
+    }
+    await told("-t", "cached", context({ Dockerfile: "FROM busybox\nRUN echo cache > /c\n" }))
+    expect(await cache()).toBeGreaterThan(0)
+    expect(await ok("system", "df", "-v")).toMatch(/regular/)
+    expect(
+      (await docker("builder", "prune", "-f", "--keep-storage", "10gb", "--filter", "until=1h")).code,
+    ).toBe(0)
+    expect(await cache()).toBeGreaterThan(0)
+    const pruned = await docker("builder", "prune", "-af")
+    expect([pruned.code, pruned.stdout]).toEqual([0, expect.stringContaining("Total reclaimed space:")])
+    expect(await cache()).toBe(0)
+    expect(await run("cached", "cat", "/c")).toBe("cache")
+    expect((await docker("builder", "prune", "-f", "--filter", "zz=1")).code).toBe(1)
+  },
+)
 
 proof(["history", "image inspect"], "the image says how it was made", async () => {
   const dockerfile = 'FROM busybox\nMAINTAINER me\nRUN echo 1 > /1\nENTRYPOINT ["echo"]\n'

@@ -14,7 +14,7 @@ export const clientVerbs: readonly string[] = [
     "network rm",
   ],
   ...["network prune", "events", "info", "version", "system df", "system prune"],
-  ...["pull", "push", "login", "logout", "search", "build"],
+  ...["pull", "push", "login", "logout", "search", "build", "builder prune"],
 ]
 
 /** Flags of a verb, as its help lists them: long names with two dashes. */
@@ -30,7 +30,8 @@ const swarmOnly = (flags: readonly string[]) =>
 
 /** What does not, or only partly, work, and why. Everything else is said by the tests. */
 export const exceptions: Readonly<Record<string, { works: string; note: string }>> = {
-  build: { works: "no", note: "There is no builder yet." },
+  "build --isolation": windows,
+  "build --security-opt": { works: "no", note: "Windows only; refused." },
   "network create --config-from": configOnly,
   "network create --config-only": configOnly,
   "network create --ingress": swarm,

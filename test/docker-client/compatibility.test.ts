@@ -38,7 +38,11 @@ const client = (): { major: number; flags: () => Record<string, string[]> } => {
     flags: () =>
       Object.fromEntries(
         clientVerbs.map((verb) => {
-          const { stdout } = spawnSync("docker", [...verb.split(" "), "--help"], { encoding: "utf8" })
+          // The client hides flags that a daemon does not have: it is to meet none.
+          const { stdout } = spawnSync("docker", [...verb.split(" "), "--help"], {
+            encoding: "utf8",
+            env: { ...process.env, DOCKER_HOST: "unix:///nowhere" },
+          })
           return [verb, flagsOf(stdout)]
         }),
       ),
