@@ -129,6 +129,8 @@ const perform = async (
       }
     }
     const changes = new Map([...step.target.changes, ...(await step.target.parents())])
+    // The root itself is no part of a layer: it stays as it is.
+    changes.delete("")
     return await commitChanges(rooms, changes, root, run)
   } finally {
     for (const clean of step.cleaning) await clean()
@@ -155,6 +157,8 @@ export const openFiles = (rooms: BuildRooms): FileOperations => ({
     })
     if (whole === undefined) return emptyTree
     await new Copier(target, source, settings).copy(whole, "/")
-    return commitChanges(rooms, target.changes, emptyTree, run)
+    const changes = new Map(target.changes)
+    changes.delete("")
+    return commitChanges(rooms, changes, emptyTree, run)
   },
 })
