@@ -112,17 +112,19 @@ async function answer(
       metadata: (name) => values(headers[name]),
       signal: ending.signal,
     })
+    failure = passed(ending)
   } catch (error) {
-    failure =
-      ending.signal.aborted && ending.signal.reason instanceof GrpcFailure
-        ? ending.signal.reason
-        : grpcFailure(error)
+    failure = passed(ending) ?? grpcFailure(error)
     if (failure.code === CODE.unknown || failure.code === CODE.internal)
       log.debug("a gRPC call failed", { path, error: failure.message })
   }
   clearTimeout(timer)
   end(stream, failure)
 }
+
+/** The failure of a call whose deadline passed, however its method ended. */
+const passed = ({ signal }: AbortController): GrpcFailure | undefined =>
+  signal.reason instanceof GrpcFailure ? signal.reason : undefined
 
 /** Metadata values: node joins those of a name that came more than once by ", ". */
 const values = (value: string | string[] | undefined): readonly string[] =>

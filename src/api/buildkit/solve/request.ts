@@ -16,6 +16,7 @@ import {
   ulimits,
   wholeNumber,
 } from "./attributes.ts"
+import { reached } from "./exports.ts"
 
 /** Where the parts of a request come from. */
 export interface Sources {
@@ -72,7 +73,7 @@ export function buildRequest(attributes: Attributes, sources: Sources): BuildReq
     secrets: session === undefined ? async () => undefined : sessionSecrets(session),
     ssh: session === undefined ? async () => undefined : sessionAgents(session),
     credentials: session === undefined ? async () => undefined : sessionCredentials(session),
-    cacheFrom: cacheImports(attributes),
+    cacheFrom: cacheImports(attributes).map((entry) => reached(entry, "src", session)),
     face: "builder",
   }
 }
