@@ -239,7 +239,7 @@ test("cancelled: killed at once, nothing left, and told as BuildKit tells it", a
   const at = performance.now()
   controller.abort()
   await expect(work).rejects.toThrow("context canceled")
-  expect(performance.now() - at).toBeLessThan(1000)
+  expect(performance.now() - at).toBeLessThan(5000)
   await ground.steps.close()
   expect(ground.leftovers()).toEqual([])
 })

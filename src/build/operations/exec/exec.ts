@@ -54,6 +54,14 @@ const launch = async (
 ): Promise<Task> => {
   const { node, run, config, undo } = step
   const { id, request } = run
+  // The launcher works while the network is prepared and files are written.
+  const stubbed = withStubs(rooms.kernel, place, rooms.snapshots.mounts(id), [
+    ...commonStubs,
+    ...(request.face === "classic" ? ([["file", "/etc/hostname"]] as const) : []),
+    ...prepared.stubs,
+  ])
+  undo.push("stubs", () => stubbed.catch(() => undefined))
+  stubbed.catch(() => undefined)
   const network = await connectStep(rooms.networks, id, config)
   undo.push("network", () => network.leave())
   const texts = {
@@ -64,11 +72,7 @@ const launch = async (
   // BuildKit's steps cannot change them, those of the classic builder can, to no effect.
   const flags = request.face === "classic" ? ["rprivate"] : ["rprivate", "ro"]
   const managed = managedFiles(place, texts, flags)
-  const root = await withStubs(rooms.kernel, place, rooms.snapshots.mounts(id), [
-    ...commonStubs,
-    ...(request.face === "classic" ? ([["file", "/etc/hostname"]] as const) : []),
-    ...prepared.stubs,
-  ])
+  const root = await stubbed
   if (run.signal.aborted) throw cancelled()
   const task = await rooms.runtime.launch({
     id,
