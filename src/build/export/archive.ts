@@ -83,10 +83,9 @@ export const exportArchive = async (work: ExportWork, type: "oci" | "docker"): P
     )
   const assembled = await assemble(work, !docker)
   const final = { ...assembled, root: dated(assembled.root, work.epoch) }
-  const entries = layoutEntries(final, full, docker)
-  const total = entries.reduce((sum, { size = 0 }) => sum + size, 0)
+  const tar = writeTar(layoutEntries(final, full, docker))
   await stages.step(asTar ? "sending tarball" : "copying files", (tell) =>
-    write(told(writeTar(entries), total, tell, work.signal)),
+    write(told(tar, 0, tell, work.signal)),
   )
   return { response: responseOf(final, full) }
 }

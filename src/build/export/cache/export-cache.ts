@@ -21,12 +21,20 @@ export type CacheWork = Omit<ExportWork, "request">
 /** Where a cache goes. */
 interface Place {
   readonly targets: readonly Reference[]
-  blobs(blobs: readonly OutgoingBlob[]): Promise<void>
+  /** Each tells of itself in `stages`. */
+  blobs(blobs: readonly OutgoingBlob[], stages: Stages): Promise<void>
   document(document: AssembledDocument): Promise<void>
 }
 
+/** What pushes call pushing. */
+const writing = (stages: Stages): Stages => ({
+  ...stages,
+  step: (id, work) => stages.step(id.replace(/^pushing /, "writing layer "), work),
+})
+const silent = (stages: Stages): Stages => ({ ...stages, step: (_, work) => work(() => {}) })
+
 const registryPlace = async (work: CacheWork): Promise<Place> => {
-  const { rooms, attributes, options, signal, stages } = work
+  const { rooms, attributes, options, signal } = work
   const reference = attributes.get("ref") ?? ""
   if (reference === "") throw failure("invalid", "cache export to a registry needs ref=NAME")
   const target = withDefaultTag(parseReference(reference))
@@ -35,21 +43,17 @@ const registryPlace = async (work: CacheWork): Promise<Place> => {
   const registries = registriesFor(rooms, target.domain, flag(attributes, "registry.insecure", false))
   const credentials = await options.credentials(target.domain, signal)
   const remote = registries.repository(target, { actions: "pull,push", credentials })
-  const quiet: Stages = {
-    ...stages,
-    step: (id, done) => stages.step(id.replace("pushing", "writing layer"), done),
-  }
   return {
     targets: [target],
-    blobs: (blobs) =>
-      sendBlobs(blobs, (blob, stopped) => sendBlob(rooms, remote, target, blob, quiet, stopped), signal),
+    blobs: (blobs, stages) =>
+      sendBlobs(blobs, (blob, stopped) => sendBlob(rooms, remote, target, blob, stages, stopped), signal),
     async document({ bytes, mediaType }) {
       await remote.putDocument(target.tag ?? "latest", { bytes, mediaType }, signal)
     },
   }
 }
 
-const directoryPlace = ({ stages, signal }: CacheWork, { directory, attributes }: CacheLocation): Place => {
+const directoryPlace = ({ signal }: CacheWork, { directory, attributes }: CacheLocation): Place => {
   if ((attributes.get("dest") ?? "") === "")
     throw failure("invalid", "local cache exporter requires dest: add dest=DIRECTORY")
   if (directory === undefined)
@@ -59,14 +63,12 @@ const directoryPlace = ({ stages, signal }: CacheWork, { directory, attributes }
     )
   return {
     targets: [],
-    blobs: (blobs) =>
+    blobs: (blobs, stages) =>
       sendBlobs(
         blobs,
         async (blob, stopped) => {
           if (await directory.has(blob.digest)) return
-          await stages.step(`writing layer ${blob.digest}`, () =>
-            directory.write(blob, blob.open(0), stopped),
-          )
+          await stages.step(`pushing ${blob.digest}`, () => directory.write(blob, blob.open(0), stopped))
         },
         signal,
       ),
@@ -141,13 +143,13 @@ const write = async (work: CacheWork, location: CacheLocation): Promise<Exported
     for (const placed of forest) made.push(await outgoing.one(placed))
     return made
   })
-  await place.blobs([...layers, ...mounts.map(({ blob }) => blob)])
+  await place.blobs([...layers, ...mounts.map(({ blob }) => blob)], writing(stages))
   const bytes = encodeCacheConfig({
     layers: layers.map(({ digest }, at) => ({ blob: digest, parent: forest[at]?.parent ?? -1 })),
     records: recordsOf(steps, ({ result }) => tops.get(result.chainId)),
   })
   const config = blobOf(bytes, cacheConfigType)
-  await stages.step(`writing config ${config.digest}`, () => place.blobs([config]))
+  await stages.step(`writing config ${config.digest}`, () => place.blobs([config], silent(stages)))
   const descriptors = new Map(
     forest.flatMap((one, at) => {
       const layer = layers[at]
