@@ -227,9 +227,13 @@ const explained = (
   names: readonly string[],
 ): BuildFailure => {
   const known = placed(error, {})
-  const invalidFrom = around.request.face === "classic" && stage.from === undefined
-  const subject = invalidFrom ? `invalid from flag value ${stage.baseName}` : stage.baseName
-  const sentence = withSuggestion(`${subject}: ${known.message}`, stage.baseName, [...names, ...imageNames])
+  const { baseName, from } = stage
+  if (around.request.face === "classic") {
+    const sentence =
+      from === undefined ? `invalid from flag value ${baseName}: ${known.message}` : known.message
+    return new BuildFailure(known.kind, sentence, known.detail, { cause: error })
+  }
+  const sentence = withSuggestion(`${baseName}: ${known.message}`, baseName, [...names, ...imageNames])
   return new BuildFailure(known.kind, sentence, known.detail, { cause: error })
 }
 

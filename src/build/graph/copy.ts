@@ -69,10 +69,14 @@ const checkChecksum = (copy: Copy, expanded: Expanded): void => {
     throw invalid("checksum requires HTTP(S) or Git sources")
 }
 
-/** The classic builder wants a slash behind a directory that takes several sources. */
-const checkDestination = (around: Surroundings, copy: Copy, expanded: Expanded): void => {
+/** What the classic builder refuses: sources above the context, and several without a slash behind the destination. */
+const checkClassic = (around: Surroundings, copy: Copy, expanded: Expanded): void => {
+  if (around.request.face !== "classic") return
+  const outside = expanded.sources.find((source) => /^\.\.(?:\/|$)/.test(posix.normalize(source)))
+  if (outside !== undefined && copy.from === undefined)
+    throw invalid(`${copy.type} failed: forbidden path outside the build context: ${outside} ()`)
   const count = expanded.sources.length + expanded.documents.length
-  if (around.request.face !== "classic" || count < 2 || expanded.destination.endsWith("/")) return
+  if (count < 2 || expanded.destination.endsWith("/")) return
   throw invalid(
     `When using ${copy.type} with more than one source file, the destination must be a directory and end with a /`,
   )
@@ -168,7 +172,7 @@ const copyActions = (
     exclude: copy.exclude,
   }
   const copies = expanded.sources.map((written): CopyAction => {
-    const owner = expanded.chown === "" ? "0:0" : expanded.chown
+    const owner = expanded.chown
     const remote = remoteInput(around, stage, state, copy, expanded, written, name)
     if (remote !== undefined) {
       const unpack = remote.input !== "scratch" && remote.input.type === "http" && copy.unpack === true
@@ -185,7 +189,6 @@ const copyActions = (
       }
     }
     const tree = treeOf(around, stage, copy, source)
-    const fromContext = tree !== "scratch" && tree.type === "context"
     if (source === undefined && around.ignored(written))
       around.findings.report(
         "CopyIgnoredFile",
@@ -198,7 +201,7 @@ const copyActions = (
       ...common,
       input: sourceTree(around, tree, written),
       sources: [path],
-      owner: expanded.chown === "" ? (fromContext ? "0:0" : "") : expanded.chown,
+      owner,
       parents: copy.parents,
       unpack: copy.unpack ?? copy.type === "ADD",
       follow: true,
@@ -247,7 +250,7 @@ export const applyCopy = (
 ): StageState => {
   const expanded = expandCopy(around, state, copy)
   checkChecksum(copy, expanded)
-  checkDestination(around, copy, expanded)
+  checkClassic(around, copy, expanded)
   const shown = shownWords(around, copy.original, (name) => state.env.get(name))
   const name = stepName(stage, shown, planned.onBuild, state.env, around.several ? state.platform : undefined)
   const node = around.nodes.make<"file">({
@@ -303,7 +306,8 @@ export const applyWorkdir = (
     type: "file",
     root: wholeTree(around, state.root),
     independent: false,
-    actions: [directoryAction(directory, state.config.user)],
+    // The classic builder's directories are root's, whoever the user is.
+    actions: [directoryAction(directory, around.request.face === "classic" ? "" : state.config.user)],
     name: stepName(stage, shown, planned.onBuild, state.env, around.several ? state.platform : undefined),
     platform: state.platform,
     place: workdir.place,

@@ -130,7 +130,7 @@ export interface CopyAction {
   readonly sources: readonly string[]
   /** Absolute, in the result's root; with a trailing slash it is a directory. */
   readonly destination: string
-  /** "" = the files' own (COPY --from) or 0:0 (contexts): decided by the graph; "uid:gid" or names to be looked up in the result's root. */
+  /** "" = the files' own, which are 0:0 in contexts and what the archive says in archives; "uid:gid" or names to be looked up in the result's root. */
   readonly owner: string
   /** undefined = as they are; octal number, or symbolic text ("u+x,go-w"). */
   readonly mode?: number | string

@@ -113,8 +113,13 @@ const withSources = (
     if (!strictNumber.test(from))
       return { instruction, onBuild, sources: [sourceNamed(plan, from, place, stages, names)] }
     const source = stages.filter((stage) => stage.from !== undefined)[Number(from)]
-    if (source === undefined)
-      throw new BuildFailure("invalid", `invalid stage index ${Number(from)}`, { place })
+    if (source === undefined) {
+      const isClassic = plan.request.face === "classic"
+      const sentence = isClassic
+        ? `invalid from flag value ${from}: index out of bounds`
+        : `invalid stage index ${Number(from)}`
+      throw new BuildFailure("invalid", sentence, { place })
+    }
     return { instruction, onBuild, sources: [source] }
   }
   if (instruction.type === "RUN") {

@@ -72,14 +72,16 @@ const findLocal = async (
   return /^sha256:[0-9a-f]{64}$|^[0-9a-f]{12,64}$/.test(text) ? images.find(text) : undefined
 }
 
-/** Why it cannot be had, in BuildKit's words. */
-const unresolved = (full: string, error: unknown): BuildFailure => {
+/** Why it cannot be had, in BuildKit's words; the classic builder says what a pull says. */
+const unresolved = (full: string, face: BuildRequest["face"], error: unknown): BuildFailure => {
   const kind = errorKind(error)
   let reason = errorMessage(error)
+  if (face === "classic") return new BuildFailure(kind, reason, {}, { cause: error })
   if (kind === "not-found")
     reason = `${full}: ${/^no matching manifest/.test(reason) ? "no match for platform in manifest: " : ""}not found`
   else if (kind === "unauthorized" || kind === "forbidden")
     reason = `pull access denied, repository does not exist or may require authorization: ${reason}`
+  else if (kind === "unavailable") reason = `failed to do request: ${reason}`
   return new BuildFailure(
     kind,
     `failed to resolve source metadata for ${full}: ${reason}`,
@@ -109,7 +111,7 @@ const resolveRemote = async (
     return { digest: resolved.digest, config, imageId: here?.id ?? "", manifest }
   } catch (error) {
     if (signal.aborted) throw failure("cancelled", "context canceled", { cause: error })
-    throw unresolved(full, error)
+    throw unresolved(full, request.face, error)
   }
 }
 

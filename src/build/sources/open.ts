@@ -8,6 +8,7 @@ import { openGit } from "./git.ts"
 import { openHttp } from "./http.ts"
 import { imageTree, resolveImage } from "./image.ts"
 import { layoutTree, resolveLayout } from "./layout.ts"
+import { keptContexts, removeKeptContext } from "./local/kept.ts"
 import { makePlace, openDirectory, openPlace, openSynced, openTar, recoverContexts } from "./local/local.ts"
 import { openRemote } from "./remote-context.ts"
 import type { OpenContext, Sources } from "./sources.ts"
@@ -115,8 +116,10 @@ export const openSources = (rooms: BuildRooms): Sources => {
     git: (node, run) => loadingKey(git.fetch(node, run)),
     http: (node, run) => loadingKey(http.fetch(node, run)),
     remoteKey: (node, run) => loadingKey(node.type === "git" ? git.key(node, run) : http.key(node, run)),
-    kept: () => Promise.resolve(shelves.flatMap((shelf) => shelf.list())),
+    kept: async () => [...(await keptContexts(rooms)), ...shelves.flatMap((shelf) => shelf.list())],
     async removeKept(id) {
+      const context = await removeKeptContext(rooms, id)
+      if (context !== undefined) return context
       for (const shelf of shelves) {
         const bytes = await shelf.remove(id)
         if (bytes !== undefined) return bytes
