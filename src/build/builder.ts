@@ -77,12 +77,20 @@ export const loadBuilder = (rooms: BuildRooms, parts: BuilderParts): LoadedBuild
     return work
   }
 
-  const begin = (request: BuildRequest, tell: RunningBuild["report"], signal: AbortSignal): RunningBuild => {
+  const begin = (
+    request: BuildRequest,
+    tell: RunningBuild["report"],
+    signal: AbortSignal,
+    isRemembered = true,
+  ): RunningBuild => {
     if (closing) throw failure("unavailable", "the engine is stopping: build again when it is back")
     if (request.id !== undefined && running.has(request.id))
       throw failure("conflict", `a build with the id ${request.id} is running already`)
     const hold = images.sharing.hold()
-    return beginBuild(request, { history, running, hold, tell, signal, settled: shared.settled })
+    return beginBuild(request, {
+      ...{ history, running, hold, tell, signal, isRemembered },
+      settled: shared.settled,
+    })
   }
 
   const solveBuild = async (build: RunningBuild): Promise<Solved> => {
@@ -152,7 +160,7 @@ export const loadBuilder = (rooms: BuildRooms, parts: BuilderParts): LoadedBuild
     solve,
     export: exportSolved,
     async call(request, what, report, signal) {
-      const build = begin(request, report, signal)
+      const build = begin(request, report, signal, false)
       try {
         const { runCall } = await import("./calls/calls.ts")
         return await tracked(runCall(build, sources, what))

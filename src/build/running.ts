@@ -59,6 +59,8 @@ export const beginBuild = (
     readonly hold: Hold
     readonly tell: ReportBuild
     readonly signal: AbortSignal
+    /** Whether history tells of it: questions about a Dockerfile are no builds. */
+    readonly isRemembered: boolean
     /** Resolves when everything that this build began for others, too, has ended. */
     readonly settled: (report: ReportBuild) => Promise<void>
   },
@@ -85,7 +87,7 @@ export const beginBuild = (
   }
   const epoch = readEpoch(new Map(), request)
   parts.running.set(id, controller)
-  parts.history.begin(begun)
+  if (parts.isRemembered) parts.history.begin(begun)
   let isComplete = false
   let isReleased = false
 
@@ -100,7 +102,7 @@ export const beginBuild = (
       deferred.push(release)
     },
     complete({ error, imageId = "" }) {
-      if (isComplete) return
+      if (isComplete || !parts.isRemembered) return
       isComplete = true
       const text = error === undefined ? "" : error instanceof Error ? error.message : String(error)
       parts.history.complete({

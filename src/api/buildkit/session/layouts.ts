@@ -1,6 +1,6 @@
 // Blobs in directories that a client holds (layouts, local caches): by digest, over containerd's content service.
 import { failure } from "../../../base/errors.ts"
-import type { CacheDirectory, ContextSource } from "../../../build/build.ts"
+import type { CacheDirectory, CacheLocation, ContextSource } from "../../../build/build.ts"
 import { Empty } from "../../../wire/buildkit/control.ts"
 import {
   BlobFactsRequest,
@@ -48,6 +48,17 @@ export const sessionDirectory = (session: Session, store: string): CacheDirector
   read: (digest, signal) => readBlob(session, store, digest, signal),
   write: (blob, bytes, signal) => writeBlob(session, store, blob, bytes, signal),
 })
+
+/** A local cache's directory is the client's: its session holds it. */
+export function reached(
+  { type, attributes }: Pick<CacheLocation, "type" | "attributes">,
+  key: "src" | "dest",
+  session: Session | undefined,
+): CacheLocation {
+  const path = attributes.get(key)
+  if (type !== "local" || path === undefined || session === undefined) return { type, attributes }
+  return { type, attributes, directory: sessionDirectory(session, `local:${path}`) }
+}
 
 const told = (session: Session, store: string, signal: AbortSignal) => ({
   metadata: { [STORE]: [store] },

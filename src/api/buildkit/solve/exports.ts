@@ -4,7 +4,7 @@ import type { CacheLocation, ExportRequest } from "../../../build/build.ts"
 import type { SolveRequest } from "../../../wire/buildkit/control.ts"
 import type { Decoded } from "../../../wire/buildkit/protobuf.ts"
 import { sendFile, sendTree } from "../session/file-send.ts"
-import { sessionDirectory } from "../session/layouts.ts"
+import { reached } from "../session/layouts.ts"
 import type { Session } from "../session/sessions.ts"
 
 type Request = Pick<
@@ -62,24 +62,4 @@ export function cacheExportsOf({ cache }: Request, session: Session | undefined)
       ? []
       : [{ type: "registry", attributes: new Map([...exportAttributesDeprecated, ["ref", ref]]) }]
   return [...old, ...exports].map((entry) => reached(entry, "dest", session))
-}
-
-/** Caches to be read that the frontend's attributes do not name. */
-export function cacheImportsOf({ cache }: Request, session: Session | undefined): CacheLocation[] {
-  const refs = (cache?.importRefsDeprecated ?? []).map((ref) => ({
-    type: "registry",
-    attributes: new Map([["ref", ref]]),
-  }))
-  return [...refs, ...(cache?.imports ?? [])].map((entry) => reached(entry, "src", session))
-}
-
-/** A local cache's directory is the client's: its session holds it. */
-export function reached(
-  { type, attributes }: Pick<CacheLocation, "type" | "attributes">,
-  key: "src" | "dest",
-  session: Session | undefined,
-): CacheLocation {
-  const path = attributes.get(key)
-  if (type !== "local" || path === undefined || session === undefined) return { type, attributes }
-  return { type, attributes, directory: sessionDirectory(session, `local:${path}`) }
 }

@@ -3,7 +3,7 @@ import { failure } from "../../../base/errors.ts"
 import type { BuildRequest, BuiltImage, ContextSource } from "../../../build/build.ts"
 import { platformsOf, remoteContext } from "../../translate/build.ts"
 import { sessionFiles } from "../session/file-sync.ts"
-import { layoutContext } from "../session/layouts.ts"
+import { layoutContext, reached } from "../session/layouts.ts"
 import { sessionAgents, sessionCredentials, sessionSecrets } from "../session/secrets.ts"
 import type { Session } from "../session/sessions.ts"
 import { sessionUpload, uploadPath } from "../session/upload.ts"
@@ -16,7 +16,6 @@ import {
   ulimits,
   wholeNumber,
 } from "./attributes.ts"
-import { reached } from "./exports.ts"
 
 /** Where the parts of a request come from. */
 export interface Sources {
