@@ -183,7 +183,10 @@ test.each([
 })
 
 test("an unknown user is told", async () => {
-  await expect(ground.sh("true", { node: { user: "who" } })).rejects.toThrow(/unable to find user who/)
+  const node = { user: "who" }
+  await expect(ground.sh("true", { node })).rejects.toThrow(/successfully: unable to find user who/)
+  const classic = ground.sh("true", { node, request: { face: "classic" } })
+  await expect(classic).rejects.toThrow(/^unable to find user who: no matching entries in passwd file$/)
 })
 
 test("a command of another machine's kind: what to do", async () => {

@@ -176,7 +176,7 @@ export const openExec = (parts: { rooms: BuildRooms; mounts: StepMountParts }): 
     try {
       task = await launchTwice(rooms, step, place, prepared)
     } catch (error) {
-      throw run.signal.aborted ? cancelled() : startFailure(node, error)
+      throw run.signal.aborted ? cancelled() : startFailure(node, error, run.request.face)
     }
     let cleared = false
     try {

@@ -3,6 +3,7 @@ import { constants } from "node:os"
 import { errorKind, errorMessage, type Failure, failure } from "../../../base/errors.ts"
 import type { ExitRecord } from "../../../kernel/kernel.ts"
 import { formatPlatform, hostPlatform } from "../../../oci/platform.ts"
+import type { BuildRequest } from "../../build.ts"
 import { BuildFailure } from "../../failure.ts"
 import type { ExecNode } from "../../graph/graph.ts"
 
@@ -41,8 +42,11 @@ const foreign = ({ platform }: ExecNode): boolean => {
   return platform.architecture !== host.architecture || platform.os !== host.os
 }
 
-/** Of a step whose command could not be started. What is no fault of the step stays as it is. */
-export const startFailure = (node: ExecNode, error: unknown): unknown => {
+/**
+ * Of a step whose command could not be started. The classic builder's clients get it as the start of a container tells it.
+ * What is no fault of the step stays as it is.
+ */
+export const startFailure = (node: ExecNode, error: unknown, face: BuildRequest["face"]): unknown => {
   const message = errorMessage(error)
   const told = runtimeWords.exec(message)?.[1]
   if (told === undefined && errorKind(error) !== "invalid") return error
@@ -59,5 +63,6 @@ export const startFailure = (node: ExecNode, error: unknown): unknown => {
       { cause: error },
     )
   const code = /not found|no such file/i.test(text) ? 127 : 126
-  return new BuildFailure("invalid", sentence(node, text), detailOf(node, code), { cause: error })
+  const words = face === "classic" ? message : sentence(node, text)
+  return new BuildFailure("invalid", words, detailOf(node, code), { cause: error })
 }
