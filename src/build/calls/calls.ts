@@ -1,4 +1,5 @@
 // Requests about a Dockerfile that build nothing: reads what they need, and answers check, outline or targets.
+import { Failure } from "../../base/errors.ts"
 import { hostPlatform, normalisePlatform } from "../../oci/platform.ts"
 import type { CallAnswer } from "../build.ts"
 import { openContexts } from "../contexts.ts"
@@ -10,7 +11,7 @@ import {
   readCheckOptions,
 } from "../dockerfile/lint/findings.ts"
 import { parseDockerfile } from "../dockerfile/parse.ts"
-import { BuildFailure, placed } from "../failure.ts"
+import { placed } from "../failure.ts"
 import { platformArguments } from "../graph/arguments.ts"
 import { buildGraph, type GraphOptions } from "../graph/build-graph.ts"
 import type { PlannedStage } from "../graph/stage.ts"
@@ -86,8 +87,8 @@ const check = async (
     })
     return checkAnswer({ file, source, findings: findings.all })
   } catch (error) {
-    if (!(error instanceof BuildFailure)) throw error
-    return checkAnswer({ file, source, findings: findings?.all ?? [], error })
+    if (!(error instanceof Failure) || error.kind === "cancelled") throw error
+    return checkAnswer({ file, source, findings: findings?.all ?? [], error: placed(error, {}) })
   }
 }
 
