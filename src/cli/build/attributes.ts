@@ -1,4 +1,5 @@
 // "type=local,dest=path": what buildx's flags write as one line of CSV.
+import { existsSync, readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { failure } from "../../base/errors.ts"
 import { splitCsv } from "../container/values.ts"
@@ -34,8 +35,24 @@ export function readCache(line: string, flag: "cache-from" | "cache-to"): Attrib
   if (type === "local") {
     if (!attributes[place]) throw failure("invalid", `--${flag} type=local needs ${place}=DIRECTORY`)
     attributes[place] = resolve(attributes[place])
+    if (flag === "cache-from") Object.assign(attributes, cachedManifest(attributes[place], attributes))
   }
   return { Type: type, Attributes: attributes }
+}
+
+/** Which manifest of a local cache is meant: its index is on our side. Nothing where there is no cache yet. */
+function cachedManifest(
+  directory: string,
+  { digest, tag = "latest" }: Readonly<Record<string, string>>,
+): { digest?: string } {
+  if (digest !== undefined || !existsSync(`${directory}/index.json`)) return {}
+  const { manifests = [] } = JSON.parse(readFileSync(`${directory}/index.json`, "utf8")) as {
+    manifests?: { digest: string; annotations?: Record<string, string> }[]
+  }
+  const found = manifests.find(
+    ({ annotations }) => annotations?.["org.opencontainers.image.ref.name"] === tag,
+  )
+  return found === undefined ? {} : { digest: found.digest }
 }
 
 /** An --output as the engine is asked for it, and where its bytes go here. */

@@ -15,15 +15,15 @@ export async function writeResults(parsed: Parsed, build: PreparedBuild, result:
   if (metadata) writeFileSync(metadata, `${JSON.stringify(metadataOf(result), null, 2)}\n`)
   for (const cache of build.request.CacheTo ?? []) {
     const directory = cache.Type === "local" ? cache.Attributes?.dest : undefined
-    const manifest = decoded(result.response["cache.manifest"] ?? "")
+    const manifest = result.response["cache.manifest"]
     if (typeof directory !== "string" || manifest === undefined) continue
     const { writeIndex } = await import("./layout.ts")
     const tag = cache.Attributes?.tag
-    writeIndex(directory, manifest, typeof tag === "string" ? tag : "latest")
+    writeIndex(directory, JSON.parse(manifest), typeof tag === "string" ? tag : "latest")
   }
 }
 
-/** Values that are JSON in base64 as what they are, others as text, in order of their names. */
+/** Values that are JSON, in base64 or as text, as what they are, others as text, in order of their names. */
 const metadataOf = ({ response }: Result): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(response)
@@ -32,9 +32,10 @@ const metadataOf = ({ response }: Result): Record<string, unknown> =>
   )
 
 function decoded(value: string): unknown {
-  if (!/^ey[A-Za-z0-9+/=]+$/.test(value)) return undefined
+  if (!/^(ey[A-Za-z0-9+/=]+|\{.*\})$/.test(value)) return undefined
   try {
-    const found: unknown = JSON.parse(Buffer.from(value, "base64").toString("utf8"))
+    const text = value.startsWith("{") ? value : Buffer.from(value, "base64").toString("utf8")
+    const found: unknown = JSON.parse(text)
     return isJsonObject(found) ? found : undefined
   } catch {
     return undefined
