@@ -7,7 +7,7 @@ import { keepBudget } from "./cache/budget.ts"
 import type { CacheRecord } from "./cache/cache.ts"
 import { pruneCache } from "./cache/prune.ts"
 import { openCacheRecords } from "./cache/records.ts"
-import { isMeant, usageRows } from "./cache/usage.ts"
+import { isMeant, ownBytes, usageRows } from "./cache/usage.ts"
 import { openExporters, openImportedCaches } from "./export/open.ts"
 import type { History } from "./history.ts"
 import type { BuilderOptions } from "./open.ts"
@@ -57,9 +57,7 @@ export const loadBuilder = (rooms: BuildRooms, parts: BuilderParts): LoadedBuild
     })
   const budget = keepBudget({
     ...{ root: rooms.root, budget: parts.budget },
-    taken: () =>
-      records.list().reduce((sum, { size }) => sum + size, 0) +
-      state.cacheMounts.list().reduce((sum, { bytes }) => sum + bytes, 0),
+    taken: async () => ownBytes(await usageRows(pruning)),
     prune: (keepBytes) => prune({ all: false, keepBytes }),
   })
   const builds = new WeakMap<Solved, RunningBuild>()

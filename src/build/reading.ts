@@ -32,7 +32,7 @@ const reading = async <T>(
     const { result, bytes } = await work()
     const completedAt = Date.now()
     const at = { at: completedAt, startedAt, completedAt }
-    report({ type: "status", vertex: digest, id, current: bytes, total: bytes, ...at })
+    report({ type: "status", vertex: digest, id, current: bytes, total: 0, ...at })
     report({ type: "vertex", vertex: { ...vertex, completedAt } })
     return result
   } catch (error) {

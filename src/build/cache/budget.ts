@@ -6,7 +6,7 @@ import { createLog } from "../../base/log.ts"
 const log = createLog("build")
 
 /** Milliseconds after the last build until the cache is looked at. */
-const settleFor = 1000
+const settleFor = 3000
 /** Share of the disk that the cache may take when nothing is said, and the least that this means. */
 const share = 0.1
 const least = 2e9
@@ -22,8 +22,8 @@ export interface CacheBudget {
 export const keepBudget = (parts: {
   readonly root: string
   readonly budget: number | undefined
-  /** Bytes that the cache takes at most: a quick guess from above. */
-  readonly taken: () => number
+  /** Bytes that the cache takes beside the images. */
+  readonly taken: () => Promise<number>
   readonly prune: (keepBytes: number) => Promise<{ readonly reclaimed: number }>
 }): CacheBudget => {
   let timer: NodeJS.Timeout | undefined
@@ -39,7 +39,7 @@ export const keepBudget = (parts: {
   const look = async (): Promise<void> => {
     try {
       const budget = limit()
-      if (parts.taken() <= budget) return
+      if ((await parts.taken()) <= budget) return
       const { reclaimed } = await parts.prune(budget)
       if (reclaimed > 0) log.info("cache of builds was removed to keep its budget", { reclaimed, budget })
     } catch (error) {

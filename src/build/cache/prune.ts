@@ -5,7 +5,7 @@ import { chainIds } from "../../oci/chain-id.ts"
 import type { Operations } from "../operations/operations.ts"
 import type { Sources } from "../sources/sources.ts"
 import type { CacheRecord, CacheUsage } from "./cache.ts"
-import { type UsageRooms, type UsageRow, usageRows } from "./usage.ts"
+import { ownBytes, type UsageRooms, type UsageRow, usageRows } from "./usage.ts"
 
 export interface PruneRooms extends UsageRooms {
   readonly operations: Pick<Operations, "cacheMounts" | "removeCacheMount">
@@ -59,7 +59,7 @@ export const pruneCache = async (
   const rows = new Map((await usageRows(rooms)).map((row) => [row.usage.id, row]))
   const gone: string[] = []
   let reclaimed = 0
-  let left = [...rows.values()].reduce((sum, { usage }) => sum + (usage.shared ? 0 : usage.size), 0)
+  let left = ownBytes(rows.values())
   while (!isEnough(left, reclaimed)) {
     const row = nextOf(rows, mayGo)
     if (row === undefined) break

@@ -71,6 +71,13 @@ export const usageRows = async (rooms: UsageRooms): Promise<UsageRow[]> => {
   ]
 }
 
+/** What would come back if all of it were removed. */
+export const ownBytes = (rows: Iterable<UsageRow>): number => {
+  let bytes = 0
+  for (const { usage } of rows) if (!usage.shared) bytes += usage.size
+  return bytes
+}
+
 /** Whether a row is meant by all parts of a filter. */
 export const isMeant = (usage: CacheUsage, filter: CacheUseFilter): boolean => {
   const { id, parents, kind, description, inUse, shared, unusedSince } = filter

@@ -34,7 +34,9 @@ const takeDirectory = (rooms: BuildRooms, key: string, name: string): string => 
   }
 }
 
-const listPath = (directory: string): string => `${directory}.list`
+export const isInUse = (directory: string): boolean => inUse.has(directory)
+
+export const listPath = (directory: string): string => `${directory}.list`
 
 const loadList = (directory: string): Map<string, string> | undefined => {
   const path = listPath(directory)
@@ -84,7 +86,7 @@ const synchronise = async (
       vertex: run.vertex,
       id: "transferring context:",
       current,
-      total: completedAt === undefined ? 0 : current,
+      total: 0,
       at: Date.now(),
       startedAt,
       ...(completedAt === undefined ? {} : { completedAt }),
