@@ -65,9 +65,12 @@ const checkGranted = (build: RunningBuild, graph: Graph): void => {
 const definitionVertex = (file: string): string =>
   `sha256:${createHash("sha256").update(`[internal] load build definition from ${file}`).digest("hex")}`
 
-const parse = (build: RunningBuild, { dockerfile }: ReadFiles): Dockerfile => {
-  const check = build.request.buildArgs.get("BUILDKIT_DOCKERFILE_CHECK")
-  return parseDockerfile(dockerfile, check === undefined ? {} : { check: readCheckOptions(check) })
+const parse = ({ request }: RunningBuild, { dockerfile, file }: ReadFiles): Dockerfile => {
+  const check = request.buildArgs.get("BUILDKIT_DOCKERFILE_CHECK")
+  return parseDockerfile(dockerfile, {
+    ...(check === undefined ? {} : { check: readCheckOptions(check) }),
+    ...(request.face === "classic" ? { classic: { file } } : {}),
+  })
 }
 
 /** Throws BuildFailure with lines and text of the Dockerfile. */

@@ -262,6 +262,22 @@ for (const [text, message, first, last] of refusals)
     expect(failure.detail.place).toEqual(first === undefined ? undefined : { first, last: last ?? first })
   })
 
+// What dockerd 20.10's classic builder says.
+const classicRefusals: readonly (readonly [text: string, message: string])[] = [
+  ["", "the Dockerfile (a/Dockerfile) cannot be empty"],
+  ["#", "failed to parse Dockerfile: file with no instructions"],
+  ["FROM x\nENV a", "failed to parse Dockerfile: ENV must have two arguments"],
+  ["FROM x\nCOPPY a b", "dockerfile parse error line 2: unknown instruction: COPPY"],
+  ["FROM x\nRUN --colour=x a", "dockerfile parse error line 2: Unknown flag: colour"],
+  ["FROM x\nCOPY --from a b", "dockerfile parse error line 2: Missing a value on flag: from"],
+  ["FROM", "dockerfile parse error line 1: FROM requires either one or three arguments"],
+  ["RUN x", "no build stage in current context"],
+]
+for (const [text, message] of classicRefusals)
+  test(`the classic builder's words: ${message}`, () => {
+    expect(() => parseDockerfile(bytes(text), { classic: { file: "a/Dockerfile" } })).toThrow(message)
+  })
+
 test("a trigger is one instruction, placed where its base is named", () => {
   const place = { first: 4, last: 5 }
   expect(parseTrigger("COPY <<E /x\na\nE", place)).toMatchObject({

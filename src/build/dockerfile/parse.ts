@@ -1,5 +1,6 @@
 // Reads a Dockerfile: `parseDockerfile(bytes)` gives its stages of typed instructions, `parseTrigger` an ONBUILD trigger of a base image.
 import { BuildFailure } from "../failure.ts"
+import { classicEmpty, classicInstruction, classicLines } from "./classic-words.ts"
 import { directiveOf, syntaxOf } from "./directives.ts"
 import type { Dockerfile, Instruction, InstructionOf, Place, Stage } from "./instructions.ts"
 import { type RawInstruction, readLines } from "./lines.ts"
@@ -15,19 +16,25 @@ export const parseDockerfile = (
   bytes: Uint8Array,
   options: {
     readonly check?: CheckOptions
+    /** Words the failures as dockerd's classic builder does; the file's name is in one of them. */
+    readonly classic?: { readonly file: string }
     /** Given the findings before anything can fail, for who wants those of a Dockerfile that is wrong. */
     readonly found?: (findings: Findings) => void
   } = {},
 ): Dockerfile => {
-  if (bytes.length === 0) throw new BuildFailure("invalid", "the Dockerfile cannot be empty", {})
+  const { classic } = options
+  if (bytes.length === 0) {
+    const sentence = classic === undefined ? "the Dockerfile cannot be empty" : classicEmpty(classic.file)
+    throw new BuildFailure("invalid", sentence, {})
+  }
   const lines = new TextDecoder().decode(bytes).split("\n")
   const check = options.check ?? readCheckOptions(directiveOf(lines, "check"))
   const findings = openFindings(check)
   options.found?.(findings)
-  const raw = readLines(bytes)
+  const raw = reworded(() => readLines(bytes), classic === undefined ? (message) => message : classicLines)
   for (const line of raw.emptyContinuations)
     findings.report("NoEmptyContinuation", { first: line, last: line })
-  const { globalArgs, stages } = readStages(raw.instructions, findings)
+  const { globalArgs, stages } = readStages(raw.instructions, findings, classic !== undefined)
   if (stages.length === 0) throw new BuildFailure("invalid", "dockerfile contains no stages to build", {})
   reportStageNames(stages, findings)
   reportCasing(stages, findings)
@@ -54,24 +61,37 @@ export const parseTrigger = (trigger: string, place: Place): Instruction => {
   return instruction
 }
 
-/** Runs it; a failure is at this place, wherever it was before. */
-const located = <T>(place: Place, read: () => T, prefix = ""): T => {
+/** Runs it; a failure gets these words. */
+const reworded = <T>(read: () => T, word: (message: string) => string): T => {
   try {
     return read()
   } catch (error) {
     if (!(error instanceof BuildFailure)) throw error
-    throw new BuildFailure(error.kind, prefix + error.message, { ...error.detail, place }, { cause: error })
+    throw new BuildFailure(error.kind, word(error.message), error.detail, { cause: error })
   }
 }
 
-const readStages = (instructions: readonly RawInstruction[], findings: Findings) => {
+/** Runs it; a failure is at this place, wherever it was before. */
+const located = <T>(place: Place, read: () => T): T => {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof BuildFailure)) throw error
+    throw new BuildFailure(error.kind, error.message, { ...error.detail, place }, { cause: error })
+  }
+}
+
+const readStages = (instructions: readonly RawInstruction[], findings: Findings, isClassic: boolean) => {
   const globalArgs: InstructionOf<"ARG">[] = []
   const stages: { from: InstructionOf<"FROM">; instructions: Instruction[]; last: number }[] = []
   for (const raw of instructions) {
-    const prefix = `dockerfile parse error on line ${raw.place.first}: `
+    const word = (message: string) =>
+      isClassic
+        ? classicInstruction(raw.place.first, message)
+        : `dockerfile parse error on line ${raw.place.first}: ${message}`
     const found = findings.under(raw.comments)
     reportBefore(raw, found)
-    const instruction = located(raw.place, () => readInstruction(raw), prefix)
+    const instruction = located(raw.place, () => reworded(() => readInstruction(raw), word))
     reportDescription(instruction, found)
     const stage = stages.at(-1)
     if (instruction.type === "FROM")
