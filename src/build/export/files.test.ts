@@ -77,6 +77,32 @@ test("each of several platforms has a directory", async () => {
   await expect(exported(images, "local", { "platform-split": "false" })).rejects.toThrow(
     /cannot overwrite bin\/\w+ from linux\/\w+ with linux\/riscv64 when split option is disabled/,
   )
+  // Whatever the order in which they were built.
+  expect([...(await exported(images.toReversed(), "tar")).keys()]).toEqual([...files.keys()])
+})
+
+test("what goes out is in the order in which trees are received, statements and all", async () => {
+  const one = await gather(
+    writeTar(["a-b", "q", "z"].map((name) => ({ name, type: "file", body: Buffer.from(name) }))),
+  )
+  const other = await gather(
+    writeTar([
+      { name: "a/", type: "directory" },
+      { name: "a/x", type: "file" },
+      { name: "p", type: "file" },
+    ]),
+  )
+  const images = [await buildImage(store, [one]), await buildImage(store, [other], { platform: riscv })]
+  const attestations = new Map([["provenance", new Map([["mode", "max"]])]])
+  const files = await exported(images, "local", { "platform-split": "false" }, { attestations })
+  expect([...files.keys()]).toEqual([
+    ...["a/", "a/x", "a-b"],
+    ...[`${here}.provenance.json`, "linux_riscv64.provenance.json", "p", "q", "z"],
+  ])
+  const split = await exported(images, "local", {}, { attestations })
+  expect([...split.keys()].slice(-5)).toEqual(
+    ["", "a/", "a/x", "p", "provenance.json"].map((name) => `linux_riscv64/${name}`),
+  )
 })
 
 test("one platform can have its directory too", async () => {

@@ -4,92 +4,107 @@ import { failure } from "../../base/errors.ts"
 import { writeTar } from "../../base/tar-writer.ts"
 import { formatPlatform } from "../../oci/platform.ts"
 import type { BuiltImage } from "../build.ts"
-import { attestationsFor } from "./attestation.ts"
+import { type Attestation, attestationsFor } from "./attestation.ts"
 import { flag } from "./attributes.ts"
 import { provenanceOf } from "./provenance.ts"
 import { told } from "./stages.ts"
-import { tarEnd } from "./tars/raw-tar.ts"
-import { entriesBeneath } from "./tars/rewrite.ts"
+import { plainPath, readRawTar, tarEnd } from "./tars/raw-tar.ts"
+import { itemsBeneath, mergeItems, type TreeItem, treeOrder } from "./tars/rewrite.ts"
 import type { Exported, ExportWork } from "./work.ts"
 
 /** "linux_arm64", as BuildKit names a platform's directory. */
 const directoryOf = (image: BuiltImage): string => formatPlatform(image.platform).replaceAll("/", "_")
 
-/** The last chunk of writeTar is the end of the archive. */
-async function* withoutEnd(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let held: Uint8Array | undefined
-  for await (const chunk of tar) {
-    if (held !== undefined) yield held
-    held = chunk
+/** One entry of ours as it stands in a tar, without the end of the archive, which is the last chunk of writeTar. */
+const itemOf = (path: string, source: Parameters<typeof writeTar>[0], kind: string): TreeItem => ({
+  path,
+  kind,
+  bytes: (async function* () {
+    let held: Uint8Array | undefined
+    for await (const chunk of writeTar(source)) {
+      if (held !== undefined) yield held
+      held = chunk
+    }
+  })(),
+})
+
+/** Digests of a tree's regular files. */
+const digestsOf = async (tar: AsyncIterable<Uint8Array>): Promise<{ name: string; sha256: string }[]> => {
+  const found: { name: string; sha256: string }[] = []
+  for await (const { kind, name, body } of readRawTar(tar)) {
+    if (kind !== "0") continue
+    const hash = createHash("sha256")
+    for await (const chunk of body) hash.update(chunk)
+    const path = Buffer.from(plainPath(name), "latin1").toString("utf8")
+    found.push({ name: path, sha256: hash.digest("hex") })
   }
+  return found
 }
 
-/** Statements about the files of a tree, as files in it: provenance.json. */
-async function* statements(
+const filesOf = ({ rooms }: ExportWork, { chainId }: BuiltImage): AsyncIterable<Uint8Array> =>
+  chainId === "" ? (async function* () {})() : rooms.snapshots.flatten(chainId)
+
+/** A statement about the files of a tree, as a file in it: provenance.json. */
+const statementItem = async (
   work: ExportWork,
   image: BuiltImage,
-  digests: ReadonlyMap<string, string>,
+  { attributes }: Attestation,
   prefix: string,
-): AsyncGenerator<Uint8Array> {
-  for (const { attributes } of attestationsFor(work)) {
-    const { predicateType, predicate } = provenanceOf(work.solved, image, attributes)
-    const subject = [...digests].map(([name, sha256]) => ({ name, digest: { sha256 } }))
-    const statement = { _type: "https://in-toto.io/Statement/v0.1", predicateType, subject, predicate }
-    const name = `${prefix}${work.attributes.get("attestation-prefix") ?? ""}${attributes.get("filename") || "provenance.json"}`
-    const body = Buffer.from(JSON.stringify(statement, undefined, 2))
-    const mtime = work.epoch ?? Math.floor(Date.now() / 1000)
-    yield* withoutEnd(writeTar([{ name, type: "file", mode: 0o600, mtime, body }]))
-  }
+): Promise<TreeItem> => {
+  const { predicateType, predicate } = provenanceOf(work.solved, image, attributes)
+  const digests = await digestsOf(filesOf(work, image))
+  const subject = digests.map(({ name, sha256 }) => ({ name, digest: { sha256 } }))
+  const statement = { _type: "https://in-toto.io/Statement/v0.1", predicateType, subject, predicate }
+  const own = attributes.get("filename") || "provenance.json"
+  const name = `${prefix}${work.attributes.get("attestation-prefix") ?? ""}${own}`
+  const body = Buffer.from(JSON.stringify(statement, undefined, 2))
+  const mtime = work.epoch ?? Math.floor(Date.now() / 1000)
+  return itemOf(name, [{ name, type: "file", mode: 0o600, mtime, body }], "0")
 }
 
-async function* hashed(
-  path: string,
-  body: AsyncIterable<Uint8Array>,
-  digests: Map<string, string>,
-): AsyncGenerator<Uint8Array> {
-  const hash = createHash("sha256")
-  for await (const chunk of body) {
-    hash.update(chunk)
-    yield chunk
+async function* listed(items: readonly TreeItem[]): AsyncGenerator<TreeItem> {
+  yield* items
+}
+
+/** All trees of the export, each in the order in which it is received, and whose they are. */
+const treesOf = async (
+  work: ExportWork,
+): Promise<{ readonly items: AsyncIterable<TreeItem>; readonly owner: string }[]> => {
+  const { images, attributes, epoch } = work
+  const split = flag(attributes, "platform-split", images.length > 1)
+  const attestations = attestationsFor(work)
+  const trees: { items: AsyncIterable<TreeItem>; owner: string }[] = []
+  for (const image of images) {
+    const owner = formatPlatform(image.platform)
+    const directory = split ? directoryOf(image) : ""
+    const own: TreeItem[] = []
+    if (split) {
+      const mtime = epoch ?? Math.floor(image.config.created / 1000)
+      own.push(itemOf(directory, [{ name: `${directory}/`, type: "directory", mode: 0o755, mtime }], "5"))
+    }
+    const prefix = split ? `${directory}/` : images.length === 1 ? "" : `${directoryOf(image)}.`
+    for (const attestation of attestations) own.push(await statementItem(work, image, attestation, prefix))
+    own.sort((a, b) => treeOrder(a.path, b.path))
+    trees.push({ items: listed(own), owner: `the attestation of ${owner}` })
+    trees.push({ items: itemsBeneath(filesOf(work, image), directory, epoch), owner })
   }
-  digests.set(path, hash.digest("hex"))
+  return trees
 }
 
 /** The tree of all results. Throws "invalid" when two of them have the same path and are not split. */
 async function* treeOf(work: ExportWork): AsyncGenerator<Uint8Array> {
-  const { rooms, images, attributes, epoch } = work
-  const split = flag(attributes, "platform-split", images.length > 1)
-  const attests = attestationsFor(work).length > 0
-  const owners = new Map<string, string>()
-  const claim = (path: string, kind: string, platform: string): void => {
-    if (split || images.length === 1 || kind === "5") return
-    const owner = owners.get(path)
-    if (owner !== undefined)
+  const trees = await treesOf(work)
+  const ownerOf = (at: number): string => trees[at]?.owner ?? ""
+  const merged = mergeItems(
+    trees.map(({ items }) => items),
+    (path, first, second) => {
       throw failure(
         "invalid",
-        `cannot overwrite ${path} from ${owner} with ${platform} when split option is disabled`,
+        `cannot overwrite ${path} from ${ownerOf(first)} with ${ownerOf(second)} when split option is disabled`,
       )
-    owners.set(path, platform)
-  }
-  for (const image of images) {
-    const platform = formatPlatform(image.platform)
-    const directory = split ? directoryOf(image) : ""
-    if (split) {
-      const mtime = epoch ?? Math.floor(image.config.created / 1000)
-      yield* withoutEnd(writeTar([{ name: `${directory}/`, type: "directory", mode: 0o755, mtime }]))
-    }
-    const digests = new Map<string, string>()
-    if (image.chainId !== "")
-      yield* entriesBeneath(rooms.snapshots.flatten(image.chainId), {
-        ...{ directory, time: epoch },
-        visit(path, entry) {
-          claim(path, entry.kind, platform)
-          return attests && entry.kind === "0" ? hashed(path, entry.body, digests) : entry.body
-        },
-      })
-    const dot = split || images.length === 1 ? "" : `${directoryOf(image)}.`
-    yield* statements(work, image, digests, split ? `${directory}/` : dot)
-  }
+    },
+  )
+  for await (const { bytes } of merged) yield* bytes
   yield tarEnd
 }
 

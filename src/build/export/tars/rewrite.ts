@@ -23,26 +23,70 @@ export async function* clampTimes(tar: AsyncIterable<Uint8Array>, epoch: number)
   yield tarEnd
 }
 
-export interface Placing {
-  /** Goes before all names; "" = none. */
-  readonly directory: string
-  /** Every time, in seconds; undefined = as they are. */
-  readonly time: number | undefined
-  /** Sees every entry before it goes; may give its body another way round. */
-  readonly visit: (path: string, entry: RawEntry) => AsyncIterable<Uint8Array>
+/** An entry as it goes out. Its bytes are to be taken before the next one is asked for. */
+export interface TreeItem {
+  /** From the root of the whole, without slashes at its ends; Latin-1 of the bytes. */
+  readonly path: string
+  readonly kind: string
+  readonly bytes: AsyncIterable<Uint8Array>
 }
 
-/** Entries of a tree that is a part of another; without the end of the archive. */
-export async function* entriesBeneath(
+/** Entries of a tree beneath `directory` ("" = as they are), all of one `time` in seconds unless that is undefined. */
+export async function* itemsBeneath(
   tar: AsyncIterable<Uint8Array>,
-  { directory, time, visit }: Placing,
-): AsyncGenerator<Uint8Array> {
+  directory: string,
+  time: number | undefined,
+): AsyncGenerator<TreeItem> {
   for await (const entry of readRawTar(tar)) {
-    const body = visit(plainPath(entry.name), entry)
+    const { kind, size, body } = entry
+    const own = plainPath(entry.name)
     const name = directory === "" ? entry.name : `${directory}/${entry.name.replace(/^(\.?\/)+/, "")}`
-    const link = entry.kind === "1" && directory !== "" ? `${directory}/${plainPath(entry.link)}` : entry.link
+    const link = kind === "1" && directory !== "" ? `${directory}/${plainPath(entry.link)}` : entry.link
     const same = directory === "" && time === undefined
     const change = { name, link, ...(time === undefined ? {} : { time }) }
-    yield* entryBytes(same ? entry.blocks : changedBlocks(entry, change), entry.size, body)
+    const bytes = entryBytes(same ? entry.blocks : changedBlocks(entry, change), size, body)
+    yield { path: directory === "" ? own : `${directory}/${own}`, kind, bytes }
+  }
+}
+
+/** Directories before what is in them, siblings by the bytes of their names: the order in which trees are received. */
+export const treeOrder = (one: string, other: string): number => {
+  const [a, b] = [one.replaceAll("/", "\0"), other.replaceAll("/", "\0")]
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** Trees in order as one in order. A directory that several have is the first one's; `clash` hears of anything else. */
+export async function* mergeItems(
+  sources: readonly AsyncIterable<TreeItem>[],
+  clash: (path: string, first: number, second: number) => void,
+): AsyncGenerator<TreeItem> {
+  const iterators = sources.map((source) => source[Symbol.asyncIterator]())
+  const heads: (TreeItem | undefined)[] = []
+  const advance = async (at: number): Promise<void> => {
+    const next = await iterators[at]?.next()
+    heads[at] = next === undefined || next.done === true ? undefined : next.value
+  }
+  try {
+    for (const at of iterators.keys()) await advance(at)
+    for (;;) {
+      let first: TreeItem | undefined
+      let from = -1
+      for (const [at, head] of heads.entries())
+        if (head !== undefined && (first === undefined || treeOrder(head.path, first.path) < 0)) {
+          first = head
+          from = at
+        }
+      if (first === undefined) return
+      const { path, kind } = first
+      for (const [at, head] of heads.entries()) {
+        if (at === from || head?.path !== path) continue
+        if (kind !== "5" || head.kind !== "5") clash(path, from, at)
+        await advance(at)
+      }
+      yield first
+      await advance(from)
+    }
+  } finally {
+    for (const iterator of iterators) await iterator.return?.(undefined)
   }
 }
