@@ -6,7 +6,7 @@ import { failure } from "../../../base/errors.ts"
 import type { Operation } from "../../../kernel/kernel.ts"
 import type { BuildRooms } from "../../rooms.ts"
 import type { ContextTree, TreeEntry } from "../../solver/solver.ts"
-import { carryRows, emptyRows, loadIndex, putRow, type Remembered, rowAt, sameRecords, saveIndex } from "./digest-index.ts"
+import { carryRows, emptyRows, loadIndex, putRow, type Remembered, rowAt, saveIndex } from "./digest-index.ts"
 import { digestFiles, type FileDigest } from "./digests.ts"
 import type { Ignoring } from "./ignoring.ts"
 import { bytesOf, exactTextOf } from "./names.ts"
@@ -14,6 +14,7 @@ import {
   decodeScan,
   isDirectory,
   isFile,
+  recordLength,
   type ScannedEntry,
   scan,
   scanBytes,
@@ -28,12 +29,7 @@ export interface LocalTree {
   list(): Promise<readonly ScannedEntry[]>
   contents(entries: readonly ScannedEntry[]): Promise<readonly FileDigest[]>
   attributed(entries: readonly ScannedEntry[]): Promise<readonly ScannedEntry[]>
-  /** Files were seen to change while they were read. */
-  moved(): void
-  /** What tells the scans of one directory apart: the next one's records are compared with these bytes. */
-  scanned(): Promise<{ readonly scan: Buffer; readonly entries: readonly ScannedEntry[] }>
-  /** Name of the directory among all. */
-  readonly name: string
+  wasRead(entries: readonly ScannedEntry[]): void
 }
 
 /** Milliseconds within which a file may change again without its times showing it; 2 s where times are whole seconds. */
@@ -85,8 +81,7 @@ export const openTree = (
   options: {
     readonly ignoring?: Ignoring
     readonly signal: AbortSignal
-    readonly release?: () => void
-    /** The directory lasts beyond the build, so that its digests are worth keeping; it does unless told otherwise. */
+    readonly release?: () => void /** The directory lasts beyond the build. */
     readonly lasts?: boolean
   },
 ): ContextTree => {
@@ -94,7 +89,7 @@ export const openTree = (
   const { signal } = options
   const root: Operation = ["root-path", directory]
   const index = indexPath(rooms.root, realpathSync(directory))
-  let moved = false
+  const read = new Set<ScannedEntry>()
   let changed = false
   let scanning: Promise<Scanned> | undefined
 
@@ -107,9 +102,7 @@ export const openTree = (
     if (entries.length === 0 || !isDirectory(entries[0]?.mode ?? 0))
       throw failure("invalid", `the context ${directory} is not a directory`)
     const rows =
-      before === undefined
-        ? emptyRows(entries.length)
-        : carryRows(before, sameRecords(before.scan, bytes, entries, walkOrder))
+      before === undefined ? emptyRows(entries.length) : carryRows(before, bytes, entries, walkOrder)
     const list = options.ignoring === undefined ? entries : options.ignoring.filter(entries)
     return { entries, remembered: { scan: bytes, rows }, list }
   }
@@ -130,7 +123,7 @@ export const openTree = (
       const entry = missing[next]
       const fresh = made[next++]
       if (entry === undefined || fresh === undefined) throw failure("internal", "a digest is missing")
-      if (!fresh.steady) moved = true
+      if (!isDirectory(entry.mode)) read.add(entry)
       if (fresh.steady && !isRacy(entry, now)) {
         putRow(remembered.rows, entry.row, fresh)
         changed = true
@@ -158,14 +151,9 @@ export const openTree = (
       if (digests.every(({ attributes }) => attributes === undefined)) return entries
       return withAttributes(rooms, root, entries, signal)
     },
-    moved() {
-      moved = true
+    wasRead: (entries) => {
+      for (const entry of entries) read.add(entry)
     },
-    async scanned() {
-      const { entries, remembered } = await scanned()
-      return { scan: remembered.scan, entries }
-    },
-    name: index,
   }
   const tree: ContextTree = {
     directory,
@@ -182,8 +170,13 @@ export const openTree = (
         wanted.map(({ path }, at) => [path, `sha256:${digests[at]?.contents.toString("hex") ?? ""}`]),
       )
     },
-    // Everything that is read is compared with the scan after it was read: by digests and by the copies into layers.
-    unchanged: () => Promise.resolve(!moved),
+    async unchanged(paths) {
+      if (read.size === 0) return true
+      const { remembered } = await scanned()
+      const wanted = new Set(paths.map(bytesOf))
+      const asked = [...read].filter(({ path }) => wanted.has(path))
+      return isSame(rooms, root, asked, remembered.scan, signal)
+    },
     release() {
       void keep()
         .catch(() => {})
@@ -214,6 +207,29 @@ const withAttributes = async (
   return found
 }
 
+/** Whether the records of entries are still the bytes that the scan had. */
+const isSame = async (
+  rooms: BuildRooms,
+  root: Operation,
+  entries: readonly ScannedEntry[],
+  before: Buffer,
+  signal: AbortSignal,
+): Promise<boolean> => {
+  for (let from = 0; from < entries.length; from += mostLooks) {
+    const part = entries.slice(from, from + mostLooks)
+    const looks = part.map(({ path }) => ["entry", path] as const)
+    const bytes = await scanBytes(rooms.kernel, root, looks, {}, signal)
+    for (const [at, look] of decodeScan(bytes).entries()) {
+      const [then, now] = [part[at], look.entries[0]]
+      if (then === undefined || now === undefined) return false
+      const length = recordLength(before, then.at)
+      if (recordLength(bytes, now.at) !== length) return false
+      if (before.compare(bytes, now.at, now.at + length, then.at, then.at + length) !== 0) return false
+    }
+  }
+  return true
+}
+
 /** A tree that another source made, through its contract only. */
 const adapted = (rooms: BuildRooms, context: ContextTree, signal: AbortSignal): LocalTree => {
   let listing: Promise<readonly ScannedEntry[]> | undefined
@@ -234,9 +250,7 @@ const adapted = (rooms: BuildRooms, context: ContextTree, signal: AbortSignal): 
     },
     contents: (entries) => digestFiles(rooms.kernel, root, entries, signal),
     attributed: (entries) => Promise.resolve(entries),
-    moved() {},
-    scanned: async () => ({ scan: Buffer.alloc(0), entries: [] }),
-    name: "",
+    wasRead() {},
   }
 }
 
