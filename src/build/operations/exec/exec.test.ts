@@ -39,7 +39,7 @@ const bareRoot = async (more: readonly TarSource[] = []): Promise<LayersTree> =>
 }
 
 test("a step's files become a layer, its output log events in order", async () => {
-  const { tree, events, output } = await ground.sh("echo one; echo two >&2; echo text > /made; rm /etc/group")
+  const { tree, events, output } = await ground.sh("echo one; sleep 0.05; echo two >&2; echo text > /made; rm /etc/group")
   expect(output).toBe("one\ntwo\n")
   expect(events.map((event) => event.type === "log" && event.stream)).toEqual([1, 2])
   expect(events.every((event) => event.type === "log" && event.vertex === "sha256:step")).toBe(true)
