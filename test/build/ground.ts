@@ -9,6 +9,7 @@ import { testLauncher } from "../fixtures/launcher-kernel.ts"
 
 export interface Built {
   readonly imageId: string
+  readonly response: ReadonlyMap<string, string>
   readonly events: readonly BuildEvent[]
   /** Names of the steps that were run, and of those that came from the cache. */
   readonly ran: readonly string[]
@@ -34,6 +35,7 @@ export interface BuildGround {
   build(directory: string, more?: BuildOptions): Promise<Built>
   /** A file of what a directory builds, as text. */
   read(directory: string, path: string, more?: Partial<BuildRequest>): Promise<string>
+  request(directory: string): BuildRequest
   /** Closes the engine and opens another over the same directories. */
   reopen(): Promise<void>
   close(): Promise<void>
@@ -89,7 +91,7 @@ export const startBuildGround = async (flags: readonly string[] = []): Promise<B
     async build(directory, { name, exports, signal, report, ...more } = {}) {
       const events: BuildEvent[] = []
       const started = performance.now()
-      const { imageId = "" } = await composed.builder.build(
+      const { imageId = "", response } = await composed.builder.build(
         { ...requestOf(directory), ...more },
         { ...exportsOf(name), ...exports },
         (event) => {
@@ -104,7 +106,7 @@ export const startBuildGround = async (flags: readonly string[] = []): Promise<B
       const steps = ended.filter(({ name: step }) => /^\[(?!internal)/.test(step))
       const log = events.flatMap((event) => (event.type === "log" ? [Buffer.from(event.bytes)] : []))
       return {
-        ...{ imageId, events, milliseconds: performance.now() - started },
+        ...{ imageId, response, events, milliseconds: performance.now() - started },
         ran: steps.filter(({ cached }) => !cached).map((vertex) => vertex.name),
         cached: steps.filter(({ cached }) => cached).map((vertex) => vertex.name),
         output: Buffer.concat(log).toString("utf8"),
@@ -121,6 +123,7 @@ export const startBuildGround = async (flags: readonly string[] = []): Promise<B
         solved.release()
       }
     },
+    request: requestOf,
     async reopen() {
       await composed.close({ stopContainers: true })
       composed = await open()
