@@ -2,7 +2,8 @@
 //
 // What to write comes as data, piece after piece, little endian:
 //   'L' length (32 bits), bytes                              these bytes
-//   'F' root (8), length of path (16), size (64), path       the file's contents, as many bytes, and zeros up to a block
+//   'F' root (8), length of path (16), size, seconds of mtime and ctime (64 each), their nanoseconds (32 each), path
+//                                                            the file's contents, as many bytes, and zeros up to a block
 //   'R' file (8), offset (64), length (64)                   a range of a file of the plan
 // The file is read and written by one thread while another one hashes.
 #include <errno.h>
@@ -45,7 +46,7 @@ struct assembly {
   pthread_mutex_t lock;
   pthread_cond_t changed;
   struct sha256 hash;
-  uint64_t size, grown;
+  uint64_t size, moved;  // of the output; files that are not what was expected
 };
 
 static void *hash_slots(void *context) {
@@ -166,7 +167,7 @@ static int parent_of(struct assembly *assembly, int root, const char *path, size
 }
 
 static int add_from_root(struct assembly *assembly, struct failure *failure) {
-  uint8_t head[11];
+  uint8_t head[35];
   char path[PATH_MAX];
   struct stat stat;
   if (take(assembly, head, sizeof head, failure)) return -1;
@@ -181,8 +182,12 @@ static int add_from_root(struct assembly *assembly, struct failure *failure) {
   if (fd < 0)
     return fail(failure, "assemble", path, errno, "it cannot be opened any more: %s",
                 errno == EINVAL ? "it is no regular file" : strerror(errno));
-  assembly->grown += (uint64_t)stat.st_size > size;
   if (add_file(assembly, fd, -1, size, path, failure)) return -1;
+  if (fstat(fd, &stat)) return fail(failure, "assemble", path, errno, "it cannot be looked at: %s", strerror(errno));
+  assembly->moved += (uint64_t)stat.st_size != size || (uint64_t)stat.st_mtim.tv_sec != number(head + 11, 8) ||
+                       (uint64_t)stat.st_ctim.tv_sec != number(head + 19, 8) ||
+                       (uint64_t)stat.st_mtim.tv_nsec != number(head + 27, 4) ||
+                       (uint64_t)stat.st_ctim.tv_nsec != number(head + 31, 4);
   return add_zeros(assembly, -size % TAR_BLOCK, failure);
 }
 
@@ -249,12 +254,12 @@ static int run(struct assembly *assembly, struct failure *failure) {
 
 static void answer(struct request *request, struct assembly *assembly) {
   uint8_t digest[SHA256_BYTES];
-  char text[2 * SHA256_BYTES + 1], size[24], grown[24];
+  char text[2 * SHA256_BYTES + 1], size[24], changed[24];
   sha256_close(&assembly->hash, digest);
   sha256_text(digest, text);
   snprintf(size, sizeof size, "%" PRIu64, assembly->size);
-  snprintf(grown, sizeof grown, "%" PRIu64, assembly->grown);
-  report(request->connection, "ok", "sha256", text, "size", size, "grown", grown, NULL);
+  snprintf(changed, sizeof changed, "%" PRIu64, assembly->moved);
+  report(request->connection, "ok", "sha256", text, "size", size, "changed", changed, NULL);
 }
 
 int verb_assemble(struct request *request, struct failure *failure) {

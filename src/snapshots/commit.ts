@@ -5,7 +5,7 @@ import { failure } from "../base/errors.ts"
 import { type Kernel, LauncherFailure } from "../kernel/kernel.ts"
 import type { SnapshotRecord } from "../state/state.ts"
 import type { LayerForm } from "./choose.ts"
-import { type TopDirectory, tarName, writeLayer } from "./erofs/write-layer.ts"
+import { placeIndex, type TopDirectory, tarName, writeLayer } from "./erofs/write-layer.ts"
 import type { Snapshotter } from "./snapshotter.ts"
 
 type Request = Parameters<Snapshotter["commitLayer"]>[0]
@@ -72,7 +72,12 @@ export const openCommit = (parts: {
       return parts.ownerOf(request.parent)
     }
     const tar = request.link?.(join(path, tarName)) === true ? "linked" : request.tar
-    const written = await writeLayer(path, tar, { top, signal: request.signal, lazy: request.lazy === true })
+    const { index } = request
+    if (index !== undefined && tar === "linked") await top()
+    const written =
+      index !== undefined && tar === "linked"
+        ? await placeIndex(path, index, { lazy: request.lazy === true })
+        : await writeLayer(path, tar, { top, signal: request.signal, lazy: request.lazy === true })
     const { size, tarBytes, inodes, diskBytes, onDisk } = written
     return [{ size, disk: diskBytes, image: { tarBytes, inodes, top: written.top } }, onDisk]
   }

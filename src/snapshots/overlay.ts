@@ -21,7 +21,7 @@ import type { SnapshotRecord, State } from "../state/state.ts"
 import type { LayerForm } from "./choose.ts"
 import { openCommit } from "./commit.ts"
 import { measureSnapshots } from "./disk-use.ts"
-import type { TopDirectory } from "./erofs/write-layer.ts"
+import { type TopDirectory, writeIndex } from "./erofs/write-layer.ts"
 import { openFurnishing } from "./furnishing.ts"
 import { readFileRange } from "./read-range.ts"
 import { openReaper } from "./reaper.ts"
@@ -211,6 +211,9 @@ export const openOverlaySnapshotter = (parts: {
     commitLayer: (request) => commits.run(request.chainId, () => commit(request)),
     async persist(chainId) {
       for (let at = chainId; at !== ""; at = state.snapshots.find(at)?.parent ?? "") await settling.wait(at)
+    },
+    async describe(parent, path, entries, tarBytes) {
+      return form === "erofs" ? writeIndex(path, entries(), { tarBytes, top: ownerOf(parent) }) : undefined
     },
     has: (chainId) => state.snapshots.find(chainId)?.kind === "committed",
     tar(chainId) {

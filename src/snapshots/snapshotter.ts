@@ -2,6 +2,8 @@
 // `key` is always an active snapshot, `chainId` a committed one; "" is the empty parent.
 import type { Operation } from "../kernel/kernel.ts"
 import type { RootMount } from "../kernel/mount.ts"
+import type { LayerEntry } from "./erofs/tar-scan.ts"
+import type { WrittenIndex } from "./erofs/write-layer.ts"
 
 /** Bytes in whole blocks, as du counts them. */
 export interface SnapshotsUse {
@@ -37,11 +39,23 @@ export interface Snapshotter {
     link?: (path: string) => boolean
     parentReady?: Promise<unknown>
     signal?: AbortSignal
+    /** The index of the very tar that `link` names, made by describe(); it is moved. */
+    index?: WrittenIndex
     /** It need not be on the disk at once: power loss may take it until persist() has been waited for. */
     lazy?: boolean
   }): Promise<{ size: number }>
   /** Waits until a committed stack is on the disk as far as it was committed lazily. Free when all is. */
   persist(chainId: string): Promise<void>
+  /**
+   * Makes a layer's index while its tar is still being written: `entries` say where everything will lie in `tarBytes`. To a
+   * new file at `path`, on the snapshots' file system. Undefined where layers have no index.
+   */
+  describe(
+    parent: string,
+    path: string,
+    entries: () => Iterable<LayerEntry>,
+    tarBytes: number,
+  ): Promise<WrittenIndex | undefined>
   has(chainId: string): boolean
   /**
    * The very tar that a layer was committed from, where it is kept (and on the disk, synced); undefined for layers that
@@ -81,4 +95,6 @@ export interface Snapshotter {
 }
 
 export { chooseLayerForm, type LayerForm } from "./choose.ts"
+export type { LayerEntry } from "./erofs/tar-scan.ts"
+export type { WrittenIndex } from "./erofs/write-layer.ts"
 export { openOverlaySnapshotter } from "./overlay.ts"

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { digestOf, meter } from "../../base/digest-stream.ts"
 import { failure } from "../../base/errors.ts"
 import { extendChain } from "../../oci/chain-id.ts"
+import type { WrittenIndex } from "../../snapshots/snapshotter.ts"
 import type { BuildRooms } from "../rooms.ts"
 import type { LayersTree, StepRun } from "./operations.ts"
 
@@ -32,6 +33,8 @@ export interface WrittenTar {
   readonly path: string
   readonly digest: string
   readonly size: number
+  /** Its index, when it is known already what the tar holds. */
+  readonly index?: WrittenIndex | undefined
 }
 
 /** A file's bytes, opened when the first are asked for: a layer that is there already asks for none. */
@@ -104,7 +107,9 @@ export const commitFile = async (
     const { size } = await snapshots.commitLayer({
       chainId,
       parent: parent.chainId,
-      ...(linked ? { link, tar: fileBytes(path) } : { tar: content.open(digest) }),
+      ...(linked
+        ? { link, tar: fileBytes(path), ...(written.index ? { index: written.index } : {}) }
+        : { tar: content.open(digest) }),
       signal: run.signal,
       // Who gives the result a name waits for the disk, once for all its layers.
       lazy: true,

@@ -210,13 +210,13 @@ const superblock = (parts: {
 }
 
 /**
- * Writes the index of `tree` into the empty file `index`. `tar` is the layer's tar, `tarBytes` long; `uuid` (16 bytes)
+ * Writes the index of `tree` into the empty file `index`. `tar` is the layer's tar, `tarBytes` long, needed when files are sparse; `uuid` (16 bytes)
  * must differ from other layers'. Throws Failure "invalid" when the layer is too large for the format.
  */
 export const writeImage = async (
   index: FileHandle,
   tree: LayerTree,
-  tar: FileHandle,
+  tar: FileHandle | undefined,
   options: { tarBytes: number; uuid: Uint8Array; seconds: number },
 ): Promise<void> => {
   const { inodes } = tree
@@ -227,6 +227,7 @@ export const writeImage = async (
     const mapped = mapSparse(file, free)
     free = mapped.free
     sparse.set(inode, mapped.map)
+    if (tar === undefined) throw failure("internal", "an index was asked for without the tar that it needs")
     await copyPieces(tar, index, mapped.copies)
   }
   const layout = new ImageLayout(tree, sparse)

@@ -4,12 +4,13 @@
 //   DIRECTORY/index       metadata only; both are mounted together by the launcher ("erofs:DIRECTORY")
 import { randomBytes } from "node:crypto"
 import { statSync } from "node:fs"
-import { type FileHandle, open } from "node:fs/promises"
+import { type FileHandle, open, rename } from "node:fs/promises"
 import { join } from "node:path"
+import { failure } from "../../base/errors.ts"
 import { readFileRange } from "../read-range.ts"
 import { writeImage } from "./image-write.ts"
 import { LayerTree, rootInode } from "./layer-tree.ts"
-import { TarScan } from "./tar-scan.ts"
+import { type LayerEntry, TarScan } from "./tar-scan.ts"
 
 export const tarName = "layer.tar"
 
@@ -106,6 +107,41 @@ const takeIn = async (
   return bytes
 }
 
+/** An index that was made before its tar was whole; whoever knows where everything will lie need not read it again. */
+export interface WrittenIndex {
+  /** Host path on the snapshots' file system; moved to its layer, or removed by whoever made it. */
+  readonly path: string
+  readonly tarBytes: number
+  readonly size: number
+  readonly inodes: number
+  readonly top: TopDirectory
+}
+
+const topOf = (tree: LayerTree): TopDirectory => ({
+  mode: (tree.inodes.mode[rootInode] ?? 0) & 0o7777,
+  uid: tree.inodes.uid[rootInode] ?? 0,
+  gid: tree.inodes.gid[rootInode] ?? 0,
+})
+
+/**
+ * Writes the index of a tar that these entries describe, none of them sparse, to a new file. Throws Failure "invalid" for
+ * entries that cannot be unpacked.
+ */
+export const writeIndex = async (
+  path: string,
+  entries: Iterable<LayerEntry>,
+  options: { readonly tarBytes: number; readonly top: TopDirectory },
+): Promise<WrittenIndex> => {
+  const seconds = Math.floor(Date.now() / 1000)
+  const tree = new LayerTree([seconds, 0])
+  for (const entry of entries) tree.apply(entry)
+  tree.finishTop(options.top)
+  await using index = await open(path, "wx", 0o600)
+  const { tarBytes } = options
+  await writeImage(index, tree, undefined, { tarBytes, uuid: randomBytes(16), seconds })
+  return { path, tarBytes, size: tree.bytes, inodes: tree.inodes.count, top: topOf(tree) }
+}
+
 /** Brings both files and their names to the disk, and closes them. */
 const settle = async (directory: string, data: FileHandle, index: FileHandle): Promise<void> => {
   try {
@@ -115,6 +151,28 @@ const settle = async (directory: string, data: FileHandle, index: FileHandle): P
   } finally {
     await Promise.all([data.close(), index.close()])
   }
+}
+
+/** Puts an index that was made before beside the tar that is there already. As {@link writeLayer} otherwise. */
+export const placeIndex = async (
+  directory: string,
+  index: WrittenIndex,
+  options: { lazy?: boolean },
+): Promise<WrittenLayer> => {
+  const { tarBytes, size, inodes, top } = index
+  const data = await open(join(directory, tarName), "r")
+  const bytes = (await data.stat()).size
+  if (bytes !== tarBytes) {
+    await data.close()
+    throw failure("internal", `a layer's tar has ${bytes} bytes where its index expects ${tarBytes}`)
+  }
+  await rename(index.path, join(directory, "index"))
+  const placed = await open(join(directory, "index"), "r")
+  const [dataStatus, indexStatus] = await Promise.all([data.stat(), placed.stat()])
+  const onDisk = settle(directory, data, placed)
+  onDisk.catch(() => {})
+  if (!options.lazy) await onDisk
+  return { size, inodes, tarBytes, diskBytes: 512 * (dataStatus.blocks + indexStatus.blocks), top, onDisk }
 }
 
 /**
@@ -158,11 +216,7 @@ export const writeLayer = async (
       inodes: tree.inodes.count,
       tarBytes,
       diskBytes: 512 * (dataStatus.blocks + indexStatus.blocks),
-      top: {
-        mode: (tree.inodes.mode[rootInode] ?? 0) & 0o7777,
-        uid: tree.inodes.uid[rootInode] ?? 0,
-        gid: tree.inodes.gid[rootInode] ?? 0,
-      },
+      top: topOf(tree),
       onDisk,
     }
   } catch (error) {

@@ -60,7 +60,6 @@ export const copyArchive = async (
   work.cleaning.push(async () => {
     await rooms.kernel.perform([["remove-tree"], ["path", directory]])
   })
-  source.wasRead([selection.top])
   const tar = decompress(bytesOf(work, source, path), `the archive "/${path}"`, defaultBounds)
   await rooms.kernel.send(
     [["unpack"], ["root-path", directory], ["option", "whiteouts", "none"]],

@@ -1,15 +1,15 @@
-// A written tar becomes a layer over its parent.
+// What a step changed becomes a layer over its parent.
 import { randomBytes } from "node:crypto"
-import { linkSync, mkdirSync, rmSync } from "node:fs"
-import { open } from "node:fs/promises"
+import { mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { failure } from "../../../base/errors.ts"
 import { LauncherFailure } from "../../../kernel/kernel.ts"
-import { extendChain } from "../../../oci/chain-id.ts"
 import type { BuildRooms } from "../../rooms.ts"
-import { emptyDiffId, fileBytes, layersDirectory } from "../commit.ts"
+import { commitFile, layersDirectory } from "../commit.ts"
 import type { LayersTree, StepRun } from "../operations.ts"
 import { writeTar } from "./layer.ts"
+import { layerEntries, layOut } from "./layout.ts"
+import type { LayerReuse } from "./reuse.ts"
 import type { Node } from "./target.ts"
 
 const readable = (error: unknown): unknown =>
@@ -19,51 +19,39 @@ const readable = (error: unknown): unknown =>
       })
     : error
 
-/** Where layers are unpacked their tar stays as a blob; else the file is the layer's. */
-const keep = async (rooms: BuildRooms, path: string, digest: string, size: number): Promise<void> => {
-  if (rooms.content.has(digest)) return
-  await rooms.content.adopt({ path, file: await open(path, "r+"), digest, size })
-}
-
-/** Commits changes over `parent` as one layer. Times are clamped by the caller. */
+/** Commits changes over `parent` as one layer. Throws invalid for a file that vanished or was cut short meanwhile. */
 export const commitChanges = async (
   rooms: BuildRooms,
+  reuse: LayerReuse,
   changes: ReadonlyMap<string, Node>,
   parent: LayersTree,
   run: StepRun,
 ): Promise<LayersTree> => {
-  const { snapshots, content, kernel } = rooms
   const directory = layersDirectory(rooms.root)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const path = join(directory, randomBytes(12).toString("hex"))
+  const indexPath = `${path}.index`
   try {
-    const { digest, size: length } = await writeTar(kernel, changes, path, run.signal)
-    if (digest === emptyDiffId && run.request.face === "classic") return parent
-    run.hold.suspect(digest)
-    const linked = snapshots.name === "erofs"
-    if (!linked) await keep(rooms, path, digest, length)
-    const chainId = extendChain(parent.chainId, digest)
-    run.hold.keep([chainId])
-    const { size } = await snapshots.commitLayer({
-      chainId,
-      parent: parent.chainId,
-      tar: linked ? fileBytes(path) : content.open(digest),
-      ...(linked
-        ? {
-            link(target: string) {
-              linkSync(path, target)
-              return true
-            },
-          }
-        : {}),
-      signal: run.signal,
-      // Who gives the result a name waits for the disk, once for all its layers.
-      lazy: true,
-    })
-    return { kind: "layers", chainId, layers: [...parent.layers, { diffId: digest, blob: digest, size }] }
+    const layout = layOut(changes)
+    const older = await reuse.find(layout)
+    const begun = Date.now()
+    const writing = writeTar(rooms.kernel, layout, path, older, run.signal)
+    writing.catch(() => {})
+    // Made while the launcher writes the tar.
+    const index = await rooms.snapshots.describe(
+      parent.chainId,
+      indexPath,
+      () => layerEntries(layout),
+      layout.size,
+    )
+    const { digest, size, steady } = await writing
+    const made = await commitFile(rooms, { path, digest, size, index }, parent, run)
+    if (steady) await reuse.keep(layout, made.chainId, begun)
+    return made
   } catch (error) {
     throw readable(error)
   } finally {
     rmSync(path, { force: true })
+    rmSync(indexPath, { force: true })
   }
 }

@@ -49,6 +49,7 @@ export class Copier {
   readonly #change: (mode: number, isDirectory: boolean) => number
   /** First copies of files that have several names. */
   readonly #bodies = new Map<string, Body>()
+  #copy = ""
 
   readonly #replaces: boolean
 
@@ -74,6 +75,7 @@ export class Copier {
       if (there !== undefined && isDirectory(there.mode)) at = joined(at, selection.name)
       await this.#makeParents(parentOf(at))
       await this.#target.find(at)
+      this.#begin(at, top.path)
       await this.#copyOthers([{ entry: top, at }])
       return
     }
@@ -89,12 +91,19 @@ export class Copier {
     await this.#target.makeDirectories(canonical, { mode, uid, gid, mtime: this.#settings.now })
   }
 
+  /** What decides, beside a file itself, what becomes of it. */
+  #begin(at: string, from: string): void {
+    const { owner, mode, latest } = this.#settings
+    this.#copy = JSON.stringify([at, from, owner?.uid, owner?.gid, mode, latest])
+  }
+
   async #copyDirectory({ top, inside }: Selection, at: string): Promise<void> {
     const there = await this.#target.find(at)
     if (there !== undefined && !isDirectory(there.mode))
       throw failure("invalid", `cannot copy to non-directory: /${shown(at)}`)
     // The directory itself keeps what it is; only its time is the source's.
     if (there !== undefined) this.#target.put(at, { ...there, mtime: this.#time(top.mtime) })
+    this.#begin(at, top.path)
     const cut = top.path === "" ? 0 : top.path.length + 1
     const places = inside.map((entry) => ({ entry, at: joined(at, entry.path.slice(cut)) }))
     await this.#learn(
@@ -167,7 +176,14 @@ export class Copier {
     const key = `${entry.device} ${entry.inode}`
     const known = entry.names > 1 ? this.#bodies.get(key) : undefined
     if (known !== undefined) return known
-    const body: Body = { kind: "file", source: this.#source, entry, size: entry.size }
+    const body: Body = {
+      kind: "file",
+      source: this.#source,
+      entry,
+      size: entry.size,
+      shared: entry.names > 1,
+      copy: this.#copy,
+    }
     if (entry.names > 1) this.#bodies.set(key, body)
     return body
   }

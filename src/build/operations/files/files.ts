@@ -12,6 +12,7 @@ import { digestSelections } from "./content-digest.ts"
 import { Copier, type CopySettings } from "./copy.ts"
 import { modeChange } from "./mode.ts"
 import { findOwner } from "./owner.ts"
+import { type LayerReuse, openReuse } from "./reuse.ts"
 import { selectFiles } from "./select.ts"
 import { openSource } from "./source.ts"
 import { type Node, Target } from "./target.ts"
@@ -111,6 +112,7 @@ class Step {
 
 const perform = async (
   rooms: BuildRooms,
+  reuse: LayerReuse,
   node: FileNode,
   root: LayersTree,
   sources: ReadonlyMap<number, Tree>,
@@ -131,34 +133,37 @@ const perform = async (
     const changes = new Map([...step.target.changes, ...(await step.target.parents())])
     // The root itself is no part of a layer: it stays as it is.
     changes.delete("")
-    return await commitChanges(rooms, changes, root, run)
+    return await commitChanges(rooms, reuse, changes, root, run)
   } finally {
     for (const clean of step.cleaning) await clean()
   }
 }
 
 /** The step operations that have to do with files. */
-export const openFiles = (rooms: BuildRooms): FileOperations => ({
-  files: (node, root, sources, run) => perform(rooms, node, root, sources, run),
-  async contentDigest(action, tree, signal) {
-    return digestSelections(await openSource(rooms, tree, signal), action)
-  },
-  async asLayers(tree, run) {
-    if (tree.kind === "layers") return tree
-    const source = await openSource(rooms, tree, run.signal)
-    const target = new Target(rooms, "", run.signal)
-    const settings = { owner: undefined, mode: undefined, now: 0, latest: run.epoch }
-    const [whole] = await selectFiles(source, {
-      sources: ["/"],
-      exclude: [],
-      parents: false,
-      follow: true,
-      required: true,
-    })
-    if (whole === undefined) return emptyTree
-    await new Copier(target, source, settings).copy(whole, "/")
-    const changes = new Map(target.changes)
-    changes.delete("")
-    return commitChanges(rooms, changes, emptyTree, run)
-  },
-})
+export const openFiles = (rooms: BuildRooms): FileOperations => {
+  const reuse = openReuse(rooms.snapshots)
+  return {
+    files: (node, root, sources, run) => perform(rooms, reuse, node, root, sources, run),
+    async contentDigest(action, tree, signal) {
+      return digestSelections(await openSource(rooms, tree, signal), action)
+    },
+    async asLayers(tree, run) {
+      if (tree.kind === "layers") return tree
+      const source = await openSource(rooms, tree, run.signal)
+      const target = new Target(rooms, "", run.signal)
+      const settings = { owner: undefined, mode: undefined, now: 0, latest: run.epoch }
+      const [whole] = await selectFiles(source, {
+        sources: ["/"],
+        exclude: [],
+        parents: false,
+        follow: true,
+        required: true,
+      })
+      if (whole === undefined) return emptyTree
+      await new Copier(target, source, settings).copy(whole, "/")
+      const changes = new Map(target.changes)
+      changes.delete("")
+      return commitChanges(rooms, reuse, changes, emptyTree, run)
+    },
+  }
+}

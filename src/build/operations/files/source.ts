@@ -6,7 +6,7 @@ import type { BuildRooms } from "../../rooms.ts"
 import type { Tree } from "../../solver/solver.ts"
 import { digestFiles, type FileDigest } from "../../sources/local/digests.ts"
 import { isDirectory, isSymlink, type ScannedEntry, scan } from "../../sources/local/scan.ts"
-import { localTree } from "../../sources/local/tree.ts"
+import { type LocalTree, localTree } from "../../sources/local/tree.ts"
 import { walkOrder } from "../../sources/local/walk-order.ts"
 
 /** Errors that only say that there is nothing of that name. */
@@ -25,8 +25,10 @@ export interface Source {
   digests(entries: readonly ScannedEntry[]): Promise<readonly FileDigest[]>
   /** Entries with their extended attributes. */
   attributed(entries: readonly ScannedEntry[]): Promise<readonly ScannedEntry[]>
-  /** Told of files whose bytes were read from the disk. */
-  wasRead(entries: readonly ScannedEntry[]): void
+  /** Files were seen to change while they were copied. */
+  moved(): void
+  /** The context that it is. */
+  readonly local?: LocalTree
 }
 
 /** Index of the first entry that does not come before `path`. */
@@ -110,7 +112,8 @@ const openContextSource = async (
     ownerless: true,
     digests: (entries) => local.contents(entries),
     attributed: (entries) => local.attributed(entries),
-    wasRead: (entries) => local.wasRead(entries),
+    moved: () => local.moved(),
+    local,
   }
 }
 
@@ -134,7 +137,7 @@ const openLayersSource = (rooms: BuildRooms, chainId: string, signal: AbortSigna
     under: async (path) => (await look("beneath", path))?.entries ?? [],
     digests: (entries) => digestFiles(kernel, root, entries, signal),
     attributed: (entries) => Promise.resolve(entries),
-    wasRead() {},
+    moved() {},
   }
 }
 
@@ -151,7 +154,7 @@ export const openDirectorySource = async (
     ownerless: false,
     digests: (entries) => digestFiles(rooms.kernel, root, entries, signal),
     attributed: (entries) => Promise.resolve(entries),
-    wasRead() {},
+    moved() {},
   }
 }
 

@@ -101,6 +101,12 @@ const recordsOf = (entry: TarEntry): string => {
   return text
 }
 
+/** Bytes of the blocks before an entry's body. */
+export const headLength = (entry: TarEntry): number => {
+  const records = recordsOf(entry).length
+  return records === 0 ? blockSize : 2 * blockSize + Math.ceil(records / blockSize) * blockSize
+}
+
 /** The blocks before an entry's body. */
 export const encodeEntry = (entry: TarEntry): Buffer => {
   const records = recordsOf(entry)

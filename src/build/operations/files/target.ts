@@ -17,8 +17,17 @@ import type { Source } from "./source.ts"
 
 /** Where the bytes of a file come from. */
 export type Body =
-  | { readonly kind: "file"; readonly source: Source; readonly entry: ScannedEntry; readonly size: number }
-  | { readonly kind: "bytes"; readonly bytes: Uint8Array; readonly size: number }
+  | {
+      readonly kind: "file"
+      readonly source: Source
+      readonly entry: ScannedEntry
+      readonly size: number
+      /** It may have several names. */
+      readonly shared: boolean
+      /** All that decides, beside the entry, what becomes of it in a layer: the same for all files of one copy. */
+      readonly copy: string
+    }
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array; readonly size: number; readonly shared?: false }
 
 /** A file, directory or link as it will be. The same `body` at two names is one file with two names. */
 export interface Node {

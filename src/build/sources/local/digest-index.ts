@@ -43,30 +43,49 @@ export const emptyRows = (count: number): Buffer => Buffer.alloc(count * rowByte
 const pathOf = (scan: Buffer, at: number): string =>
   scan.toString("latin1", at + pathAt, at + pathAt + scan.readUInt16LE(at))
 
-/** Rows for a new scan: those of entries whose records are the same, nothing for the rest. `order` is that of scans. */
-export const carryRows = (
-  old: Remembered,
+/**
+ * For each entry of a new scan the number of the very same record in an old one, or -1. `places` are the new scan's entries,
+ * `order` that of scans.
+ */
+export const sameRecords = (
+  old: Buffer,
   scan: Buffer,
   places: readonly { readonly at: number }[],
   order: (a: string, b: string) => number,
-): Buffer => {
-  if (old.scan.equals(scan)) return old.rows
-  const rows = emptyRows(places.length)
+): Int32Array => {
+  const same = new Int32Array(places.length)
+  if (old.equals(scan)) return same.map((_, index) => index)
+  same.fill(-1)
   // The first record is the look's own.
-  let before = old.scan.length === 0 ? 0 : recordLength(old.scan, 0)
+  let before = old.length === 0 ? 0 : recordLength(old, 0)
   let row = 0
   for (const [index, { at }] of places.entries()) {
     const end = at + recordLength(scan, at)
-    while (before < old.scan.length) {
-      const length = recordLength(old.scan, before)
-      const same = length === end - at && old.scan.compare(scan, at, end, before, before + length) === 0
-      const ordered = same ? 0 : order(pathOf(old.scan, before), pathOf(scan, at))
+    while (before < old.length) {
+      const length = recordLength(old, before)
+      const equal = length === end - at && old.compare(scan, at, end, before, before + length) === 0
+      const ordered = equal ? 0 : order(pathOf(old, before), pathOf(scan, at))
       if (ordered > 0) break
-      if (same) old.rows.copy(rows, index * rowBytes, row * rowBytes, (row + 1) * rowBytes)
+      if (equal) same[index] = row
       before += length
       row++
       if (ordered === 0) break
     }
+  }
+  return same
+}
+
+/** Rows for a new scan: those of entries whose records are the same, nothing for the rest. */
+export const carryRows = (old: Remembered, same: Int32Array): Buffer => {
+  const rows = emptyRows(same.length)
+  for (let from = 0; from < same.length; ) {
+    const row = same[from] ?? -1
+    let to = from + 1
+    if (row >= 0) {
+      while (to < same.length && same[to] === row + to - from) to++
+      old.rows.copy(rows, from * rowBytes, row * rowBytes, (row + to - from) * rowBytes)
+    }
+    from = to
   }
   return rows
 }

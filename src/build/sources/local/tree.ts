@@ -6,20 +6,20 @@ import { failure } from "../../../base/errors.ts"
 import type { Operation } from "../../../kernel/kernel.ts"
 import type { BuildRooms } from "../../rooms.ts"
 import type { ContextTree, TreeEntry } from "../../solver/solver.ts"
-import { carryRows, emptyRows, loadIndex, putRow, type Remembered, rowAt, saveIndex } from "./digest-index.ts"
+import {
+  carryRows,
+  emptyRows,
+  loadIndex,
+  putRow,
+  type Remembered,
+  rowAt,
+  sameRecords,
+  saveIndex,
+} from "./digest-index.ts"
 import { digestFiles, type FileDigest } from "./digests.ts"
 import type { Ignoring } from "./ignoring.ts"
 import { bytesOf, exactTextOf } from "./names.ts"
-import {
-  decodeScan,
-  isDirectory,
-  isFile,
-  recordLength,
-  type ScannedEntry,
-  scan,
-  scanBytes,
-  types,
-} from "./scan.ts"
+import { decodeScan, isDirectory, isFile, type ScannedEntry, scan, scanBytes, types } from "./scan.ts"
 import { walkOrder } from "./walk-order.ts"
 
 /** What copying needs to know of a context beyond its contract. */
@@ -29,7 +29,12 @@ export interface LocalTree {
   list(): Promise<readonly ScannedEntry[]>
   contents(entries: readonly ScannedEntry[]): Promise<readonly FileDigest[]>
   attributed(entries: readonly ScannedEntry[]): Promise<readonly ScannedEntry[]>
-  wasRead(entries: readonly ScannedEntry[]): void
+  /** Files were seen to change while they were read. */
+  moved(): void
+  /** What tells the scans of one directory apart: the next one's records are compared with these bytes. */
+  scanned(): Promise<{ readonly scan: Buffer; readonly entries: readonly ScannedEntry[] }>
+  /** Name of the directory among all. */
+  readonly name: string
 }
 
 /** Milliseconds within which a file may change again without its times showing it; 2 s where times are whole seconds. */
@@ -60,7 +65,7 @@ const toTreeEntry = (entry: ScannedEntry): TreeEntry => {
 }
 
 /** Changed so shortly before it was looked at that another change may not show. */
-const isRacy = (entry: ScannedEntry, now: number): boolean => {
+export const isRacy = (entry: ScannedEntry, now: number): boolean => {
   const margin = entry.ctimeFraction === 0 ? coarseTick : tick
   return entry.ctime * 1000 + entry.ctimeFraction / 1e6 > now - margin
 }
@@ -81,7 +86,8 @@ export const openTree = (
   options: {
     readonly ignoring?: Ignoring
     readonly signal: AbortSignal
-    readonly release?: () => void /** The directory lasts beyond the build. */
+    readonly release?: () => void
+    /** The directory lasts beyond the build, so that its digests are worth keeping; it does unless told otherwise. */
     readonly lasts?: boolean
   },
 ): ContextTree => {
@@ -89,7 +95,7 @@ export const openTree = (
   const { signal } = options
   const root: Operation = ["root-path", directory]
   const index = indexPath(rooms.root, realpathSync(directory))
-  const read = new Set<ScannedEntry>()
+  let moved = false
   let changed = false
   let scanning: Promise<Scanned> | undefined
 
@@ -102,7 +108,9 @@ export const openTree = (
     if (entries.length === 0 || !isDirectory(entries[0]?.mode ?? 0))
       throw failure("invalid", `the context ${directory} is not a directory`)
     const rows =
-      before === undefined ? emptyRows(entries.length) : carryRows(before, bytes, entries, walkOrder)
+      before === undefined
+        ? emptyRows(entries.length)
+        : carryRows(before, sameRecords(before.scan, bytes, entries, walkOrder))
     const list = options.ignoring === undefined ? entries : options.ignoring.filter(entries)
     return { entries, remembered: { scan: bytes, rows }, list }
   }
@@ -123,7 +131,7 @@ export const openTree = (
       const entry = missing[next]
       const fresh = made[next++]
       if (entry === undefined || fresh === undefined) throw failure("internal", "a digest is missing")
-      if (!isDirectory(entry.mode)) read.add(entry)
+      if (!fresh.steady) moved = true
       if (fresh.steady && !isRacy(entry, now)) {
         putRow(remembered.rows, entry.row, fresh)
         changed = true
@@ -151,9 +159,14 @@ export const openTree = (
       if (digests.every(({ attributes }) => attributes === undefined)) return entries
       return withAttributes(rooms, root, entries, signal)
     },
-    wasRead: (entries) => {
-      for (const entry of entries) read.add(entry)
+    moved() {
+      moved = true
     },
+    async scanned() {
+      const { entries, remembered } = await scanned()
+      return { scan: remembered.scan, entries }
+    },
+    name: index,
   }
   const tree: ContextTree = {
     directory,
@@ -170,13 +183,8 @@ export const openTree = (
         wanted.map(({ path }, at) => [path, `sha256:${digests[at]?.contents.toString("hex") ?? ""}`]),
       )
     },
-    async unchanged(paths) {
-      if (read.size === 0) return true
-      const { remembered } = await scanned()
-      const wanted = new Set(paths.map(bytesOf))
-      const asked = [...read].filter(({ path }) => wanted.has(path))
-      return isSame(rooms, root, asked, remembered.scan, signal)
-    },
+    // Everything that is read is compared with the scan after it was read: by digests and by the copies into layers.
+    unchanged: () => Promise.resolve(!moved),
     release() {
       void keep()
         .catch(() => {})
@@ -207,29 +215,6 @@ const withAttributes = async (
   return found
 }
 
-/** Whether the records of entries are still the bytes that the scan had. */
-const isSame = async (
-  rooms: BuildRooms,
-  root: Operation,
-  entries: readonly ScannedEntry[],
-  before: Buffer,
-  signal: AbortSignal,
-): Promise<boolean> => {
-  for (let from = 0; from < entries.length; from += mostLooks) {
-    const part = entries.slice(from, from + mostLooks)
-    const looks = part.map(({ path }) => ["entry", path] as const)
-    const bytes = await scanBytes(rooms.kernel, root, looks, {}, signal)
-    for (const [at, look] of decodeScan(bytes).entries()) {
-      const [then, now] = [part[at], look.entries[0]]
-      if (then === undefined || now === undefined) return false
-      const length = recordLength(before, then.at)
-      if (recordLength(bytes, now.at) !== length) return false
-      if (before.compare(bytes, now.at, now.at + length, then.at, then.at + length) !== 0) return false
-    }
-  }
-  return true
-}
-
 /** A tree that another source made, through its contract only. */
 const adapted = (rooms: BuildRooms, context: ContextTree, signal: AbortSignal): LocalTree => {
   let listing: Promise<readonly ScannedEntry[]> | undefined
@@ -250,7 +235,9 @@ const adapted = (rooms: BuildRooms, context: ContextTree, signal: AbortSignal): 
     },
     contents: (entries) => digestFiles(rooms.kernel, root, entries, signal),
     attributed: (entries) => Promise.resolve(entries),
-    wasRead() {},
+    moved() {},
+    scanned: async () => ({ scan: Buffer.alloc(0), entries: [] }),
+    name: "",
   }
 }
 
