@@ -8,6 +8,7 @@ import type { Buildkit } from "../buildkit/buildkit.ts"
 import type { Call } from "../call.ts"
 import type { Route } from "../route.ts"
 import { receiveBytes } from "../stream/bytes.ts"
+import { MOST_WAITING } from "../stream/lines.ts"
 import { type ClassicBuild, classicBuild, headerAccounts, localImage } from "../translate/build.ts"
 import { CACHE_FILTERS, cacheFilter } from "../translate/build-cache.ts"
 import { classicFailure } from "../translate/build-failure.ts"
@@ -113,6 +114,9 @@ function tellResult(
   lines.end()
 }
 
+/** Characters that a quiet build keeps for the case that it fails. */
+const MOST_HELD = 4 * 1024 * 1024
+
 interface Lines {
   /** What a quiet build shows only when it fails. */
   told(line: BuildStreamLine): void
@@ -123,15 +127,26 @@ interface Lines {
 }
 
 function createLines(call: Call, quiet: boolean): Lines {
-  let output: NodeJS.WritableStream | undefined
-  const held: BuildStreamLine[] = []
+  let output: ReturnType<Call["stream"]> | undefined
+  let held: BuildStreamLine[] = []
+  let heldBytes = 0
   const write = (line: BuildStreamLine) => {
     output ??= call.stream({ "Content-Type": "application/json" })
     output.write(`${JSON.stringify(line)}\r\n`)
   }
   return {
     write,
-    told: (line) => (quiet ? void held.push(line) : write(line)),
+    told(line) {
+      if (quiet) {
+        // Of a quiet build that fails the end is told.
+        held.push(line)
+        heldBytes += line.stream?.length ?? 0
+        if (heldBytes > MOST_HELD) {
+          held = held.slice(held.length / 2)
+          heldBytes = held.reduce((sum, { stream = "" }) => sum + stream.length, 0)
+        }
+      } else if (output === undefined || output.writableLength <= MOST_WAITING) write(line)
+    },
     fail(error) {
       for (const line of held.splice(0)) write(line)
       if (output === undefined) throw classicFailure(error).thrown

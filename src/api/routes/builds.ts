@@ -7,12 +7,10 @@ import { readJson } from "../body.ts"
 import type { Call } from "../call.ts"
 import type { Route } from "../route.ts"
 import { Exchange } from "../stream/exchange.ts"
+import { MOST_WAITING } from "../stream/lines.ts"
 import { EventLines, historyView } from "../translate/build-events.ts"
 import { failureView } from "../translate/build-failure.ts"
 import { ownBuild, ownExports } from "../translate/build-request.ts"
-
-/** Bytes that may wait for a client who does not read; output of steps beyond that is dropped. */
-const MOST_WAITING = 32 * 1024 * 1024
 
 const CALLS = ["check", "outline", "targets"] as const
 

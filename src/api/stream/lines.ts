@@ -3,6 +3,9 @@ import { errorMessage } from "../../base/errors.ts"
 import type { ProgressLine } from "../../wire/wire.ts"
 import type { Call } from "../call.ts"
 
+/** Bytes that may wait for a client who reads slowly; output of build steps beyond that is left out. */
+export const MOST_WAITING = 32 * 1024 * 1024
+
 export interface Lines {
   write(line: ProgressLine): void
 }

@@ -6,11 +6,15 @@ import type { BuildEvent } from "../../build/build.ts"
 type Plan = Extract<BuildEvent, { type: "plan" }>
 type PlannedStep = Plan["stages"][number]["steps"][number]
 
+/** Characters that are kept of a step whose turn has not come; what comes after them is left out. */
+const MOST_KEPT = 4 * 1024 * 1024
+
 /** What one step has come to. */
 interface Work {
   state: "waiting" | "running" | "cached" | "done" | "failed"
   /** Output that waits for the step's turn. */
   readonly output: string[]
+  kept: number
   chainId: string
 }
 
@@ -124,7 +128,7 @@ export class Narration {
   #work(vertex: string): Work {
     let work = this.#works.get(vertex)
     if (work === undefined) {
-      work = { state: "waiting", output: [], chainId: "" }
+      work = { state: "waiting", output: [], kept: 0, chainId: "" }
       this.#works.set(vertex, work)
     }
     return work
@@ -141,6 +145,8 @@ export class Narration {
     if (text === "") return
     const work = this.#work(vertex)
     if (work.state === "waiting") work.state = "running"
+    work.kept += text.length
+    if (work.kept > MOST_KEPT) return
     work.output.push(stream === 2 ? `\u001b[91m${text}\u001b[0m` : text)
   }
 
@@ -185,6 +191,7 @@ export class Narration {
     const work = this.#work(line.vertex)
     if (line.kind === "run") this.#showRun(line)
     for (const text of work.output.splice(0)) this.#options.write(text)
+    work.kept = 0
   }
 
   #showRun(line: Line): void {
