@@ -17,17 +17,22 @@ export const errorLine = ({ stdout, stderr }: Output): string => {
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "" && !/^(Build history|View build details|-+$|What's next)/.test(line))
-  return (lines.at(-1) ?? "")
-    .replace(/^(ERROR: |Error response from daemon: |error: )/i, "")
-    .replace(/^failed to build: /, "")
-    .replace(/^failed to solve: /, "")
-    .replace(/\/[^ ]*\/cases\/[^/ ]+/g, "<context>")
-    .replace(/[0-9a-f]{64}/g, "<digest>")
-    .replace(/\b[0-9a-f]{12}\b/g, "<id>")
-    .replace(/[a-z0-9]{25}::[a-z0-9]{25}/g, "<ref>")
-    .replace(/(Get|Head) "https?:\/\/[^"]+": .*/, "<unreachable>")
-    .replace(/\/tmp\/s[bl][^ ]*\/(merged|buildkit\d+)\//g, "<root>/")
-    .replace(/127\.0\.0\.1:\d+/g, "<registry>")
+  return (
+    (lines.at(-1) ?? "")
+      .replace(/^(ERROR: |Error response from daemon: |error: )/i, "")
+      .replace(/^failed to build: /, "")
+      .replace(/^failed to solve: /, "")
+      // dockerd 20.10 says these another way than those after it.
+      .replace(/^failed to parse Dockerfile: /, "")
+      .replace(/^dockerfile parse error line/, "dockerfile parse error on line")
+      .replace(/\/[^ ]*\/cases\/[^/ ]+/g, "<context>")
+      .replace(/[a-z0-9]{12,25}::[a-z0-9]{12,25}/g, "<ref>")
+      .replace(/[0-9a-f]{64}/g, "<digest>")
+      .replace(/\b[0-9a-f]{12}\b/g, "<id>")
+      .replace(/(Get|Head) "https?:\/\/[^"]+": .*/, "<unreachable>")
+      .replace(/\/tmp\/s[bl][^ ]*\/(merged|buildkit\d+)\//g, "/")
+      .replace(/127\.0\.0\.1:\d+/g, "<registry>")
+  )
 }
 
 /** By a docker-like client whose engine keeps the image: build, save, look, remove. */
