@@ -34,6 +34,10 @@ export interface BuilderParts extends BuilderOptions {
 /** Steps that run at once unless told otherwise: most of them wait more than they work. */
 const defaultParallelism = 16
 
+/** What ended a build: whatever failed because it was given up is told as that. */
+const ending = (error: unknown, signal: AbortSignal): unknown =>
+  signal.aborted ? failure("cancelled", "context canceled", { cause: error }) : error
+
 export const loadBuilder = (rooms: BuildRooms, parts: BuilderParts): LoadedBuilder => {
   const { history, running } = parts
   const { state, content, images } = rooms
@@ -134,9 +138,10 @@ export const loadBuilder = (rooms: BuildRooms, parts: BuilderParts): LoadedBuild
     try {
       return await tracked(solveBuild(build))
     } catch (error) {
-      build.complete({ error })
+      const told = ending(error, build.signal)
+      build.complete({ error: told })
       build.release()
-      throw build.signal.aborted ? failure("cancelled", "context canceled", { cause: error }) : error
+      throw told
     }
   }
 
@@ -149,8 +154,9 @@ export const loadBuilder = (rooms: BuildRooms, parts: BuilderParts): LoadedBuild
       build.complete({ ...(exported.imageId === undefined ? {} : { imageId: exported.imageId }) })
       return exported
     } catch (error) {
-      build.complete({ error })
-      throw both.aborted ? failure("cancelled", "context canceled", { cause: error }) : error
+      const told = ending(error, both)
+      build.complete({ error: told })
+      throw told
     }
   }
 
