@@ -107,6 +107,8 @@ export const elsewhere: Readonly<Record<string, { readonly works: string; readon
     by: "builds are given no devices; one that is not required is left out",
   },
   ...shownIn("src/build/calls/check.test.ts", "# check"),
+  ...shownIn("src/build/sources/http.test.ts", "ADD --checksum"),
+  ...shownIn("src/build/sources/git.test.ts", "ADD --keep-git-dir"),
   ...shownIn("src/build/dockerfile/parse.test.ts", "# syntax"),
   ...shownIn("src/build/operations/exec/exec.test.ts", "RUN --security"),
   ...shownIn(
