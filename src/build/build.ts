@@ -304,6 +304,7 @@ export interface Builder {
 
 export type { CacheUsage, CacheUseFilter } from "./cache/cache.ts"
 export { excerpt } from "./dockerfile/excerpt.ts"
+export { checkExports } from "./export/early.ts"
 export { BuildFailure, type BuildFailureDetail } from "./failure.ts"
 export { ignoreMatcher, readIgnore } from "./ignore/ignore.ts"
 export { type BuilderOptions, openBuilder } from "./open.ts"

@@ -8,6 +8,7 @@ import type { CacheRecord } from "./cache/cache.ts"
 import { pruneCache } from "./cache/prune.ts"
 import { openCacheRecords } from "./cache/records.ts"
 import { isMeant, ownBytes, usageRows } from "./cache/usage.ts"
+import { checkExports } from "./export/check.ts"
 import { openExporters, openImportedCaches } from "./export/open.ts"
 import type { History } from "./history.ts"
 import type { BuilderOptions } from "./open.ts"
@@ -173,6 +174,7 @@ export const loadBuilder = (rooms: BuildRooms, parts: BuilderParts): LoadedBuild
       }
     },
     async build(request, options, report, signal) {
+      checkExports(options)
       const solved = await solve(request, report, signal)
       try {
         return await exportSolved(solved, options, report, signal)

@@ -7,6 +7,7 @@ import { familiarReference, parseReference } from "../../oci/reference.ts"
 import type { Assembled, WrittenDescriptor } from "./assemble.ts"
 import { assemble, responseOf } from "./assemble.ts"
 import { flag, readNames } from "./attributes.ts"
+import { destinationOf } from "./check.ts"
 import { told } from "./stages.ts"
 import type { Exported, ExportWork } from "./work.ts"
 
@@ -75,12 +76,7 @@ export const exportArchive = async (work: ExportWork, type: "oci" | "docker"): P
       "docker exporter does not currently support exporting manifest lists: use --output type=oci for several platforms",
     )
   const asTar = flag(attributes, "tar", true)
-  const write = asTar ? request.write : request.writeTree
-  if (write === undefined)
-    throw failure(
-      "invalid",
-      `dest ${asTar ? "file" : "directory"} is required for ${type} exporter: add dest=PATH${asTar ? ", or dest=- for standard output" : ""}`,
-    )
+  const write = destinationOf(request, asTar ? "write" : "writeTree")
   const assembled = await assemble(work, !docker)
   const final = { ...assembled, root: dated(assembled.root, work.epoch) }
   const tar = writeTar(layoutEntries(final, full, docker))

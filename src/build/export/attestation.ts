@@ -2,11 +2,11 @@
 import { failure } from "../../base/errors.ts"
 import { mediaTypes } from "../../oci/media-types.ts"
 import { formatPlatform } from "../../oci/platform.ts"
-import type { BuiltImage } from "../build.ts"
+import type { BuiltImage, ExportOptions } from "../build.ts"
 import { type AssembledDocument, blobOf, documentOf, type WrittenDescriptor, written } from "./assemble.ts"
 import { type Attributes, flag } from "./attributes.ts"
 import { packageUrl } from "./package-url.ts"
-import { provenanceOf } from "./provenance.ts"
+import { provenanceOf, readProvenance } from "./provenance.ts"
 import type { ExportWork } from "./work.ts"
 
 /** An attestation that this export carries. */
@@ -17,13 +17,10 @@ export interface Attestation {
 
 const statementType = "application/vnd.in-toto+json"
 
-/**
- * The attestations that were asked for and that this export can hold. `inline-only` ones go only where images are pushed,
- * as BuildKit has it. Throws not-implemented for SBOMs.
- */
-export const attestationsFor = (work: ExportWork): Attestation[] => {
+/** Those that are wanted at all. Throws not-implemented for SBOMs, "invalid" for what is wrong. */
+export const checkAttestations = (asked: ExportOptions["attestations"]): Attestation[] => {
   const found: Attestation[] = []
-  for (const [type, attributes] of work.options.attestations) {
+  for (const [type, attributes] of asked) {
     if (flag(attributes, "disabled", false)) continue
     if (type === "sbom")
       throw failure(
@@ -32,15 +29,22 @@ export const attestationsFor = (work: ExportWork): Attestation[] => {
       )
     if (type !== "provenance")
       throw failure("invalid", `unknown attestation type "${type}": provenance is supported`)
-    const inline = flag(
-      work.attributes,
-      "attestation-inline",
-      /^(image|moby|registry)$/.test(work.request.type),
-    )
-    if (flag(attributes, "inline-only", false) && !inline) continue
+    readProvenance(attributes)
     found.push({ type, attributes })
   }
   return found
+}
+
+/** Those that this export carries: `inline-only` ones go only where images are pushed, as BuildKit has it. */
+export const attestationsFor = (work: ExportWork): Attestation[] => {
+  const inline = flag(
+    work.attributes,
+    "attestation-inline",
+    /^(image|moby|registry)$/.test(work.request.type),
+  )
+  return checkAttestations(work.options.attestations).filter(
+    ({ attributes }) => inline || !flag(attributes, "inline-only", false),
+  )
 }
 
 /** The manifest with an image's statements; undefined when there are none. */

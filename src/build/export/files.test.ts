@@ -141,7 +141,7 @@ test("provenance lies among the files and names them by digest", async () => {
 test("a destination is needed", async () => {
   const image = await buildImage(store, [tree])
   await expect(runExport(store, [image], [exportRequest("local")])).rejects.toThrow(
-    "dest is required for local exporter",
+    "dest directory is required for local exporter",
   )
   await expect(runExport(store, [image], [exportRequest("tar")])).rejects.toThrow("dest file is required")
 })

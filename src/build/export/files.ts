@@ -6,6 +6,7 @@ import { formatPlatform } from "../../oci/platform.ts"
 import type { BuiltImage } from "../build.ts"
 import { type Attestation, attestationsFor } from "./attestation.ts"
 import { flag } from "./attributes.ts"
+import { destinationOf } from "./check.ts"
 import { provenanceOf } from "./provenance.ts"
 import { told } from "./stages.ts"
 import { plainPath, readRawTar, tarEnd } from "./tars/raw-tar.ts"
@@ -109,14 +110,7 @@ async function* treeOf(work: ExportWork): AsyncGenerator<Uint8Array> {
 }
 
 export const exportFiles = async (work: ExportWork, type: "local" | "tar"): Promise<Exported> => {
-  const write = type === "tar" ? work.request.write : work.request.writeTree
-  if (write === undefined)
-    throw failure(
-      "invalid",
-      type === "tar"
-        ? "dest file is required for tar exporter: add dest=FILE, or dest=- for standard output"
-        : "dest is required for local exporter: add dest=DIRECTORY",
-    )
+  const write = destinationOf(work.request, type === "tar" ? "write" : "writeTree")
   await work.stages.step(type === "tar" ? "sending tarball" : "copying files", (tell) =>
     write(told(treeOf(work), 0, tell, work.signal)),
   )

@@ -10,6 +10,7 @@ import {
 } from "../../../test/fixtures/built-image.ts"
 import { filesOf, type ImageStore, openImageStore } from "../../../test/fixtures/image-store.ts"
 import { layerTar } from "../../../test/fixtures/remote-image.ts"
+import { checkExports } from "./check.ts"
 import { inlineCacheField } from "./config-bytes.ts"
 
 let store: ImageStore
@@ -128,4 +129,22 @@ test("an unknown exporter is refused, cacheonly is nothing", async () => {
   )
   const { response, imageId } = await runExport(store, [image], [exportRequest("cacheonly")])
   expect([response.size, imageId]).toEqual([0, undefined])
+})
+
+test.each([
+  ["an SBOM", [exportRequest("image")], { sbom: {} }, "this engine makes no SBOM"],
+  ["an unknown attestation", [exportRequest("image")], { seal: {} }, 'unknown attestation type "seal"'],
+  ["a wrong mode", [exportRequest("image")], { provenance: { mode: "some" } }, 'invalid mode "some"'],
+  ["a wrong name", [exportRequest("image", { name: "A" })], {}, "must be lowercase"],
+  ["a wrong compression", [exportRequest("registry", { compression: "x" })], {}, "unsupported compression"],
+  ["no destination", [exportRequest("oci")], {}, "dest file is required for oci exporter"],
+  ["no directory", [exportRequest("local")], {}, "dest directory is required for local exporter"],
+] as const)("%s is refused before anything is built", (_, exports, asked, sentence) => {
+  const attestations = new Map(
+    Object.entries<Readonly<Record<string, string>>>(asked).map(([type, attributes]) => [
+      type,
+      new Map(Object.entries(attributes)),
+    ]),
+  )
+  expect(() => checkExports({ exports, cacheTo: [], attestations })).toThrow(sentence)
 })

@@ -1,9 +1,9 @@
 // Opens the exporters: each --output by its type, then the caches.
-import { failure } from "../../base/errors.ts"
 import type { BuiltImage, CacheLocation, ExportRequest } from "../build.ts"
 import { exportArchive } from "./archive.ts"
 import { flag } from "./attributes.ts"
-import { cacheExportNames, checkCacheType, exportCache } from "./cache/export-cache.ts"
+import { cacheExportNames, exportCache } from "./cache/export-cache.ts"
+import { checkExports, type ExportType, exportNames, exportTypeOf } from "./check.ts"
 import type { Exporters } from "./export.ts"
 import { exportFiles } from "./files.ts"
 import { exportLocalImage } from "./local-image.ts"
@@ -12,20 +12,7 @@ import { squashed, withTimes } from "./reshape.ts"
 import { inStages } from "./stages.ts"
 import { type Exported, type ExportRooms, type ExportWork, epochOf } from "./work.ts"
 
-/** Progress names of exports, as BuildKit has them. */
-const names = {
-  image: "exporting to image",
-  moby: "exporting to image",
-  registry: "exporting to image",
-  oci: "exporting to oci image format",
-  docker: "exporting to docker image format",
-  local: "exporting to client directory",
-  tar: "exporting to client tarball",
-} as const
-
-const isKnown = (type: string): type is keyof typeof names => Object.hasOwn(names, type)
-
-const perform = async (type: keyof typeof names, work: ExportWork): Promise<Exported> => {
+const perform = async (type: ExportType, work: ExportWork): Promise<Exported> => {
   switch (type) {
     case "image":
     case "moby":
@@ -73,19 +60,14 @@ export const openExporters = (rooms: ExportRooms): Exporters => ({
   async run(solved, steps, options, report, signal) {
     const response = new Map<string, string>()
     let imageId: string | undefined
-    for (const { type } of options.cacheTo) checkCacheType(type, "export")
+    checkExports(options)
     const hold = rooms.images.sharing.hold()
     try {
       const exportOne = async (request: ExportRequest, at: number): Promise<void> => {
-        const { type } = request
-        if (type === "cacheonly" || type === "") return
-        if (!isKnown(type))
-          throw failure(
-            "invalid",
-            `exporter "${type}" could not be found: use image, registry, oci, docker, tar, local or cacheonly`,
-          )
+        const type = exportTypeOf(request)
+        if (type === undefined) return
         const epoch = epochOf(request, solved)
-        const exported = await inStages(names[type], `${solved.id} ${at}`, report, async (stages) => {
+        const exported = await inStages(exportNames[type], `${solved.id} ${at}`, report, async (stages) => {
           const parts = { rooms, solved, options, steps, request, hold, stages, signal }
           const attributes = request.attributes
           const images = await reshape({ ...parts, images: solved.images, attributes, epoch })

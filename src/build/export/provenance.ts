@@ -52,7 +52,6 @@ const localsOf = (request: BuildRequest): { name: string }[] => {
 }
 
 interface Facts {
-  readonly whole: boolean
   readonly builderId: string
   readonly reproducible: boolean
   readonly parameters: object
@@ -66,21 +65,32 @@ interface Facts {
   readonly id: string
 }
 
-const gatherFacts = (solved: Solved, image: BuiltImage, attributes: Attributes): Facts => {
-  const { request } = solved
+/** The attributes of --provenance: mode, version, builder-id, reproducible. Throws "invalid". */
+export const readProvenance = (attributes: Attributes) => {
   const mode = attributes.get("mode") || "min"
   if (mode !== "min" && mode !== "max" && mode !== "full")
     throw failure("invalid", `invalid mode "${mode}" of provenance: use mode=min or mode=max`)
-  const whole = mode !== "min"
+  const version = attributes.get("version") || "v0.2"
+  if (version !== "v0.2" && version !== "v1")
+    throw failure("invalid", `invalid provenance SLSA version "${version}": use version=v0.2 or version=v1`)
+  return {
+    whole: mode !== "min",
+    version,
+    builderId: attributes.get("builder-id") ?? "",
+    reproducible: flag(attributes, "reproducible", false),
+  }
+}
+
+const gatherFacts = (solved: Solved, image: BuiltImage, attributes: Attributes): Facts => {
+  const { request } = solved
+  const { whole, builderId, reproducible } = readProvenance(attributes)
   const locals = localsOf(request)
   const uri = contextUri(request.context)
   const own = image.materials.find((material) => redacted(material.uri) === uri)
   const passed = request.buildArgs.size + request.labels.size > 0
   const entry = request.dockerfilePath ?? "Dockerfile"
   return {
-    whole,
-    builderId: attributes.get("builder-id") ?? "",
-    reproducible: flag(attributes, "reproducible", false),
+    ...{ builderId, reproducible },
     parameters: {
       frontend: "dockerfile.v0",
       args: argumentsOf(request, whole),
@@ -170,13 +180,10 @@ const slsa1 = (facts: Facts): object => ({
   },
 })
 
-/** By the attributes of --provenance: mode, version, builder-id, reproducible. Throws "invalid". */
+/** By the attributes of --provenance. Throws "invalid". */
 export const provenanceOf = (solved: Solved, image: BuiltImage, attributes: Attributes): Predicate => {
-  const version = attributes.get("version") || "v0.2"
-  if (version !== "v0.2" && version !== "v1")
-    throw failure("invalid", `invalid provenance SLSA version "${version}": use version=v0.2 or version=v1`)
   const facts = gatherFacts(solved, image, attributes)
-  return version === "v1"
+  return readProvenance(attributes).version === "v1"
     ? { predicateType: "https://slsa.dev/provenance/v1", predicate: slsa1(facts) }
     : { predicateType: "https://slsa.dev/provenance/v0.2", predicate: slsa02(facts) }
 }

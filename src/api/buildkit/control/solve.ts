@@ -1,6 +1,6 @@
 // Control.Solve: a build from its request to its exports, by the frontend built in or by the client as its own frontend.
 import { failure } from "../../../base/errors.ts"
-import type { Builder } from "../../../build/build.ts"
+import { type Builder, checkExports } from "../../../build/build.ts"
 import type { SolveRequest } from "../../../wire/buildkit/control.ts"
 import type { ReturnRequest } from "../../../wire/buildkit/gateway.ts"
 import type { Decoded } from "../../../wire/buildkit/protobuf.ts"
@@ -48,19 +48,15 @@ async function run(builder: Builder, job: Job, request: Request): Promise<Readon
   const { session, signal } = job
   const solving = request.frontend === "" ? await returned(job, request) : await chosen(builder, job, request)
   if (!(solving instanceof Solving)) return solving ?? new Map()
-  const exports = exportsOf(request, session, signal)
-  const { response } = await builder.export(
-    await solving.result(),
-    {
-      exports,
-      cacheTo: cacheExportsOf(request, session),
-      attestations: attestations(solving.attributes),
-      squash: solving.attributes.get("squash") === "true",
-      credentials: session === undefined ? async () => undefined : sessionCredentials(session),
-    },
-    job.progress.report,
-    signal,
-  )
+  const options = {
+    exports: exportsOf(request, session, signal),
+    cacheTo: cacheExportsOf(request, session),
+    attestations: attestations(solving.attributes),
+    squash: solving.attributes.get("squash") === "true",
+    credentials: session === undefined ? async () => undefined : sessionCredentials(session),
+  }
+  await checkExports(options)
+  const { response } = await builder.export(await solving.result(), options, job.progress.report, signal)
   return response
 }
 

@@ -12,6 +12,7 @@ import { remoteLayer } from "../remote-layers.ts"
 import type { Stages } from "../stages.ts"
 import type { Exported, ExportWork } from "../work.ts"
 import { chooseSteps, type ForestLayer, forestOf, recordsOf } from "./choose-steps.ts"
+import { type CacheForm, cacheFormOf, cacheModeOf } from "./form.ts"
 import { cacheConfigType, createdKey, descriptionKey, encodeCacheConfig, uncompressedKey } from "./format.ts"
 import { packMounts } from "./mounts.ts"
 
@@ -88,30 +89,11 @@ const annotated = (layer: OutgoingLayer, { createdAt, description }: ForestLayer
     },
   })
 
-interface Form {
-  readonly oci: boolean
-  readonly asImage: boolean
-}
-
-const formOf = (attributes: CacheLocation["attributes"]): Form => {
-  const oci = flag(attributes, "oci-mediatypes", true)
-  const asImage = flag(attributes, "image-manifest", oci)
-  if (asImage && !oci)
-    throw failure(
-      "invalid",
-      "invalid configuration for remote cache, OCI mediatypes are required for image-manifest cache format",
-    )
-  return { oci, asImage }
-}
-
-const modeOf = (attributes: CacheLocation["attributes"]): "min" | "max" => {
-  const mode = attributes.get("mode") || "min"
-  if (mode !== "min" && mode !== "max")
-    throw failure("invalid", `unsupported cache mode "${mode}": use min or max`)
-  return mode
-}
-
-const manifestOf = (config: OutgoingBlob, layers: readonly WrittenDescriptor[], { oci, asImage }: Form) =>
+const manifestOf = (
+  config: OutgoingBlob,
+  layers: readonly WrittenDescriptor[],
+  { oci, asImage }: CacheForm,
+) =>
   asImage
     ? documentOf({ mediaType: mediaTypes.ociManifest, ...{ config: written(config), layers } }, [])
     : documentOf(
@@ -124,8 +106,8 @@ const manifestOf = (config: OutgoingBlob, layers: readonly WrittenDescriptor[], 
 
 const write = async (work: CacheWork, location: CacheLocation): Promise<Exported> => {
   const { attributes, stages } = work
-  const form = formOf(attributes)
-  const mode = modeOf(attributes)
+  const form = cacheFormOf(attributes)
+  const mode = cacheModeOf(attributes)
   const compression = readCompression(attributes)
   const place = location.type === "registry" ? await registryPlace(work) : directoryPlace(work, location)
   const steps = chooseSteps(work.steps, work.solved.images, mode)
@@ -170,17 +152,6 @@ const write = async (work: CacheWork, location: CacheLocation): Promise<Exported
 export const cacheExportNames: Readonly<Record<string, string>> = {
   registry: "exporting cache to registry",
   local: "exporting cache to client directory",
-}
-
-/** Throws "not-implemented" for the places that this engine does not write to, "invalid" for unknown ones. */
-export const checkCacheType = (type: string, direction: "export" | "import"): void => {
-  if (type === "registry" || type === "local" || type === "inline") return
-  if (type === "gha" || type === "s3" || type === "azblob")
-    throw failure(
-      "not-implemented",
-      `cache ${direction} of type ${type} is not supported here: use type=registry, local or inline`,
-    )
-  throw failure("invalid", `unknown cache ${direction} type "${type}": use registry, local or inline`)
 }
 
 /** With ignore-error=true a failure is told and nothing more. */
