@@ -249,8 +249,13 @@ export const openHttp = (rooms: BuildRooms, given: Partial<HttpLimits> = {}): Ht
     get,
     async fetch(node, run) {
       const { place, digest, release } = await get(node, run)
-      const tree = openTree(rooms, place.directory, { signal: run.signal, release })
-      return { tree, material: { uri: withoutSecrets(node.url), digest } }
+      try {
+        const tree = openTree(rooms, place.directory, { signal: run.signal, release })
+        return { tree, material: { uri: withoutSecrets(node.url), digest } }
+      } catch (error) {
+        release()
+        throw error
+      }
     },
     async key(node, run) {
       // What has been proven by its checksum need not be asked for.
