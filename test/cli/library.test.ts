@@ -30,6 +30,11 @@ for (const runtime of ["node", bun]) {
     const { code, stdout, stderr } = await example(runtime, "watch-events.mjs")
     expect([code, stderr, stdout]).toEqual([0, "", "create \nstart \ndie 0\ndestroy \nseen enough\n"])
   }, 30_000)
+
+  test(`${name}: build from a directory and run what came out`, async () => {
+    const { code, stdout, stderr } = await example(runtime, "build.mjs")
+    expect([code, stderr, stdout]).toEqual([0, "", "made\ntrue\nHELLO\n"])
+  }, 30_000)
 }
 
 test("Bun: commands, measures, files; the container is removed at the end", async () => {
@@ -90,6 +95,39 @@ test("aborting ends what is under way with the reason, and nothing else", async 
   await container[Symbol.asyncDispose]()
   await container[Symbol.asyncDispose]()
   await expect(container.inspect()).rejects.toMatchObject({ status: 404, kind: "not-found" })
+}, 30_000)
+
+test("builds: from a tar, an archive out, a failure, and one that is given up", async () => {
+  await using sloop = await connect({ host: `unix://${engine.socket}` })
+  const tar = async function* () {
+    yield await new Bun.Archive({ Dockerfile: "FROM scratch\nCOPY a /a\n", a: "packed" }).bytes()
+  }
+  let size = 0
+  const archive = sloop.build({
+    tar: tar(),
+    outputs: [
+      {
+        type: "tar",
+        write: async (bytes) => {
+          for await (const chunk of bytes) size += chunk.length
+        },
+      },
+    ],
+  })
+  expect((await archive.result).imageId).toBeUndefined()
+  expect(size).toBeGreaterThan(512)
+  const seen: string[] = []
+  const failing = sloop.build({ dockerfileText: "FROM busybox\nRUN echo before && exit 4\n" })
+  const read = (async () => {
+    for await (const event of failing) if (event.type === "output") seen.push(event.text)
+  })()
+  await expect(read).rejects.toThrow("exit code: 4")
+  expect(seen.join("")).toBe("before\n")
+  const stop = new AbortController()
+  const long = sloop.build({ dockerfileText: "FROM busybox\nRUN sleep 1000\n", signal: stop.signal })
+  const reason = new Error("enough")
+  setTimeout(() => stop.abort(reason), 300)
+  await expect(long.result).rejects.toBe(reason)
 }, 30_000)
 
 test("images, networks and volumes; a pull that fails says why", async () => {

@@ -1,4 +1,4 @@
-// Debian's docker client 20.10, which speaks API 1.41: one pass over what people do with it, builds aside.
+// Debian's docker client 20.10, which speaks API 1.41: one pass over what people do with it.
 import { afterAll, expect } from "bun:test"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -84,6 +84,30 @@ proves("docker CLI 20.10", "exec, logs, cp, diff, stats, top, update, ps, inspec
   await ok("kill", "older")
   expect(await ok("wait", "older")).toBe("137")
   await ok("rm", "-v", "older")
+})
+
+proves("docker CLI 20.10", "builds without BuildKit: steps, cache, exit codes, quiet, prune", async () => {
+  const place = mkdtempSync(join(directory, "build-"))
+  writeFileSync(
+    join(place, "Dockerfile"),
+    "FROM busybox\nRUN echo made > /made\nCOPY a /a\nCMD cat /made /a\n",
+  )
+  writeFileSync(join(place, "a"), "copied")
+  const build = (...words: readonly string[]) =>
+    execute([debianDocker, "build", ...words, place], { env: { ...engine?.env, DOCKER_BUILDKIT: "0" } })
+  const first = await build("-t", "old-built")
+  expect([first.code, first.stderr]).toEqual([0, ""])
+  expect(first.stdout).toContain("Step 4/4 : CMD cat /made /a\n")
+  expect(await ok("run", "--rm", "old-built")).toBe("made\ncopied")
+  expect((await build("-t", "old-built")).stdout.match(/Using cache/g)).toHaveLength(3)
+  expect((await build("-q")).stdout).toBe(`${await ok("image", "inspect", "-f", "{{.Id}}", "old-built")}\n`)
+  writeFileSync(join(place, "Dockerfile"), "FROM busybox\nRUN exit 6\n")
+  const failed = await build()
+  expect([failed.code, failed.stderr]).toEqual([
+    6,
+    "The command '/bin/sh -c exit 6' returned a non-zero code: 6\n",
+  ])
+  expect(await ok("builder", "prune", "-af")).toContain("Total reclaimed space:")
 })
 
 proves("docker CLI 20.10", "volumes, networks, events, push, pull, save, load, prune, df", async () => {

@@ -37,4 +37,5 @@ proves("docker-py", "put_archive, get_archive, diff and export", () => does("arc
 proves("docker-py", "volumes", () => does("volumes"))
 proves("docker-py", "networks and published ports", () => does("networks", subnet))
 proves("docker-py", "images: commit, save, load, push, pull", () => does("images", registry?.address))
+proves("docker-py", "builds: files, directories, arguments, limits, errors", () => does("builds"))
 proves("docker-py", "events, live and past", () => does("events"))

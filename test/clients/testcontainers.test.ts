@@ -36,6 +36,7 @@ proves("testcontainers", "wait for logs, ports, HTTP, health, a command, one sho
 )
 proves("testcontainers", "networks, aliases, hostnames and extra hosts", () => does("networks"))
 proves("testcontainers", "copy files, directories and archives in and out, commit", () => does("copies"))
+proves("testcontainers", "an image from a Dockerfile", () => does("builds"))
 proves("testcontainers", "logs followed to their end", () => does("logs"))
 proves("testcontainers", "reuse of running and stopped containers", () => does("reuse"))
 proves("testcontainers", "its reaper, spoken to by a stand-in, removes what a run leaves", async () => {

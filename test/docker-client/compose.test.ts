@@ -94,3 +94,47 @@ test.skipIf(missing)(
   },
   120_000,
 )
+
+test.skipIf(missing)(
+  "a project that builds its images",
+  async () => {
+    if (engine === undefined) return
+    const directory = join(engine.work, "made")
+    mkdirSync(join(directory, "app"), { recursive: true })
+    writeFileSync(
+      join(directory, "docker-compose.yml"),
+      `version: "3.7"
+services:
+  app:
+    build:
+      context: app
+      args: {WHO: compose}
+      target: last
+  other:
+    build: {context: ., dockerfile: app/Dockerfile, target: first, args: [WHO=other]}
+    image: made-other:1
+`,
+    )
+    writeFileSync(
+      join(directory, "app", "Dockerfile"),
+      "FROM busybox AS first\nARG WHO\nRUN echo $WHO > /who\nCMD cat /who\nFROM first AS last\nCMD cat /who /who\n",
+    )
+    const compose = (...words: string[]) =>
+      execute(["docker-compose", "-f", join(directory, "docker-compose.yml"), ...words], {
+        env: { ...engine.env, DOCKER_BUILDKIT: "0", COMPOSE_DOCKER_CLI_BUILD: "0" },
+        timeout: 60_000,
+      })
+    const built = await compose("build")
+    expect([built.code, built.stdout]).toEqual([
+      0,
+      expect.stringContaining("Successfully tagged made_app:latest"),
+    ])
+    expect(await engine.ok("run", "--rm", "made_app")).toBe("compose\ncompose")
+    expect(await engine.ok("run", "--rm", "made-other:1")).toBe("other")
+    const up = await compose("up", "--build")
+    expect([up.code, up.stdout]).toEqual([0, expect.stringContaining("compose")])
+    expect((await compose("down", "--rmi", "all")).code).toBe(0)
+    expect(await engine.ok("images", "-q", "made_app")).toBe("")
+  },
+  120_000,
+)

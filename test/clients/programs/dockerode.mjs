@@ -237,6 +237,30 @@ const doings = {
     assert.ok((await docker.listImages()).some(({ RepoTags }) => RepoTags.includes("busybox:latest")))
     assert.ok((await docker.df()).Images.length > 0)
   },
+  async builds() {
+    const directory = mkdtempSync(join(tmpdir(), "dockerode-build-"))
+    writeFileSync(join(directory, "Dockerfile"), "FROM busybox\nARG A\nRUN echo $A\nCOPY kept /kept\n")
+    writeFileSync(join(directory, "kept"), "kept")
+    const lines = await followed(
+      await docker.buildImage(
+        { context: directory, src: ["Dockerfile", "kept"] },
+        { t: "node-built:1", buildargs: { A: "given" }, labels: { a: "b" }, nocache: true },
+      ),
+    )
+    const told = lines.map(({ stream }) => stream ?? "").join("")
+    assert.match(told, /Step 3\/5 : RUN echo \$A\n(.*\n)?.*given\n/)
+    assert.match(told, /Successfully tagged node-built:1\n$/)
+    const { Id, Config } = await docker.getImage("node-built:1").inspect()
+    assert.equal(lines.find(({ aux }) => aux).aux.ID, Id)
+    assert.deepEqual(Config.Labels, { a: "b" })
+    writeFileSync(join(directory, "Dockerfile"), "FROM busybox\nRUN exit 4\n")
+    const failed = await followed(await docker.buildImage(tar.pack(directory), { t: "never" }))
+    assert.match(failed.at(-1).error, /returned a non-zero code: 4/)
+    writeFileSync(join(directory, "Dockerfile"), "FOO\n")
+    await assert.rejects(docker.buildImage(tar.pack(directory)), { statusCode: 400 })
+    assert.ok((await docker.pruneBuilder()).SpaceReclaimed >= 0)
+    rmSync(directory, { recursive: true })
+  },
   async volumes() {
     const volume = await docker.createVolume({ Name: `node-data-${process.pid}`, Labels: { a: "b" } })
     assert.equal((await volume.inspect()).Driver, "local")

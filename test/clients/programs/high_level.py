@@ -2,6 +2,7 @@
 import io
 import sys
 import tarfile
+import tempfile
 import threading
 import time
 
@@ -250,6 +251,38 @@ def images():
         pass
     client.images.prune()
     assert client.df()["Images"]
+
+
+def builds():
+    dockerfile = b"FROM busybox\nARG WHO\nRUN echo $WHO > /who\nCMD cat /who\n"
+    image, lines = client.images.build(
+        fileobj=io.BytesIO(dockerfile), tag="py-built:1", buildargs={"WHO": "py"}, labels={"a": "b"}, rm=True
+    )
+    told = "".join(line.get("stream", "") for line in lines)
+    assert "Step 1/5 : FROM busybox\n" in told and "Successfully tagged py-built:1\n" in told, told
+    same((image.tags, image.labels), (["py-built:1"], {"a": "b"}))
+    same(client.containers.run("py-built:1", remove=True), b"py\n")
+    with tempfile.TemporaryDirectory() as directory:
+        for name, text in {"Dockerfile": "FROM busybox\nCOPY . /all\n", ".dockerignore": "left\n", "left": "", "kept": ""}.items():
+            with open(directory + "/" + name, "w") as file:
+                file.write(text)
+        for more in ({}, {"gzip": True}, {"nocache": True}, {"quiet": True}, {"pull": False, "forcerm": True}):
+            image, _ = client.images.build(path=directory, tag="py-built:2", **more)
+            same(client.containers.run(image, ["ls", "/all"], remove=True), b"Dockerfile\nkept\n")
+        lines = client.api.build(path=directory, decode=True, container_limits={"memory": 64 << 20, "cpushares": 512})
+        assert any("Using cache" in line.get("stream", "") for line in lines)
+    try:
+        client.images.build(fileobj=io.BytesIO(b"FROM busybox\nRUN echo before && exit 4\n"))
+        raise AssertionError("no BuildError")
+    except docker.errors.BuildError as error:
+        assert "returned a non-zero code: 4" in error.msg, error.msg
+        assert any("before" in line.get("stream", "") for line in error.build_log)
+    try:
+        client.images.build(fileobj=io.BytesIO(b"FROM busybox\nFOO\n"))
+        raise AssertionError("no APIError")
+    except docker.errors.APIError as error:
+        same(error.status_code, 400)
+    assert client.api.prune_builds()["SpaceReclaimed"] >= 0
 
 
 def events():

@@ -15,6 +15,14 @@ const page = async (container, path) => {
 }
 
 const doings = {
+  async builds() {
+    const directory = mkdtempSync(join(tmpdir(), "built-"))
+    writeFileSync(join(directory, "Dockerfile"), "FROM busybox\nARG A\nRUN echo $A > /a\nCMD sleep 1000\n")
+    const image = await GenericContainer.fromDockerfile(directory).withBuildArgs({ A: "given" }).build()
+    const container = await image.start()
+    assert.equal((await container.exec(["cat", "/a"])).stdout, "given\n")
+    await container.stop()
+  },
   async start() {
     const container = await web().withEnvironment({ A: "b" }).withLabels({ mine: "yes" }).start()
     assert.match(await page(container, "passwd"), /^root:/)
