@@ -48,6 +48,7 @@ const suites = [
   { name: "api", bun: ["test/api"] },
   { name: "cli", bun: ["test/cli"] },
   { name: "docker-client", bun: ["test/docker-client"] },
+  { name: "buildkit", bun: ["test/buildkit"] },
   { name: "clients", bun: ["test/clients"] },
   { name: "security", bun: ["test/security"] },
   { name: "faults", bun: ["test/faults"] },
