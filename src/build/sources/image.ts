@@ -189,7 +189,9 @@ const pull = async (rooms: Rooms, node: ImageNode, run: StepRun): Promise<Image>
   const image = await images.get(ids[0] ?? pinned)
   if (isOurs && reference.tag !== undefined && reference.digest === undefined) {
     const name = formatReference(reference)
-    if ((await images.find(name)) === undefined) await images.tag(image.id, name)
+    // The classic builder's --pull is a pull like any other.
+    const isPull = run.request.pull && run.request.face === "classic"
+    if (isPull || (await images.find(name)) === undefined) await images.tag(image.id, name)
   }
   return image
 }
