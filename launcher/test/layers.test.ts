@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process"
 import { existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describeTree, download, freshDirectory, pack, unpack } from "./archives.ts"
-import { startLauncher, type TestLauncher } from "./client.ts"
+import { type Operation, startLauncher, type TestLauncher } from "./client.ts"
 import { readTar, tarOf } from "./tar.ts"
 
 let launcher: TestLauncher
@@ -112,6 +112,70 @@ test("changes tells what docker diff tells", async () => {
     "D /opq/in/r",
     "D /opq/z",
   ])
+})
+
+test("a layer may name what its directories hide, instead of marking them opaque", async () => {
+  using place = overlay(
+    prepare,
+    `${change}; rm -r keep; ln -s etc keep; rm -r etc/sub; mkdir -p etc/sub/deep`,
+  )
+  const named = (...options: Operation[]): Operation[] => [
+    ["pack"],
+    ["root-path", place.at("upper")],
+    ["path", "/"],
+    ["option", "contents", "yes"],
+    ["option", "whiteouts", "overlay"],
+    ["option", "numeric-sort", "yes"],
+    ...options,
+  ]
+  const below: Operation = ["below", "", "", "", place.at("l1"), place.at("l2")]
+  const { report, data } = await download(launcher.socket, named(below))
+  expect(report.kind).toBe("ok")
+  expect(readTar(data).map(({ name }) => name)).toEqual([
+    "brand/",
+    "brand/new/",
+    "dirtofile",
+    "etc/",
+    "etc/sub/",
+    "etc/sub/.wh.y",
+    "etc/sub/deep/",
+    "etc/x",
+    "filetodir/",
+    "filetodir/in",
+    "hidden",
+    "keep",
+    "link",
+    "opq/",
+    "opq/.wh.z",
+    "opq/fresh",
+    "opq/in/",
+    "opq/in/.wh.r",
+    "opq/in/q",
+  ])
+  // Unpacked over the same layers it shows the same tree.
+  using again = freshDirectory(launcher.directory)
+  const upper = join(again.path, "upper")
+  mkdirSync(upper)
+  await unpack(launcher.socket, upper, data, { whiteouts: "overlay" })
+  const merged = await pack(launcher.socket, place.at("merged"), "/", {
+    contents: "yes",
+    "numeric-sort": "yes",
+  })
+  const { data: shown } = await download(launcher.socket, [
+    ["pack"],
+    ["root-overlay", "", "", "", upper, place.at("l1"), place.at("l2")],
+    ["path", "/"],
+    ["option", "contents", "yes"],
+    ["option", "numeric-sort", "yes"],
+  ])
+  expect(shown.equals(merged)).toBe(true)
+  // Where nothing lies below there is nothing to hide.
+  const nothing = ["n1", "n2"].map((name) => join(again.path, name))
+  for (const path of nothing) mkdirSync(path)
+  const { data: alone } = await download(launcher.socket, named(["below", "", "", "", ...nothing]))
+  expect(readTar(alone).filter(({ name }) => name.startsWith("opq/") && name.includes(".wh."))).toEqual([])
+  const bad = await download(launcher.socket, named(["below", "", "", "", "/nowhere", "/nowhere"]))
+  expect(bad.report.kind).toBe("failed")
 })
 
 test("a container's layer unpacked elsewhere gives the same merged tree", async () => {

@@ -10,6 +10,7 @@
 
 #include "attributes.h"
 #include "calls.h"
+#include "hidden.h"
 #include "links.h"
 #include "own.h"
 #include "resolve.h"
@@ -24,6 +25,7 @@ struct pack {
   int64_t latest;  // clamped: no time is later than this second
   struct tar_writer writer;
   struct links links;
+  struct hidden hidden;
   char *buffer;  // the archive's name of the current entry
   size_t buffer_room, prefix;
 };
@@ -172,6 +174,22 @@ static int pack_leaf(void *context, const struct tree_place *place, struct failu
               : fail(failure, "pack", place->path, ENOMEM, "out of memory");
 }
 
+// A whiteout for each name that the directory hides and has not itself.
+static int write_hidden(struct pack *pack, const struct tree_place *place, int fd, const char *directory,
+                        struct failure *failure) {
+  struct tree_names names;
+  struct stat stat;
+  if (hidden_names(&pack->hidden, place->path, &names, failure)) return -1;
+  int result = 0;
+  for (size_t i = 0; i < names.count && !result; i++) {
+    const char *name = names.bytes + names.offsets[i];
+    if (fstatat(fd, name, &stat, AT_SYMLINK_NOFOLLOW))
+      result = write_marker(pack, &place->stat, directory, strlen(directory), name, failure);
+  }
+  tree_names_free(&names);
+  return result;
+}
+
 static int pack_directory(struct pack *pack, const struct tree_place *place, int fd, const char *name,
                           struct failure *failure) {
   struct tar_entry entry = {.name = name};
@@ -179,7 +197,10 @@ static int pack_directory(struct pack *pack, const struct tree_place *place, int
   if (special) return special < 0 ? -1 : 1;
   fill_entry(pack, &entry, &place->stat);
   if (write_entry(pack, &entry, place, fd, failure)) return -1;
-  return pack->whiteouts && directory_is_opaque(fd)
+  bool opaque = pack->whiteouts && directory_is_opaque(fd);
+  int compared = hidden_applies(&pack->hidden, place->path, opaque, failure);
+  if (compared) return compared < 0 ? -1 : write_hidden(pack, place, fd, name, failure);
+  return opaque
              ? write_marker(pack, &place->stat, name, strlen(name), ".wh..opq", failure)
              : 0;
 }
@@ -233,6 +254,10 @@ static int read_plan(struct pack *pack, const struct plan *plan, struct failure 
     const char *key = operation->count ? operation->args[0] : "",
                *value = operation->count == 2 ? operation->args[1] : "";
     if (!strncmp(operation->name, "root-", 5) || !strcmp(operation->name, "bind")) continue;  // read by root_open
+    if (!strcmp(operation->name, "below") && operation->count >= 4 && operation->count <= 503) {
+      pack->hidden.below = operation;
+      continue;
+    }
     bool option = !strcmp(operation->name, "option") && operation->count == 2, yes = !strcmp(value, "yes");
     bool boolean = yes || !strcmp(value, "no");
     uint64_t seconds = 0;
@@ -256,7 +281,7 @@ static int read_plan(struct pack *pack, const struct plan *plan, struct failure 
 }
 
 int verb_pack(struct request *request, struct failure *failure) {
-  struct pack pack = {0};
+  struct pack pack = {.hidden.request = request};
   char entries[24];
   if (read_plan(&pack, request->plan, failure)) return -1;
   OWN_FD root = root_open(request, failure);
@@ -266,6 +291,7 @@ int verb_pack(struct request *request, struct failure *failure) {
   if (!result && tar_write_end(&pack.writer)) result = gone(failure);
   stream_out_close(&pack.writer.out);
   links_free(&pack.links);
+  hidden_close(&pack.hidden);
   free(pack.buffer);
   if (result) return result;
   snprintf(entries, sizeof entries, "%" PRIu64, pack.writer.entries);

@@ -300,13 +300,18 @@ export const openOverlaySnapshotter = (parts: {
     },
     diskUse: () =>
       measureSnapshots({ root, kernel, state, idle: ["empty", "floor", "spare", "reap", "try-erofs"] }),
-    diff(key, { latest } = {}) {
+    diff(key, { latest, named } = {}) {
+      const record = active(key)
+      const lower = lowerOf(record.parent)
       return kernel.receive([
         ["pack"],
-        ["root-path", filesOf(active(key))],
+        ["root-path", filesOf(record)],
         ["path", "/"],
         ["option", "contents", "yes"],
         ["option", "whiteouts", "overlay"],
+        ...(named
+          ? [["below", "", "", "", ...(lower.length === 1 ? [...lower, floor] : lower)] as const]
+          : []),
         ["option", "numeric-sort", "yes"],
         ...(latest === undefined ? [] : [["option", "latest", String(latest)] as const]),
       ])

@@ -83,9 +83,10 @@ export interface Snapshotter {
   diskUse(): Promise<SnapshotsUse>
   /**
    * A layer diff of an active snapshot as a tar with `.wh.` entries. `latest` (unix seconds): later times are told as that
-   * one. Two zero blocks when there is nothing.
+   * one. `named`: what a directory that replaced another hides is told by a whiteout for each name, not by one marker for
+   * all. Two zero blocks when there is nothing.
    */
-  diff(key: string, options?: { latest?: number }): AsyncIterable<Uint8Array>
+  diff(key: string, options?: { latest?: number; named?: boolean }): AsyncIterable<Uint8Array>
   /** Everything that a committed snapshot shows, as one tar whose bytes depend on nothing else. */
   flatten(chainId: string): AsyncIterable<Uint8Array>
   /** Removes what a crash left: directories without a record, unfinished extractions. Called once at start-up. */

@@ -139,6 +139,6 @@ export const commitWritable = (
   parent: LayersTree,
   run: StepRun,
 ): Promise<LayersTree> => {
-  const options = run.epoch === undefined ? {} : { latest: run.epoch }
+  const options = { named: true, ...(run.epoch === undefined ? {} : { latest: run.epoch }) }
   return commitTar(rooms, rooms.snapshots.diff(key, options), parent, run)
 }
