@@ -81,7 +81,7 @@ export class Copier {
     }
     if (selection.inside.length === 0 && selection.patterned) return
     await this.#makeParents(there === undefined ? at : parentOf(at))
-    await this.#copyDirectory(selection, at)
+    await this.#copyDirectory(selection, at, there === undefined)
   }
 
   async #makeParents(path: string): Promise<void> {
@@ -97,7 +97,7 @@ export class Copier {
     this.#copy = JSON.stringify([at, from, owner?.uid, owner?.gid, mode, latest])
   }
 
-  async #copyDirectory({ top, inside }: Selection, at: string): Promise<void> {
+  async #copyDirectory({ top, inside }: Selection, at: string, isNew: boolean): Promise<void> {
     const there = await this.#target.find(at)
     if (there !== undefined && !isDirectory(there.mode))
       throw failure("invalid", `cannot copy to non-directory: /${shown(at)}`)
@@ -106,10 +106,11 @@ export class Copier {
     this.#begin(at, top.path)
     const cut = top.path === "" ? 0 : top.path.length + 1
     const places = inside.map((entry) => ({ entry, at: joined(at, entry.path.slice(cut)) }))
-    await this.#learn(
-      places.map((place) => place.at),
-      at,
-    )
+    // In a directory that was not there nothing is in the way.
+    if (!isNew) {
+      const paths = places.map((place) => place.at)
+      await this.#learn(paths, at)
+    }
     await this.#copyOthers(places)
   }
 

@@ -201,13 +201,12 @@ export class Target {
   async parents(): Promise<ReadonlyMap<string, Node>> {
     const found = new Map<string, Node>()
     for (const path of this.#put.keys())
-      for (let parent = parentOf(path); path !== ""; parent = parentOf(parent)) {
-        if (found.has(parent)) break
-        if (!this.#put.has(parent)) {
-          const node = await this.find(parent)
-          if (node !== undefined) found.set(parent, node)
-        }
-        if (parent === "") break
+      for (let at = path; at !== ""; ) {
+        at = parentOf(at)
+        // What is above a change is looked at when its own turn comes.
+        if (found.has(at) || this.#put.has(at)) break
+        const node = await this.find(at)
+        if (node !== undefined) found.set(at, node)
       }
     return found
   }

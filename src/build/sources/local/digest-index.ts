@@ -101,6 +101,12 @@ export const rowAt = (rows: Buffer, index: number): FileDigest | undefined => {
     : { contents, steady: true, attributes: rows.subarray(at + 40, at + 72) }
 }
 
+/** Whether an entry has extended attributes; undefined when that is not known. */
+export const hasAttributes = (rows: Buffer, index: number): boolean | undefined => {
+  const flags = rows[index * rowBytes] ?? 0
+  return (flags & 1) === 0 ? undefined : (flags & 2) !== 0
+}
+
 export const putRow = (rows: Buffer, index: number, digest: FileDigest): void => {
   const at = index * rowBytes
   rows[at] = digest.attributes === undefined ? 1 : 3

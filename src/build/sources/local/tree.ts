@@ -9,6 +9,7 @@ import type { ContextTree, TreeEntry } from "../../solver/solver.ts"
 import {
   carryRows,
   emptyRows,
+  hasAttributes,
   loadIndex,
   putRow,
   type Remembered,
@@ -155,7 +156,12 @@ export const openTree = (
     list: async () => (await scanned()).list,
     contents,
     async attributed(entries) {
-      const digests = await contents(entries.filter(({ mode }) => isFile(mode) || isDirectory(mode)))
+      const { rows } = (await scanned()).remembered
+      const may = entries.filter(
+        ({ mode, row }) => (isFile(mode) || isDirectory(mode)) && hasAttributes(rows, row) !== false,
+      )
+      if (may.length === 0) return entries
+      const digests = await contents(may)
       if (digests.every(({ attributes }) => attributes === undefined)) return entries
       return withAttributes(rooms, root, entries, signal)
     },
