@@ -50,6 +50,17 @@ const loginOf = async (url: string, run: StepRun): Promise<Login> => {
 
 const isSsh = (url: string): boolean => /^ssh:\/\//i.test(url) || !/^[a-z0-9]+:\/\//i.test(url)
 
+/** Whole lines alone: of what was drawn over again and again, the last. */
+const lineTeller = (tell: (line: string) => void): ((bytes: Uint8Array) => void) => {
+  const decoder = new TextDecoder()
+  let rest = ""
+  return (bytes) => {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n")
+    rest = lines.pop() ?? ""
+    for (const line of lines) tell(`${line.slice(line.replace(/\r$/, "").lastIndexOf("\r") + 1).trimEnd()}\n`)
+  }
+}
+
 /** `directory` is where git works. To be closed when it is not needed any more. */
 export const openAccess = async (
   rooms: Pick<BuildRooms, "root" | "runRoot">,
@@ -68,6 +79,9 @@ export const openAccess = async (
   // A token is sent to the address that it is for and nowhere else; git keeps it out of what it stores.
   const secretSettings =
     header === undefined ? [] : [[`http.${scopeOf(remote)}.extraHeader`, `Authorization: ${header}`] as const]
+  const tell = lineTeller((line) =>
+    run.report({ type: "log", vertex: run.vertex, stream: 2, bytes: Buffer.from(line), at: Date.now() }),
+  )
   return {
     remote,
     shown,
@@ -80,7 +94,7 @@ export const openAccess = async (
         signal: run.signal,
         stall,
         purpose: `fetch ${shown}`,
-        output: (bytes) => run.report({ type: "log", vertex: run.vertex, stream: 2, bytes, at: Date.now() }),
+        output: (bytes) => tell(bytes),
       }),
     close: () => agent?.close(),
   }
