@@ -4,7 +4,10 @@ import { flag, listOf, mapOf, maybe, maybeText, text, textMap, texts, whole } fr
 
 /** Where files come from. "sent": the client is asked for a tar while the build runs. */
 const contextSchema = v.object({
-  Type: v.picklist(["directory", "sent", "remote", "image", "layout", "empty"], "is no type of a context"),
+  Type: v.nullish(
+    v.picklist(["", "directory", "sent", "remote", "image", "layout", "empty"], "is no type of a context"),
+    "",
+  ),
   /** "directory": absolute. */
   Path: text,
   /** "directory": what the client sees there, as proof that both see the same; else the directory is asked for as if it were "sent". */
@@ -26,7 +29,8 @@ export type WireAttributed = v.InferOutput<typeof attributedSchema>
 /** POST /builds (Sloop's own). Everything may be absent but the context. */
 export const buildSchema = v.object({
   Id: text,
-  Context: contextSchema,
+  /** Must be there. */
+  Context: maybe(contextSchema),
   /** Text of the Dockerfile, instead of a file in a context. */
   Dockerfile: maybeText,
   DockerfilePath: text,

@@ -19,6 +19,8 @@ export function ownBuildRoutes(builder: Builder): Route[] {
 
   async function build(call: Call): Promise<void> {
     const wire = await readJson(call.request, buildSchema)
+    if (!wire.Context?.Type)
+      throw failure("invalid", "a build needs a Context of one of the types that there are")
     const id = wire.Id === "" ? newId() : wire.Id
     if (!/^[a-zA-Z0-9_-]{8,64}$/.test(id))
       throw failure("invalid", "bad parameter: the id of a build is 8 to 64 letters and digits")

@@ -27,7 +27,7 @@ export function ownBuild(wire: WireBuild, exchange: Exchange): BuildRequest {
       : contextOf(wire.DockerfileContext, "dockerfile", exchange)
   return {
     ...(wire.Id === "" ? {} : { id: wire.Id }),
-    context: contextOf(wire.Context, "", exchange),
+    context: contextOf(wire.Context ?? noContext(), "", exchange),
     ...(wire.Dockerfile === undefined ? {} : { dockerfile: Buffer.from(wire.Dockerfile) }),
     ...(dockerfileContext === undefined ? {} : { dockerfileContext }),
     ...(wire.DockerfilePath === "" ? {} : { dockerfilePath: wire.DockerfilePath }),
@@ -75,6 +75,10 @@ export function ownExports(wire: WireBuild, exchange: Exchange): ExportOptions {
   }
 }
 
+const noContext = (): never => {
+  throw failure("invalid", "a build needs a Context of one of the types that there are")
+}
+
 const credentialsFrom =
   (exchange: Exchange): BuildRequest["credentials"] =>
   async (domain) => {
@@ -102,6 +106,8 @@ function contextOf(wire: WireContext, name: string, exchange: Exchange): Context
       }
     case "empty":
       return { type: "empty" }
+    case "":
+      return noContext()
   }
 }
 

@@ -108,7 +108,9 @@ export function tellFailure(context: Context, { trace }: Shown, error: BuildFail
   }
   tellWarnings(context, trace.warnings, false)
   if (error.excerpt) context.warn(error.excerpt)
-  context.warn(`ERROR: failed to build: ${error.message}`)
+  // buildx's words, which people and scripts look for.
+  const solving = error.message.startsWith("failed to solve") ? "" : "failed to solve: "
+  context.warn(`ERROR: failed to build: ${solving}${error.message}`)
 }
 
 const failedStep = (trace: Trace, vertex: string | undefined): Step | undefined =>
