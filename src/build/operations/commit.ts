@@ -139,6 +139,8 @@ export const commitWritable = (
   parent: LayersTree,
   run: StepRun,
 ): Promise<LayersTree> => {
-  const options = { named: true, ...(run.epoch === undefined ? {} : { latest: run.epoch }) }
+  // As each of the two builders has it.
+  const named = run.request.face === "builder"
+  const options = { named, ...(run.epoch === undefined ? {} : { latest: run.epoch }) }
   return commitTar(rooms, rooms.snapshots.diff(key, options), parent, run)
 }
