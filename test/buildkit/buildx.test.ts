@@ -185,7 +185,9 @@ describe.skipIf(buildx === undefined)("buildx", () => {
       }
       expect(await engine.ok("run", "--rm", "secretive", "cat", "/agent")).toBe("agent")
       expect(await engine.ok("history", "--no-trunc", "secretive")).not.toContain("very secret")
-      expect(await engine.ok("run", "--rm", "secretive", "sh", "-c", "ls /run 2>&1 || true")).not.toContain("secrets")
+      expect(await engine.ok("run", "--rm", "secretive", "sh", "-c", "ls /run 2>&1 || true")).not.toContain(
+        "secrets",
+      )
       const { code, stderr } = await docker.run(["buildx", "build", "--no-cache", context])
       expect([code, stderr]).toEqual([1, expect.stringContaining("token")])
     },

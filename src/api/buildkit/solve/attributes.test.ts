@@ -8,9 +8,22 @@ import {
   extraHosts,
   missingAbility,
   networkMode,
+  prefixed,
   ulimits,
   wholeNumber,
 } from "./attributes.ts"
+
+test("entries of a prefix come by name, however a client sends them", () => {
+  const attributes = new Map([
+    ["label:b", "2"],
+    ["target", "x"],
+    ["label:a", "1"],
+  ])
+  expect([...prefixed(attributes, "label:")]).toEqual([
+    ["a", "1"],
+    ["b", "2"],
+  ])
+})
 
 test("CSV", () => {
   expect(csvFields('a,"b,c","d""e",')).toEqual(["a", "b,c", 'd"e', ""])

@@ -6,12 +6,12 @@ import type { Ulimit } from "../../../state/state.ts"
 
 export type Attributes = ReadonlyMap<string, string>
 
-/** Entries whose key begins with `prefix`, without it. */
+/** Entries whose key begins with `prefix`, without it, by name: clients send maps in any order, and results must not differ by it. */
 export const prefixed = (attributes: Attributes, prefix: string): Map<string, string> =>
   new Map(
-    [...attributes].flatMap(([key, value]) =>
-      key.startsWith(prefix) ? [[key.slice(prefix.length), value] as const] : [],
-    ),
+    [...attributes]
+      .flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value] as const] : []))
+      .sort(([one], [other]) => (one < other ? -1 : 1)),
   )
 
 /** Fields of one line of CSV; quotes hold commas, doubled ones a quote. */
