@@ -174,6 +174,7 @@ export {
   type LayerBlobs,
   type LayerBytes,
   openLayerBlobs,
+  ownRecipe,
   type PlacedLayer,
   placedLayers,
 } from "./keeping/layer-blobs.ts"

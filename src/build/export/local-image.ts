@@ -6,6 +6,7 @@ import { attestationsFor } from "./attestation.ts"
 import { readNames } from "./attributes.ts"
 import { inlineCacheOf } from "./cache/inline.ts"
 import { configBytes, exportedConfig } from "./config-bytes.ts"
+import type { OutgoingLayer } from "./outgoing-layers.ts"
 import type { Exported, ExportWork } from "./work.ts"
 
 /** Throws not-implemented for results of several platforms: the store keeps an image for one. */
@@ -20,19 +21,29 @@ const onlyImage = (work: ExportWork): BuiltImage => {
   return image
 }
 
-/** Stores the image under its names. */
-export const exportLocalImage = async (work: ExportWork): Promise<Exported> => {
+/** Layers that were compressed in this engine's own way are known by that from now on: a push has nothing to do. */
+const asPushed = (image: BuiltImage, outgoing: readonly OutgoingLayer[]): BuiltImage["layers"] =>
+  image.layers.map((layer, at) => {
+    const { digest, recipe } = outgoing[at] ?? {}
+    return digest === undefined || recipe === undefined ? layer : { ...layer, blob: digest, recipe }
+  })
+
+/** Stores the image under its names; `outgoing` are its layers as they are pushed. */
+export const exportLocalImage = async (
+  work: ExportWork,
+  outgoing: readonly OutgoingLayer[] = [],
+): Promise<Exported> => {
   const image = onlyImage(work)
   const { familiar, full } = readNames(work.attributes)
   const { rooms, stages, solved } = work
   // The store keeps no attestations, as Docker's does not; what cannot be made at all is refused even so.
   attestationsFor(work)
-  await stages.step("exporting layers", async () => {})
+  if (outgoing.length === 0) await stages.step("exporting layers", async () => {})
   const document = configBytes(image, work.epoch, inlineCacheOf(work, image))
   const imageId = await rooms.images.register({
     config: exportedConfig(image, work.epoch),
     document,
-    layers: image.layers,
+    layers: asPushed(image, outgoing),
     chainId: image.chainId,
     parent: solved.request.face === "classic" ? image.base : "",
     names: full,

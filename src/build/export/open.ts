@@ -7,7 +7,7 @@ import { checkExports, type ExportType, exportNames, exportTypeOf } from "./chec
 import type { Exporters } from "./export.ts"
 import { exportFiles } from "./files.ts"
 import { exportLocalImage } from "./local-image.ts"
-import { exportToRegistry } from "./registry.ts"
+import { prepareShipment, ship } from "./registry.ts"
 import { squashed, withTimes } from "./reshape.ts"
 import { inStages } from "./stages.ts"
 import { type Exported, type ExportRooms, type ExportWork, epochOf } from "./work.ts"
@@ -18,7 +18,7 @@ const perform = async (type: ExportType, work: ExportWork): Promise<Exported> =>
     case "moby":
       return exportImage(work)
     case "registry":
-      return exportToRegistry(work)
+      return ship(work, await prepareShipment(work))
     case "oci":
     case "docker":
       return exportArchive(work, type)
@@ -50,9 +50,11 @@ const reshape = async (work: ExportWork): Promise<readonly BuiltImage[]> => {
 const exportImage = async (work: ExportWork): Promise<Exported> => {
   const pushes = flag(work.attributes, "push", false)
   const stores = flag(work.attributes, "store", true) && !(pushes && work.images.length > 1)
-  const stored = stores ? await exportLocalImage(work) : undefined
-  if (!pushes) return stored ?? { response: [] }
-  const { response } = await exportToRegistry(work)
+  if (!pushes) return stores ? exportLocalImage(work) : { response: [] }
+  const shipment = await prepareShipment(work)
+  const [first] = shipment.assembled.images
+  const stored = stores ? await exportLocalImage(work, first?.layers) : undefined
+  const { response } = await ship(work, shipment)
   return { response, ...(stored?.imageId === undefined ? {} : { imageId: stored.imageId }) }
 }
 

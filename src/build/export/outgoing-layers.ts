@@ -2,7 +2,13 @@
 import { decompress } from "../../base/decompress.ts"
 import { verified } from "../../base/digest-stream.ts"
 import { failure } from "../../base/errors.ts"
-import { type LayerBytes, openLayerBlobs, type PlacedLayer, placedLayers } from "../../images/images.ts"
+import {
+  type LayerBytes,
+  openLayerBlobs,
+  ownRecipe,
+  type PlacedLayer,
+  placedLayers,
+} from "../../images/images.ts"
 import { mediaTypes } from "../../oci/media-types.ts"
 import type { BuiltImage } from "../build.ts"
 import type { Compression, CompressionKind } from "./attributes.ts"
@@ -19,6 +25,8 @@ export interface OutgoingLayer extends OutgoingBlob {
   readonly diffId: string
   /** Digest of the bytes that registries may know this layer by; "" when it is this one's own. */
   readonly original: string
+  /** Set when the bytes are the tar in this engine's own compression, which can be made again. */
+  readonly recipe?: LayerRecord["recipe"]
 }
 
 const ociTypes = {
@@ -35,6 +43,7 @@ const dockerTypes = {
 export const layerTypeOf = (kind: CompressionKind, oci: boolean): string =>
   (oci ? ociTypes : dockerTypes)[kind]
 
+type LayerRecord = BuiltImage["layers"][number]
 type Parts = Pick<ExportWork, "rooms" | "hold" | "signal">
 
 const blobsOf = ({ rooms }: Parts) =>
@@ -54,6 +63,17 @@ export const tarOf = (parts: Parts, placed: PlacedLayer): (() => AsyncIterable<U
     )
   const what = `the layer ${diffId}`
   return () => verified(decompress(kept.open(0), what), { digest: diffId }, what)
+}
+
+/** The layer as an image here was pushed: compressed in this engine's own way, to be made again when it is sent. */
+const compressedBefore = ({ rooms }: Parts, { layer, chainId }: PlacedLayer): PlacedLayer | undefined => {
+  for (const record of rooms.state.images.list()) {
+    const known = record.layers.find(
+      ({ diffId, recipe }) => diffId === layer.diffId && recipe?.name === ownRecipe,
+    )
+    if (known !== undefined) return { layer: known, chainId }
+  }
+  return undefined
 }
 
 /** Gives a layer whose own compressed bytes are not here; undefined when nobody has them. */
@@ -83,10 +103,21 @@ const outgoingLayer = async (
   const tar = blobs.tar(placed)
   if (wanted.kind === "uncompressed" && tar !== undefined)
     return { ...tar, diffId, digest: diffId, mediaType, original }
+  const isOwn = wanted.kind === "gzip" && wanted.level === undefined
+  const before = isOwn && original === "" ? compressedBefore(parts, placed) : undefined
+  const again = before === undefined ? undefined : blobs.find(before)
+  if (before !== undefined && again !== undefined) {
+    const { blob: digest, recipe } = before.layer
+    return { ...again, diffId, digest, mediaType, original, recipe }
+  }
   const bytes = compressed(tarOf(parts, placed)(), wanted)
   const { digest, size } = await content.ingest(bytes, {}, parts.signal)
   parts.hold.suspect(digest)
-  return { diffId, digest, size, mediaType, original, open: (start) => content.open(digest, { start }) }
+  return {
+    ...{ diffId, digest, size, mediaType, original },
+    ...(isOwn ? { recipe: { name: ownRecipe, size } } : {}),
+    open: (start) => content.open(digest, { start }),
+  }
 }
 
 /** Layers of one export: each is compressed once, though several images have it. */

@@ -186,6 +186,37 @@ test("layers whose compressed bytes were given up travel as the registries have 
   }
 })
 
+test.each(["overlay", "erofs"] as const)("what was pushed is not compressed again (%s)", async (form) => {
+  const again = await openImageStore({ registries, form })
+  try {
+    const image = await buildImage(again, tars)
+    const attributes = { name: nameOf(`again-${form}`), push: "true" }
+    await runExport(again, [image], [exportRequest("image", attributes)])
+    const blobs = async () => (await again.inventory()).filter((line) => line.startsWith("blob"))
+    const before = await blobs()
+    let ingested = 0
+    const { ingest } = again.content
+    again.content.ingest = (...given) => {
+      ingested++
+      return ingest(...given)
+    }
+    const { events } = await runExport(again, [image], [exportRequest("registry", { ...attributes })])
+    expect(ingested).toBe(0)
+    const told = events.flatMap((event) => (event.type === "status" ? [event.id] : []))
+    expect(told.filter((id) => id.startsWith("pushing sha256:"))).toEqual([])
+    expect(await blobs()).toEqual(before)
+    again.content.ingest = ingest
+    const [digest] = await again.images.push({ reference: attributes.name }, () => {})
+    const pushed = await remoteJson(`again-${form}`, digest ?? "")
+    const own = await runExport(again, [image], [exportRequest("registry", { name: nameOf("own") })])
+    const { layers } = await remoteJson("own", own.response.get("containerimage.digest") ?? "")
+    const digests = (list: { digest: string }[]) => list.map((layer) => layer.digest)
+    expect(digests(pushed.layers)).toEqual(digests(layers))
+  } finally {
+    await again.close()
+  }
+})
+
 test("names that cannot be pushed, and registries that are not there", async () => {
   const image = await buildImage(store, tars)
   await expect(push([image], {})).rejects.toThrow("tag is needed when pushing to registry")

@@ -5,7 +5,7 @@ import { formatReference, parseReference, type Reference, withDefaultTag } from 
 import type { RemoteRepository } from "../../registry-client/registry-client.ts"
 import { type Assembled, assemble, responseOf } from "./assemble.ts"
 import { flag } from "./attributes.ts"
-import type { OutgoingBlob } from "./outgoing-layers.ts"
+import type { FindLayer, OutgoingBlob } from "./outgoing-layers.ts"
 import { registriesFor } from "./registries.ts"
 import { remoteLayer } from "./remote-layers.ts"
 import type { Stages } from "./stages.ts"
@@ -119,11 +119,26 @@ const targetsOf = (work: ExportWork, byDigest: boolean): Reference[] => {
   })
 }
 
-/** Documents and blobs under all names of the export. */
-export const exportToRegistry = async (work: ExportWork): Promise<Exported> => {
+/** What is to be pushed, and where. */
+export interface Shipment {
+  readonly assembled: Assembled
+  readonly targets: readonly Reference[]
+  readonly byDigest: boolean
+}
+
+/** Throws "invalid" for names that cannot be pushed to; nothing is sent yet. */
+export const prepareShipment = async (work: ExportWork): Promise<Shipment> => {
   const byDigest = flag(work.attributes, "push-by-digest", false)
   const targets = targetsOf(work, byDigest)
-  const assembled = await assemble(work, false, (placed, oci) => remoteLayer(work, placed, oci, targets))
+  const find: FindLayer = (placed, oci) => remoteLayer(work, placed, oci, targets)
+  return { assembled: await assemble(work, false, find), targets, byDigest }
+}
+
+/** Documents and blobs under all names of the export. */
+export const ship = async (
+  work: ExportWork,
+  { assembled, targets, byDigest }: Shipment,
+): Promise<Exported> => {
   for (const target of targets) {
     const name = formatReference(target)
     try {
