@@ -294,7 +294,7 @@ test("verbs that come later say with what", async () => {
       "trust sign x",
       "sloop trust is not part of Sloop: signatures are referrers of an image, as its registry keeps them",
     ],
-    ["build .", "sloop build is not there yet: it comes with builds"],
+    ["compose up", "sloop compose is not there yet: it comes with projects of several containers"],
     ["swarm init", "sloop swarm is not part of Sloop: it runs the containers of one machine"],
   ] as const)
     expect(await engine.sloop(...words.split(" "))).toEqual({ code: 1, stdout: "", stderr: `${what}\n` })

@@ -57,11 +57,15 @@ export function buildRoutes(builder: Builder, buildkit: () => Promise<Buildkit>)
     const { query } = call
     const keep =
       query.whole("reserved-space") ?? query.whole("keep-storage") ?? query.whole("max-used-space") ?? 0
-    const { removed, reclaimed } = await builder.prune({
-      ...cacheFilter(query.filters(CACHE_FILTERS)),
-      all: query.flag("all"),
-      ...(keep > 0 ? { keepBytes: keep } : {}),
-    })
+    const filters = query.filters(CACHE_FILTERS)
+    const labelled = filters.has("label") || filters.has("label!")
+    const { removed, reclaimed } = labelled
+      ? { removed: [], reclaimed: 0 }
+      : await builder.prune({
+          ...cacheFilter(filters),
+          all: query.flag("all"),
+          ...(keep > 0 ? { keepBytes: keep } : {}),
+        })
     call.json({
       CachesDeleted: removed.length > 0 ? [...removed] : null,
       SpaceReclaimed: reclaimed,

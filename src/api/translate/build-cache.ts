@@ -34,6 +34,9 @@ export const CACHE_FILTERS: ReadonlySet<string> = new Set([
   "inuse",
   "shared",
   "private",
+  // `docker system prune --filter label=…` asks for it everywhere; no cache has one.
+  "label",
+  "label!",
 ])
 
 export function cacheFilter(filters: Filters): CacheUseFilter {

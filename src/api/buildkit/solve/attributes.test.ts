@@ -73,6 +73,7 @@ test("attestations and abilities", () => {
     ["attest:other", ""],
   ])
   expect([...attestations(attributes)]).toEqual([
+    ["other", new Map()],
     [
       "provenance",
       new Map([
@@ -80,7 +81,6 @@ test("attestations and abilities", () => {
         ["inline-only", "true"],
       ]),
     ],
-    ["other", new Map()],
   ])
   const abilities = (text: string) => missingAbility(new Map([["frontend.caps", text]]))
   expect(abilities("moby.buildkit.frontend.contexts,odd+forward")).toBeUndefined()
