@@ -98,7 +98,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
       expect([unit, Number(first) > 1]).toEqual(["M", true])
       writeFileSync(join(context, "d/f7"), "changed")
       const [, second = "", then] = sent(await build(context)) ?? []
-      expect([then, Number(second) < 100]).toEqual(["k", true])
+      expect(then).not.toBe("M")
+      expect(Number(second)).toBeLessThan(100)
     },
     timeout,
   )
@@ -253,8 +254,7 @@ describe.skipIf(buildx === undefined)("buildx", () => {
         "nothing of the step runs",
         () => !engine.leftovers().some((thing) => thing.includes("98765")),
       )
-      const history = await docker.ok("buildx", "history", "ls")
-      expect(history).toMatch(/endless\s+Canceled/)
+      expect(await docker.ok("buildx", "history", "inspect")).toMatch(/Status:\s+Canceled/)
     },
     timeout,
   )
