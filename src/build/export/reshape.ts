@@ -44,7 +44,10 @@ const presence =
   async (path: string): Promise<boolean> => {
     if (chainId === "") return false
     if (path === "") return true
-    const name = Buffer.from(path, "latin1").toString("utf8")
+    const bytes = Buffer.from(path, "latin1")
+    const name = bytes.toString("utf8")
+    // The launcher is asked in UTF-8: of other names it is not known.
+    if (!Buffer.from(name).equals(bytes)) return true
     try {
       await rooms.kernel.perform([
         ["stat"],

@@ -73,6 +73,7 @@ export async function* readRawTar(source: AsyncIterable<Uint8Array>): AsyncGener
   }
   try {
     let before: Uint8Array[] = []
+    let extended = 0
     let records = new Map<string, string>()
     for (;;) {
       const first = await reader.take(block)
@@ -85,7 +86,8 @@ export async function* readRawTar(source: AsyncIterable<Uint8Array>): AsyncGener
       const announced = number(header.subarray(124, 136))
       if (kind === "x" || kind === "g" || kind === "L" || kind === "K") {
         const length = announced + gap(announced)
-        if (length > largestExtended) throw damaged("an extended header is too large")
+        extended += block + length
+        if (extended > largestExtended) throw damaged("its extended headers are too large")
         const body = Buffer.from(await take(length))
         before.push(header, body)
         const content = body.subarray(0, announced)
@@ -120,6 +122,7 @@ export async function* readRawTar(source: AsyncIterable<Uint8Array>): AsyncGener
       for await (const _ of body());
       await take(gap(size))
       before = []
+      extended = 0
       records = new Map()
     }
   } finally {
