@@ -3,6 +3,7 @@ import { afterAll, expect, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { compile } from "../fixtures/c-program.ts"
 import { eventually, type Output, program, type RunOptions, startEngine } from "../fixtures/engine.ts"
 
 const engine = await startEngine()
@@ -97,7 +98,29 @@ RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent
   expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("/nowhere/x")])
 }, 30_000)
 
-const hasSsh = Bun.which("ssh-agent") !== null && Bun.which("ssh-keygen") !== null
+/** Asks an agent for its keys (message 11) and says how many it has: the number is the last byte of nine. */
+const askAgent = `#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+int main(int count, char **words) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  strncpy(address.sun_path, words[count - 1], sizeof address.sun_path - 1);
+  int agent = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (connect(agent, (struct sockaddr *)&address, sizeof address)) return 1;
+  unsigned char question[5] = {0, 0, 0, 1, 11}, answer[9];
+  if (write(agent, question, 5) != 5) return 2;
+  for (int got = 0; got < 9;) {
+    int more = read(agent, answer + got, 9 - got);
+    if (more <= 0) return 3;
+    got += more;
+  }
+  printf("%d identities\\n", answer[8]);
+}
+`
+
+const hasSsh = ["ssh-agent", "ssh-keygen", "musl-gcc"].every((name) => Bun.which(name) !== null)
 test.skipIf(!hasSsh)(
   "an ssh agent, and a key without one",
   async () => {
@@ -105,11 +128,21 @@ test.skipIf(!hasSsh)(
     spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "built-with-it", "-f", key])
     const directory = context({
       Dockerfile: `FROM busybox
-RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK" && printf '\\0\\0\\0\\1\\13' | nc local:$SSH_AUTH_SOCK -w 2 | tee /answer | wc -c || true
+COPY agent-probe /probe
+RUN --mount=type=ssh /probe "$SSH_AUTH_SOCK" > /identities
+RUN --mount=type=ssh,id=other /probe "$SSH_AUTH_SOCK" >> /identities
 `,
+      "agent-probe.c": askAgent,
     })
-    const { code, stderr } = await buildWith({}, "-t", "agent", "--ssh", `default=${key}`, directory)
+    compile(directory, join(directory, "agent-probe.c"))
+    const socket = join(work, "agent.sock")
+    const agent = Bun.spawn(["ssh-agent", "-D", "-a", socket], { stdout: "ignore" })
+    await eventually("the agent listens", () => existsSync(socket))
+    const flags = ["--ssh", `default=${key}`, "--ssh", `other=${socket}`]
+    const { code, stderr } = await buildWith({}, "-t", "agent", ...flags, directory)
+    agent.kill()
     expect([code, stderr.includes("ERROR")]).toEqual([0, false])
+    expect(await run("agent", "cat", "/identities")).toBe("1 identities\n0 identities")
     const none = await buildWith({ env: { SSH_AUTH_SOCK: "" } }, "--ssh", "default", directory)
     expect([none.code, none.stderr]).toEqual([1, expect.stringContaining("make sure SSH_AUTH_SOCK is set")])
   },
@@ -304,4 +337,27 @@ test("a date from outside makes the same image of the same files", async () => {
   expect(ids[0]).toBe(ids[1] ?? "")
   expect(ids[0]).toStartWith("sha256:")
   expect(existsSync(join(work, "dated:1"))).toBe(true)
+}, 30_000)
+
+test("on a terminal the steps are drawn live, in colours unless NO_COLOR says otherwise", async () => {
+  const directory = context({ Dockerfile: "FROM busybox\nRUN echo drawn; sleep 0.4\n" })
+  for (const env of [{}, { NO_COLOR: "1" }]) {
+    let shown = ""
+    const child = Bun.spawn([...program(), "build", "--no-cache", "-t", "drawn", directory], {
+      env: { ...process.env, ...engine.env, ...env },
+      terminal: {
+        cols: 70,
+        rows: 30,
+        data: (_, bytes) => {
+          shown += Buffer.from(bytes).toString()
+        },
+      },
+    })
+    expect(await child.exited).toBe(0)
+    expect(shown).toContain(" => => # drawn")
+    expect(shown).toMatch(/\[\+\] Building [\d.]+s \((\d+)\/\1\) FINISHED/)
+    expect(shown).toMatch(/Built image [0-9a-f]{12} docker.io\/library\/drawn:latest/)
+    expect(shown.includes("\u001b[34m")).toBe(!("NO_COLOR" in env))
+    expect(shown).toEndWith("cached\r\n")
+  }
 }, 30_000)
