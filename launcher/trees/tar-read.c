@@ -228,7 +228,8 @@ static int finish_entry(struct tar_reader *reader, struct failure *failure) {
   int64_t skipped = stream_skip(reader->in, rest);
   if (skipped < 0) return tar_interrupted(reader, failure);
   // docker's client sends archives that end with their last byte, unpadded; the next header is then not there either.
-  if ((uint64_t)skipped < reader->body_left) return tar_damaged(reader, failure, "it ends before the entry does");
+  uint64_t needed = reader->padded ? rest : reader->body_left;
+  if ((uint64_t)skipped < needed) return tar_damaged(reader, failure, "it ends before the entry does");
   reader->body_left = reader->padding = 0;
   reader->extents.count = 0;
   reader->local = reader->global;

@@ -33,6 +33,7 @@ struct tar_reader {
   char name[512], link[101];  // from the header
   struct extents extents;
   bool sparse;
+  bool padded;           // a last entry that is not filled up to a block is damage, too: layers are read in whole blocks
   uint64_t body_left;    // unread bytes of the entry in the archive
   unsigned padding;      // after them
   const char *concerns;  // name for failures

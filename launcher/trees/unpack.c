@@ -199,6 +199,7 @@ int verb_unpack(struct request *request, struct failure *failure) {
   tar_reader_open(&unpack.reader, &in);
   umask(0);
   int result = read_plan(&unpack, &in, request->plan, failure);
+  unpack.reader.padded = unpack.whiteouts == WHITEOUTS_OVERLAY;
   if (!result) result = unpack.root = root_open(request, failure);
   if (result >= 0) result = find_owner(&unpack, request->plan, failure);
   if (result >= 0) result = unpack_all(&unpack, failure);
