@@ -53,9 +53,16 @@ async function* remaining(head: Uint8Array, reader: ByteReader, count: (bytes: n
   }
 }
 
-async function* inflated(source: AsyncIterable<Uint8Array>, kind: Packing, what: string) {
+async function* inflated(
+  source: AsyncIterable<Uint8Array>,
+  kind: Exclude<Compression, "none">,
+  what: string,
+) {
   try {
-    yield* inflateInto(source, kind)
+    // Rare ones are loaded when one comes.
+    if (kind === "bzip2") yield* (await import("./bzip2.ts")).unbzip2(source)
+    else if (kind === "xz") yield* (await import("./xz.ts")).unxz(source)
+    else yield* inflateInto(source, kind satisfies Packing)
   } catch (cause) {
     if (!(cause instanceof InflateError)) throw cause
     throw failure("invalid", `${what} is damaged ${kind} data: ${cause.message}`, { cause })
@@ -68,8 +75,8 @@ async function* copied(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
 }
 
 /**
- * The bytes of `source`, decompressed when they are gzip or zstd. `what` names the stream in messages. Throws Failure
- * "invalid" for damaged or truncated data, for bzip2 and xz, and when the bounds are passed. `reuse`: a chunk stays as it
+ * The bytes of `source`, decompressed when they are gzip, zstd, bzip2 or xz. `what` names the stream in messages. Throws Failure
+ * "invalid" for damaged or truncated data, and when the bounds are passed. `reuse`: a chunk stays as it
  * is only until the second one after it is asked for.
  */
 export async function* decompress(
@@ -84,11 +91,6 @@ export async function* decompress(
   try {
     const head = await reader.take(6)
     const kind = detectCompression(head)
-    if (kind === "bzip2" || kind === "xz")
-      throw failure(
-        "invalid",
-        `${what} is compressed with ${kind}, which is not supported: decompress it first, or use gzip or zstd`,
-      )
     const plain = remaining(head, reader, (bytes) => {
       input += bytes
     })
