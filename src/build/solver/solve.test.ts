@@ -1,7 +1,9 @@
 // The solver over fake operations: what runs, what does not, what is shared, and how builds end.
 import { expect, test } from "bun:test"
-import { errorKind } from "../../base/errors.ts"
+import { errorKind, failure } from "../../base/errors.ts"
 import { BuildFailure } from "../failure.ts"
+import type { HttpNode } from "../graph/graph.ts"
+import type { BuildEvent } from "../progress.ts"
 import { context, contextOf, copy, fakeGround, request, run } from "./testing/fakes.ts"
 
 test("steps that do not depend on each other run at the same time, as many as are allowed", async () => {
@@ -156,4 +158,20 @@ test("the classic face has a cache of its own", async () => {
   await ground.solve([run("one")])
   await ground.solve([run("one")], { request: request({ face: "classic" }) })
   expect(ground.ran).toEqual(["one", "one"])
+})
+
+test("an address that cannot be asked fails under its own vertex", async () => {
+  using ground = fakeGround()
+  const { root, platform } = run("none")
+  const address: HttpNode = {
+    ...{ type: "http", url: "http://x/y", checksum: "", filename: "y", name: "ADD http://x/y /", platform },
+    ...{ digest: "sha256:address", definition: "sha256:definition", fresh: false },
+  }
+  const events: BuildEvent[] = []
+  const remoteKey = () => Promise.reject(failure("invalid", "invalid response status 404"))
+  await expect(ground.solve([copy(address, root)], { events, remoteKey })).rejects.toThrow("status 404")
+  const errors = events.flatMap((event) =>
+    event.type === "vertex" && event.vertex.error !== "" ? [[event.vertex.name, event.vertex.error]] : [],
+  )
+  expect(errors).toEqual([["ADD http://x/y /", "invalid response status 404"]])
 })

@@ -120,7 +120,8 @@ export const solveGraph = async (
 
   const solveRemote = async (node: GitNode | HttpNode): Promise<Solution> => {
     const run = runOf(node)
-    const name = node.fresh ? undefined : await parts.sources.remoteKey(node, run)
+    const ask = () => parts.sources.remoteKey(node, run)
+    const name = node.fresh ? undefined : await vertices.during(node, ask)
     const fetchGit = async (wanted: GitNode): Promise<Tree> => {
       const got = await parts.sources.git(wanted, run)
       build.defer(() => got.release())

@@ -96,7 +96,15 @@ export interface FakeGround extends Disposable {
   readonly records: ReturnType<typeof openCacheRecords>
   solve(
     wanted: readonly Node[],
-    options?: { request?: BuildRequest; contexts?: Record<string, Tree>; signal?: AbortSignal },
+    options?: {
+      request?: BuildRequest
+      contexts?: Record<string, Tree>
+      signal?: AbortSignal
+      /** Gets the events as well: those of a build that fails come by no other way. */
+      events?: BuildEvent[]
+      /** What remote addresses answer when they are asked what they have. */
+      remoteKey?: () => Promise<string>
+    },
   ): Promise<{ events: BuildEvent[]; solved: Awaited<ReturnType<typeof solveGraph>> }>
   readonly steps: () => number
 }
@@ -169,10 +177,11 @@ export const fakeGround = (parallelism = 16): FakeGround => {
     most: () => most,
     steps: () => state.buildSteps.list().length,
     async solve(wanted, options = {}) {
-      const events: BuildEvent[] = []
+      const events = options.events ?? []
       const deferred: (() => void)[] = []
+      const remoteKey = options.remoteKey ?? (async () => "key")
       const solved = await solveGraph(
-        parts,
+        { ...parts, sources: { ...parts.sources, remoteKey } },
         {
           ...{ id: "build", request: options.request ?? request(), epoch: undefined, imported: undefined },
           report: (event) => void events.push(event),
