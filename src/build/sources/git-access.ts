@@ -61,11 +61,11 @@ const lineTeller = (tell: (line: string) => void): ((bytes: Uint8Array) => void)
   }
 }
 
-/** `directory` is where git works. To be closed when it is not needed any more. */
+/** `directory` is where git works; undefined when it works on no repository. To be closed when it is not needed any more. */
 export const openAccess = async (
   rooms: Pick<BuildRooms, "root" | "runRoot">,
   url: string,
-  directory: string,
+  directory: string | undefined,
   stall: number,
   run: StepRun,
 ): Promise<GitAccess> => {
@@ -87,7 +87,7 @@ export const openAccess = async (
     shown,
     git: (words) =>
       runGit(words, {
-        directory,
+        directory: directory ?? home,
         secretSettings,
         ...(agent === undefined ? {} : { agent: agent.path }),
         knownHosts: join(home, "known_hosts"),

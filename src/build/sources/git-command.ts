@@ -1,5 +1,6 @@
 // Runs the host's git: nothing of the user's or the machine's configuration, no prompts, no hooks, and an end to every wait.
 import { type ChildProcess, spawn } from "node:child_process"
+import { dirname } from "node:path"
 import { failure } from "../../base/errors.ts"
 
 export interface GitSurroundings {
@@ -36,7 +37,6 @@ const settings = [
   "protocol.file.allow=never",
   "http.lowSpeedLimit=1",
   "http.lowSpeedTime=60",
-  "transfer.fsckObjects=false",
   "submodule.recurse=false",
 ]
 
@@ -50,9 +50,21 @@ const sshCommand = (knownHosts: string): string =>
     `-o UserKnownHostsFile=${quotedForShell(knownHosts)}`,
   ].join(" ")
 
+/** How the engine itself reaches the outside. */
+const reach = ["http", "https", "no", "all"].flatMap((name) => [
+  `${name}_proxy`,
+  `${name}_proxy`.toUpperCase(),
+])
+
 const environment = (around: GitSurroundings): Record<string, string> => {
   const secrets = around.secretSettings ?? []
   return {
+    ...Object.fromEntries(
+      reach.flatMap((name) => {
+        const value = process.env[name]
+        return value === undefined ? [] : [[name, value]]
+      }),
+    ),
     PATH: process.env.PATH ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     HOME: "/dev/null",
     LC_ALL: "C",
@@ -60,6 +72,8 @@ const environment = (around: GitSurroundings): Record<string, string> => {
     GIT_CONFIG_GLOBAL: "/dev/null",
     GIT_CONFIG_SYSTEM: "/dev/null",
     GIT_ATTR_NOSYSTEM: "1",
+    // No repository above the directory is looked for.
+    GIT_CEILING_DIRECTORIES: dirname(around.directory),
     GIT_TERMINAL_PROMPT: "0",
     GIT_ALLOW_PROTOCOL: protocols,
     GIT_SSH_COMMAND: sshCommand(around.knownHosts),

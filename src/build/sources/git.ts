@@ -219,7 +219,7 @@ export const openGit = (rooms: BuildRooms, options: { readonly stall?: number } 
 
   const withAccess = async <T>(
     { url }: Repository,
-    directory: string,
+    directory: string | undefined,
     run: StepRun,
     work: (access: GitAccess) => Promise<T>,
   ): Promise<T> => {
@@ -242,7 +242,7 @@ export const openGit = (rooms: BuildRooms, options: { readonly stall?: number } 
     const key = JSON.stringify([url, ref, checksum, keepGitDirectory])
     const before = known.get(key)
     if (before !== undefined) return before
-    const found = withAccess(repository, "/", run, (access) => findCommit(repository, access))
+    const found = withAccess(repository, undefined, run, (access) => findCommit(repository, access))
     known.set(key, found)
     found.catch(() => known.delete(key))
     return found
