@@ -121,3 +121,16 @@ test("a killed daemon finds its layers again, and a new launcher mounts them ane
   expect(await engine.ok("run", "--rm", "busybox", "echo", "anew")).toBe("anew")
   await engine.ok("rm", "-f", "lives")
 }, 30_000)
+
+test("a directory that two layers make together still lists the one above it", async () => {
+  for (const [name, from] of [
+    ["one", "busybox"],
+    ["two", "twice"],
+  ] as const) {
+    await engine.ok("run", "--name", name, from, "sh", "-c", `mkdir -p /both && touch /both/${name}`)
+    await engine.ok("commit", name, "twice")
+    await engine.ok("rm", name)
+  }
+  expect(await engine.ok("run", "--rm", "twice", "ls", "-a", "/both")).toBe(".\n..\none\ntwo")
+  await engine.ok("rmi", "twice")
+})

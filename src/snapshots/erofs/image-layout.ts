@@ -1,4 +1,4 @@
-// Where everything of an EROFS index lies. Positions are bytes from the beginning of the metadata, whose first inode is the root.
+// Where everything of an EROFS index lies. Positions are bytes from the beginning of the metadata, whose first inode is the root's.
 import { setImmediate } from "node:timers/promises"
 import { encodeAttributes } from "./attributes.ts"
 import { fileType } from "./inodes.ts"
@@ -11,6 +11,9 @@ export const inodeSize = 64
 export const inodeUnit = 32
 /** Inodes begin where they never cross a block. */
 const inodeAlignment = 64
+/** Where the root lies: its number must not be 0, because readers of directories leave out what has that (".." beneath it). */
+const rootAt = inodeAlignment
+export const rootNumber = rootAt / inodeUnit
 const entrySize = 12
 /** Milliseconds after which others get a turn. */
 const longestTurn = 8
@@ -58,7 +61,7 @@ const blocksOf = (names: readonly string[]): number[] => {
 export class ImageLayout {
   readonly #tree: LayerTree
   readonly #sparse: ReadonlyMap<number, SparseMap>
-  /** Position of each inode; the root's is 0, so 0 else means that the inode has no name. */
+  /** Position of each inode; 0 means that the inode has no name. */
   readonly #position: Float64Array
   /** Position of what lies outside of the inode: a directory's blocks, a long link's target. */
   readonly #blocks: Float64Array
@@ -80,7 +83,7 @@ export class ImageLayout {
 
   /** Gives everything its place. To be called once, before all else. */
   async place(): Promise<void> {
-    let end = this.#occupy(rootInode, 0)
+    let end = this.#occupy(rootInode, rootAt)
     await this.walk({
       directory: (inode, list) => {
         end = alignUp(end, blockSize)

@@ -10,7 +10,15 @@ import { writeSync } from "node:fs"
 import type { FileHandle } from "node:fs/promises"
 import { failure } from "../../base/errors.ts"
 import { encodeAttributes } from "./attributes.ts"
-import { alignUp, blockSize, type DirectoryList, ImageLayout, inodeSize, inodeUnit } from "./image-layout.ts"
+import {
+  alignUp,
+  blockSize,
+  type DirectoryList,
+  ImageLayout,
+  inodeSize,
+  inodeUnit,
+  rootNumber,
+} from "./image-layout.ts"
 import { fileType } from "./inodes.ts"
 import type { LayerTree } from "./layer-tree.ts"
 import { type Chunk, type Copy, mapSparse, type SparseMap } from "./sparse-map.ts"
@@ -194,7 +202,7 @@ const superblock = (parts: {
   bytes.writeUInt32LE(magic, 0)
   bytes.writeUInt32LE(featureModificationTime, 8)
   bytes.writeUInt8(9, 12)
-  bytes.writeUInt16LE(0, 14) // the root's number
+  bytes.writeUInt16LE(rootNumber, 14)
   bytes.writeBigUInt64LE(BigInt(parts.inodes), 16)
   bytes.writeBigUInt64LE(BigInt(parts.seconds), 24)
   bytes.writeUInt32LE(parts.blocks, 36)
