@@ -39,7 +39,9 @@ const bareRoot = async (more: readonly TarSource[] = []): Promise<LayersTree> =>
 }
 
 test("a step's files become a layer, its output log events in order", async () => {
-  const { tree, events, output } = await ground.sh("echo one; sleep 0.05; echo two >&2; echo text > /made; rm /etc/group")
+  const { tree, events, output } = await ground.sh(
+    "echo one; sleep 0.05; echo two >&2; echo text > /made; rm /etc/group",
+  )
   expect(output).toBe("one\ntwo\n")
   expect(events.map((event) => event.type === "log" && event.stream)).toEqual([1, 2])
   expect(events.every((event) => event.type === "log" && event.vertex === "sha256:step")).toBe(true)
@@ -245,6 +247,19 @@ test("cancelled: killed at once, nothing left, and told as BuildKit tells it", a
   expect(performance.now() - at).toBeLessThan(5000)
   await ground.steps.close()
   expect(ground.leftovers()).toEqual([])
+})
+
+test("closing waits for a step that is being ended", async () => {
+  const controller = new AbortController()
+  let begun = false
+  const run = { signal: controller.signal, report: () => (begun = true) }
+  const work = ground.sh("echo begun; sleep 1000", { run })
+  work.catch(() => {})
+  await eventually("it began", () => begun)
+  controller.abort()
+  await ground.steps.close()
+  expect(ground.leftovers()).toEqual([])
+  await expect(work).rejects.toThrow("context canceled")
 })
 
 test("cancelled before it began: nothing is made", async () => {

@@ -23,7 +23,7 @@ const SIGKILL = 9
 
 export interface ExecRoom {
   readonly exec: Operations["exec"]
-  /** Waits until what ended steps left is cleared away. */
+  /** Waits for the steps that run, and until what ended ones left is cleared away. */
   settle(): Promise<void>
 }
 
@@ -150,7 +150,7 @@ const watch = async (task: Task, node: ExecNode, run: StepRun): Promise<ExitReco
 /** `parts.mounts` makes the mounts that a step asks for. */
 export const openExec = (parts: { rooms: BuildRooms; mounts: StepMountParts }): ExecRoom => {
   const { rooms } = parts
-  const clearing = new Set<Promise<void>>()
+  const clearing = new Set<Promise<unknown>>()
 
   /** Nobody waits for what is cleared away after a step. */
   const clearLater = (task: Task, undo: UndoStack): void => {
@@ -195,19 +195,26 @@ export const openExec = (parts: { rooms: BuildRooms; mounts: StepMountParts }): 
     }
   }
 
+  const exec: Operations["exec"] = async (node, root, trees, run) => {
+    checkEntitlements(node, run.request)
+    if (run.signal.aborted) throw cancelled()
+    const config = configOf(node, run.request, run.id)
+    await rooms.runtime.validate(config)
+    const undo = new UndoStack()
+    try {
+      return await perform({ node, root, run, config, undo }, trees)
+    } catch (error) {
+      await undo.unwind()
+      throw run.signal.aborted ? cancelled() : error
+    }
+  }
+
   return {
-    async exec(node, root, trees, run) {
-      checkEntitlements(node, run.request)
-      if (run.signal.aborted) throw cancelled()
-      const config = configOf(node, run.request, run.id)
-      await rooms.runtime.validate(config)
-      const undo = new UndoStack()
-      try {
-        return await perform({ node, root, run, config, undo }, trees)
-      } catch (error) {
-        await undo.unwind()
-        throw run.signal.aborted ? cancelled() : error
-      }
+    exec(...words) {
+      const work = exec(...words)
+      const known = work.catch(() => undefined).finally(() => clearing.delete(known))
+      clearing.add(known)
+      return work
     },
     async settle() {
       while (clearing.size > 0) await Promise.allSettled([...clearing])
