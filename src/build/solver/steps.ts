@@ -178,6 +178,18 @@ const contents = (parts: StepRooms, build: StepBuild, step: ReadyStep): Promise<
     }),
   )
 
+/** Milliseconds of looking into trees before progress shows it: most are looked through sooner, and then cached. */
+const untold = 100
+
+const toldLate = async <T>(begun: () => void, work: () => Promise<T>): Promise<T> => {
+  const timer = setTimeout(begun, untold)
+  try {
+    return await work()
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /** What `--cache-from` brought, made a record of our own; nothing when it cannot be had after all. */
 const bringImported = async (
   parts: StepRooms,
@@ -212,8 +224,7 @@ const bringImported = async (
 }
 
 /**
- * Solves one step. `begun` is called when it is clear that the step's inputs must be looked into or that it must run, with
- * the vertex already told otherwise.
+ * Solves one step. `begun` is called when it runs, or when looking into its inputs takes a while.
  */
 export const solveStep = async (
   parts: StepRooms,
@@ -241,8 +252,7 @@ export const solveStep = async (
     const record = records.find(quick)
     if (record !== undefined) return cached(record)
   }
-  if (taken.length > 0) begun()
-  const digests = await contents(parts, build, step)
+  const digests = await toldLate(begun, () => contents(parts, build, step))
   const key = stepKey(node, "content", { ...common, taken: digests })
   if (!node.fresh) {
     const record = records.find(key) ?? (await bringImported(parts, build, step, key))
