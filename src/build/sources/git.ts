@@ -291,7 +291,7 @@ export const openGit = (rooms: BuildRooms, options: { readonly stall?: number } 
     checkout,
     async fetch(node, run) {
       const { directory, material, release } = await checkout(node, run)
-      const context = openTree(rooms, directory, { signal: run.signal })
+      const context = openTree(rooms, directory, { signal: run.signal, lasts: false })
       return { tree: { kind: "context", context }, material, release }
     },
     async key(node, run) {

@@ -250,7 +250,7 @@ export const openHttp = (rooms: BuildRooms, given: Partial<HttpLimits> = {}): Ht
     async fetch(node, run) {
       const { place, digest, release } = await get(node, run)
       try {
-        const tree = openTree(rooms, place.directory, { signal: run.signal, release })
+        const tree = openTree(rooms, place.directory, { signal: run.signal, release, lasts: false })
         return { tree, material: { uri: withoutSecrets(node.url), digest } }
       } catch (error) {
         release()

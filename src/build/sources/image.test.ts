@@ -113,6 +113,16 @@ test("a name that somebody has stays theirs", async () => {
   expect((await ground.store.images.get(name())).id).toBe(newer.configDigest)
 })
 
+test("the classic builder's --pull takes the name, as any pull does", async () => {
+  registry.hold("team/app", "1", newer)
+  await ground.store.images.pull({ reference: name() }, () => undefined)
+  serveIndex()
+  const request = { pull: true, face: "classic" } as const
+  const resolved = await resolve(name(), { request })
+  await openSources(ground.rooms).image(node(name(), resolved), ground.run(request))
+  expect((await ground.store.images.get(name())).id).toBe(ours.configDigest)
+})
+
 test("an image for another platform never takes a name", async () => {
   serveIndex()
   await ground.store.images.pull({ reference: name() }, () => undefined)
