@@ -1,13 +1,14 @@
 // buildx: where a build takes its files from, and where it puts its result.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { afterAll, beforeAll, describe, expect } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { proves } from "../clients/clients.ts"
 import { hasDockerRegistry, startRegistry, type TestRegistry } from "../fixtures/docker-registry.ts"
 import { startEngine, type TestEngine } from "../fixtures/engine.ts"
-import { type DockerWithPlugins, dockerWithPlugins, requirePlugin } from "./plugins.ts"
+import { type DockerWithPlugins, dockerWithPlugins, findPlugin } from "./plugins.ts"
 
-const buildx = requirePlugin("buildx")
+const buildx = findPlugin("buildx")
 const timeout = 60_000
 
 let engine: TestEngine
@@ -38,7 +39,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     await engine?.close()
   }, timeout)
 
-  test(
+  proves(
+    "buildx",
     "a Dockerfile from elsewhere, from standard input, and with an archive",
     async () => {
       const context = folder("plain", { file: "in the context\n" })
@@ -64,7 +66,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "named contexts: a directory, an image, a layout",
     async () => {
       const other = folder("other", { o: "of the other\n" })
@@ -94,7 +97,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "results as a directory, a tar, and archives that can be loaded",
     async () => {
       const context = folder("out", {
@@ -115,7 +119,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "a local cache, written and read in the client's directory",
     async () => {
       const context = folder("cached", { Dockerfile: "FROM busybox\nRUN echo $RANDOM > /random\n" })
@@ -130,7 +135,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "pushed as it is built, with a cache in the registry",
     async () => {
       if (registry === undefined) return
@@ -158,7 +164,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "several platforms in one index",
     async () => {
       if (registry === undefined) return
@@ -189,7 +196,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "bake: targets of a file, one built on another",
     async () => {
       const directory = join(engine.work, "baked")
@@ -215,7 +223,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "what a step may have: hosts, limits, shared memory, networks",
     async () => {
       const context = folder("stepping", {

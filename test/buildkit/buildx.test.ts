@@ -1,14 +1,15 @@
 // An unmodified buildx with the docker driver: builds, what they tell, and what they leave.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { afterAll, beforeAll, describe, expect } from "bun:test"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
+import { proves } from "../clients/clients.ts"
 import { eventually, startEngine, type TestEngine } from "../fixtures/engine.ts"
-import { type DockerWithPlugins, dockerWithPlugins, requirePlugin } from "./plugins.ts"
+import { type DockerWithPlugins, dockerWithPlugins, findPlugin } from "./plugins.ts"
 
-const buildx = requirePlugin("buildx")
+const buildx = findPlugin("buildx")
 const timeout = 60_000
 
 let engine: TestEngine
@@ -35,14 +36,15 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     await engine?.close()
   }, timeout)
 
-  test("knows the engine as a builder", async () => {
+  proves("buildx", "knows the engine as a builder", async () => {
     expect(await docker.ok("buildx", "ls")).toMatch(/default\s+running\s+v\d+\.\d+\.\d+\+sloop/)
     const text = await docker.ok("buildx", "inspect")
     expect(text).toContain("Driver: docker")
     expect(text).toMatch(/Platforms:\s+linux\//)
   })
 
-  test(
+  proves(
+    "buildx",
     "builds, names, tells ids and metadata; the image runs",
     async () => {
       const context = folder("simple", {
@@ -86,7 +88,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "only what changed travels again",
     async () => {
       const files = Object.fromEntries(
@@ -104,7 +107,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "what .dockerignore names stays away",
     async () => {
       const context = folder("ignoring", {
@@ -126,7 +130,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "a failing step shows its output, its line and its exit code",
     async () => {
       const context = folder("failing", {
@@ -152,7 +157,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "secrets and agents are there for a step, and nowhere after it",
     async () => {
       const context = folder("secretive", {
@@ -195,7 +201,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "warnings are counted, and --call answers with its exit code",
     async () => {
       const context = folder("linted", {
@@ -215,7 +222,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "rawjson is a line of JSON for each thing that happens",
     async () => {
       const context = folder("raw", { Dockerfile: "FROM busybox\nRUN echo raw\n" })
@@ -234,7 +242,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "Ctrl-C ends what runs, and leaves nothing",
     async () => {
       const context = folder("endless", { Dockerfile: "FROM busybox\nRUN echo begun; sleep 98765\n" })
@@ -259,7 +268,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "history: what was built, how it went, what it said",
     async () => {
       const context = folder("past", { Dockerfile: "FROM busybox AS stage\nRUN echo past words\n" })
@@ -276,7 +286,8 @@ describe.skipIf(buildx === undefined)("buildx", () => {
     timeout,
   )
 
-  test(
+  proves(
+    "buildx",
     "du and prune",
     async () => {
       const context = folder("using", {

@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { startEngine, type TestEngine } from "../fixtures/engine.ts"
 import { execute } from "../fixtures/execute.ts"
-import { type DockerWithPlugins, dockerWithPlugins, requirePlugin } from "./plugins.ts"
+import { type DockerWithPlugins, dockerWithPlugins, findPlugin } from "./plugins.ts"
 
-const buildx = requirePlugin("buildx")
+const buildx = findPlugin("buildx")
 /** Debian's docker, which had BuildKit within it. */
 const old = "/usr/bin/docker"
 const timeout = 60_000

@@ -1,12 +1,13 @@
 // An unmodified compose v2: it builds through buildx, and runs a project from its first to its last command.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { afterAll, beforeAll, describe, expect } from "bun:test"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { proves } from "../clients/clients.ts"
 import { startEngine, type TestEngine } from "../fixtures/engine.ts"
-import { type DockerWithPlugins, dockerWithPlugins, requirePlugin } from "./plugins.ts"
+import { type DockerWithPlugins, dockerWithPlugins, findPlugin } from "./plugins.ts"
 
-const compose = requirePlugin("compose")
-const buildx = requirePlugin("buildx")
+const compose = findPlugin("compose")
+const buildx = findPlugin("buildx")
 const timeout = 90_000
 
 const PROJECT = `
@@ -59,7 +60,8 @@ describe.skipIf(compose === undefined || buildx === undefined)("compose v2", () 
     await engine?.close()
   }, timeout)
 
-  test(
+  proves(
+    "compose v2",
     "builds all services at once, and the same again",
     async () => {
       const text = await run("build")
@@ -73,7 +75,8 @@ describe.skipIf(compose === undefined || buildx === undefined)("compose v2", () 
     timeout,
   )
 
-  test(
+  proves(
+    "compose v2",
     "brings a project up in the order of its dependencies, and tells of it",
     async () => {
       expect(await run("up", "-d")).toContain("Container shop-web-1  Started")
@@ -91,7 +94,8 @@ describe.skipIf(compose === undefined || buildx === undefined)("compose v2", () 
     timeout,
   )
 
-  test(
+  proves(
+    "compose v2",
     "services reach each other by name, with their secrets and configs",
     async () => {
       expect(await run("exec", "-T", "web", "cat", "/index.html", "/run/secrets/key", "/etc/conf")).toBe(
@@ -108,7 +112,8 @@ describe.skipIf(compose === undefined || buildx === undefined)("compose v2", () 
     timeout,
   )
 
-  test(
+  proves(
+    "compose v2",
     "scales, recreates, pauses, restarts",
     async () => {
       await run("up", "-d", "--scale", "web=2", "--no-recreate")
@@ -124,7 +129,8 @@ describe.skipIf(compose === undefined || buildx === undefined)("compose v2", () 
     timeout,
   )
 
-  test(
+  proves(
+    "compose v2",
     "takes everything down",
     async () => {
       await run("down", "-t", "1", "-v", "--rmi", "local")

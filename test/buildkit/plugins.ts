@@ -22,16 +22,6 @@ export function findPlugin(name: "buildx" | "compose"): string | undefined {
   return candidates.find((path) => existsSync(path))
 }
 
-/** Said once where tests are skipped. */
-export function requirePlugin(name: "buildx" | "compose"): string | undefined {
-  const found = findPlugin(name)
-  if (found === undefined)
-    console.log(
-      `docker's ${name} plugin is not on this machine (${name === "buildx" ? "SLOOP_BUILDX" : "SLOOP_COMPOSE"} names one): skipped`,
-    )
-  return found
-}
-
 /** Runs docker with these plugins against an engine. */
 export function dockerWithPlugins(engine: TestEngine, plugins: Readonly<Record<string, string | undefined>>) {
   const config = join(engine.root, "plugins")

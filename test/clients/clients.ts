@@ -3,6 +3,7 @@ import { test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
+import { findPlugin } from "../buildkit/plugins.ts"
 
 export interface Client {
   /** Where it comes from, and its version as tested. */
@@ -27,6 +28,8 @@ const npm = (name: string) => () => {
   if (!existsSync(join(packages, name))) return "npm ci --prefix test/clients"
   return Bun.which("node") === null ? "a Node.js of version 20 or later" : undefined
 }
+const plugin = (name: "buildx" | "compose") => () =>
+  findPlugin(name) === undefined ? `docker's plugin ${name}` : undefined
 const says = (words: readonly string[], pattern: RegExp): boolean => {
   const [program = "", ...rest] = words
   return existsSync(program) && pattern.test(spawnSync(program, rest, { encoding: "utf8" }).stdout ?? "")
@@ -38,6 +41,22 @@ export const clients = {
     reservations: [],
     missing: () =>
       says([debianDocker, "--version"], /version 20\./) ? undefined : "apt-get install docker.io",
+  },
+  buildx: {
+    from: "where the machine has it, or SLOOP_BUILDX names it: buildx 0.24",
+    reservations: [
+      ["`buildx create` with other drivers", "They start BuildKit's own image, which must be pulled."],
+      [
+        "`build --sbom`, `debug --invoke`, frontends that are images",
+        "Each runs an image of BuildKit's or of others.",
+      ],
+    ],
+    missing: plugin("buildx"),
+  },
+  "compose v2": {
+    from: "where the machine has it, or SLOOP_COMPOSE names it: compose 2.40",
+    reservations: [],
+    missing: () => plugin("compose")() ?? plugin("buildx")(),
   },
   "docker-py": {
     from: "Debian: python3-docker 5.0",

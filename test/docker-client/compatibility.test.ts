@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { API_VERSION, MIN_API_VERSION, routeTable } from "../../src/api/api.ts"
 import { createFakeBuilder } from "../api/fake-builder.ts"
 import { createFakeEngine } from "../api/fake-engine.ts"
@@ -63,16 +63,16 @@ function endpointTable(): string[] {
   ]
 }
 
-/** One row for each doing that test/clients proves. */
+/** One row for each doing that test/clients and test/buildkit prove. */
 function clientTable(): string[] {
-  const directory = join(root, "test", "clients")
-  const proofs = readdirSync(directory)
+  const proofs = ["clients", "buildkit"]
+    .flatMap((suite) => readdirSync(join(root, "test", suite)).map((name) => `${suite}/${name}`))
     .filter((name) => name.endsWith(".test.ts"))
     .sort()
     .flatMap((file) =>
-      [...readFileSync(join(directory, file), "utf8").matchAll(/\bproves\(\s*"([^"]+)",\s*"([^"]+)"/g)].map(
-        ([, client = "", doing = ""]) => ({ file, client, doing }),
-      ),
+      [
+        ...readFileSync(join(root, "test", file), "utf8").matchAll(/\bproves\(\s*"([^"]+)",\s*"([^"]+)"/g),
+      ].map(([, client = "", doing = ""]) => ({ file, client, doing })),
     )
   const rows = Object.entries(clients).flatMap(([client, { from, reservations }]) => [
     ...proofs
@@ -82,7 +82,7 @@ function clientTable(): string[] {
         from,
         doing,
         "yes",
-        `[${file.replace(".test.ts", "")}](../test/clients/${file})`,
+        `[${basename(file, ".test.ts")}](../test/${file})`,
       ]),
     ...reservations.map(([doing, why]) => [client, from, doing, "no", why]),
   ])

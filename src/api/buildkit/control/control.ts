@@ -22,7 +22,7 @@ import { HealthRequest, HealthResponse } from "../../../wire/buildkit/session.ts
 import { duplex, type Method, streaming, unary } from "../grpc/server.ts"
 import { announcement, type Sessions } from "../session/sessions.ts"
 import type { Jobs } from "../solve/job.ts"
-import { listenHistory, updateHistory } from "./history.ts"
+import { listenHistory, requireKept, updateHistory } from "./history.ts"
 import { solve } from "./solve.ts"
 import { tunnel } from "./tunnel.ts"
 import { cacheUsage, pruneCache } from "./usage.ts"
@@ -45,6 +45,7 @@ export function controlMethods({ engine, builder, jobs, sessions }: ControlParts
       exporterResponse: await solve(builder, jobs, request, signal),
     })),
     [`${SERVICE}/Status`]: streaming(StatusRequest, StatusResponse, async ({ ref }, call) => {
+      requireKept(builder, jobs, ref)
       const { progress } = await jobs.any(ref, call.signal)
       for await (const status of progress.read(call.signal)) await call.send(status)
     }),

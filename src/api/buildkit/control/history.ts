@@ -10,6 +10,7 @@ import type {
 import type { Decoded, Given } from "../../../wire/buildkit/protobuf.ts"
 import type { ServerCall } from "../grpc/server.ts"
 import { CODE } from "../grpc/status.ts"
+import type { Jobs } from "../solve/job.ts"
 import { timestamp } from "../timestamp.ts"
 
 const EVENT = { started: 0, complete: 1, deleted: 2 } as const
@@ -80,6 +81,13 @@ const tell = (
   kind: Kind,
   record: BuildHistory,
 ): Promise<void> => call.send({ type: EVENT[kind], record: historyRecord(record) })
+
+/** Throws not-found for a build that ended and whose output is gone: it is kept for the last ones, in memory. */
+export function requireKept(builder: Builder, jobs: Pick<Jobs, "ended">, ref: string): void {
+  if (jobs.ended(ref) !== undefined) return
+  if (builder.history().some(({ id, endedAt }) => id === ref && endedAt !== 0))
+    throw failure("not-found", `the output of the build ${ref} is not kept any more`)
+}
 
 export function updateHistory(
   builder: Builder,

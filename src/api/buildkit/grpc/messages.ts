@@ -167,7 +167,9 @@ export class Messages<In, Out> {
       return this.#in.decode(bytes)
     } catch (error) {
       if (error instanceof WireError)
-        throw new GrpcFailure(CODE.invalidArgument, `a message cannot be read: ${error.message}`)
+        throw new GrpcFailure(CODE.invalidArgument, `a message cannot be read: ${error.message}`, [], {
+          cause: error,
+        })
       throw error
     }
   }

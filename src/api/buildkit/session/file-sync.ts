@@ -1,9 +1,10 @@
 // A client's directories over its session: entries as they come, contents of those that are asked for, nothing else.
 import { failure } from "../../../base/errors.ts"
 import type { FileSync, SyncedEntry } from "../../../build/build.ts"
-import type { Decoded } from "../../../wire/buildkit/protobuf.ts"
+import { type Decoded, WireError } from "../../../wire/buildkit/protobuf.ts"
 import { PACKET, Packet, type Stat } from "../../../wire/buildkit/session.ts"
 import type { ClientCall } from "../grpc/client.ts"
+import { GrpcFailure } from "../grpc/status.ts"
 import { EntryOrder } from "./entry-order.ts"
 import { posixMode } from "./file-mode.ts"
 import { headerValues } from "./header-values.ts"
@@ -55,6 +56,8 @@ class Transfer {
   readonly #entries: SyncedEntry[] = []
   readonly #opened = new Map<number, Opened>()
   #count = 0
+  /** Path that was listed last. */
+  #last = ""
   /** Bytes of opened files that nobody has read yet. */
   #bytes = 0
   /** Readers that wait for bytes of an opened file. */
@@ -66,7 +69,7 @@ class Transfer {
   constructor(call: PacketStream) {
     this.#call = call
     this.#pump().catch((error) => {
-      this.#failure ??= error ?? new Error("the transfer ended")
+      this.#failure ??= this.#explained(error)
       this.#wake()
     })
   }
@@ -106,6 +109,14 @@ class Transfer {
     }
   }
 
+  /** Names that are no text are the one thing that honest clients send and that cannot be read. */
+  #explained(error: unknown): unknown {
+    if (!(error instanceof GrpcFailure && error.cause instanceof WireError)) return error
+    const after = this.#last === "" ? "" : ` after ${JSON.stringify(this.#last)}`
+    const message = `the client lists a file${after} whose name cannot be read (${error.cause.message}): rename it, or keep it away by .dockerignore`
+    return failure("invalid", message, { cause: error })
+  }
+
   #isFull(): boolean {
     return this.#hungry === 0 && (this.#entries.length >= MOST_ENTRIES || this.#bytes > MOST_BYTES)
   }
@@ -131,6 +142,7 @@ class Transfer {
   #entry(stat: Decoded<typeof Stat>, id: number): SyncedEntry {
     const mode = posixMode(stat.mode)
     this.#order.check(stat.path, mode)
+    this.#last = stat.path
     const isFile = (mode & 0o170000) === 0o100000
     return {
       path: stat.path,
