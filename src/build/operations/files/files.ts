@@ -54,7 +54,8 @@ class Step {
     const source = await openSource(this.#rooms, tree, signal)
     const settings = await this.#settings(action)
     const selections = await selectFiles(source, action)
-    const several = selections.length > 1 || action.sources.length > 1
+    // BuildKit lets the last one win; the classic builder does not.
+    const several = selections.length > 1 && this.#run.request.face === "classic"
     if (several && !/(^|\/)\.?$/.test(action.destination)) {
       const there = await this.target.find(await this.target.follow(bytesOf(action.destination)))
       if (there === undefined || !isDirectory(there.mode))
