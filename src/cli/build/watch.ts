@@ -1,6 +1,5 @@
 // --watch: waits until a file of the context changes that the build could see.
 import { readFileSync, type WatchEventType, watch } from "node:fs"
-import { join } from "node:path"
 import { ignoreMatcher, readIgnore } from "../../build/build.ts"
 import { ignoreFileOf } from "./pack.ts"
 
@@ -21,7 +20,7 @@ export function watchContext(directory: string, dockerfile: string, signal: Abor
   const ignored = (path: string): boolean => {
     if (always.has(path)) return false
     const file = ignoreFileOf(directory, dockerfile)
-    const matcher = ignoreMatcher(file === undefined ? [] : readIgnore(readFileSync(join(directory, file))))
+    const matcher = ignoreMatcher(file === undefined ? [] : readIgnore(readFileSync(file)))
     return matcher.ignores(path, false)
   }
   const take = (_: WatchEventType, name: string | null) => {
