@@ -9,7 +9,15 @@ import { openHttp } from "./http.ts"
 import { imageTree, resolveImage } from "./image.ts"
 import { layoutTree, resolveLayout } from "./layout.ts"
 import { keptContexts, removeKeptContext } from "./local/kept.ts"
-import { makePlace, openDirectory, openPlace, openSynced, openTar, recoverContexts } from "./local/local.ts"
+import {
+  makePlace,
+  openDirectory,
+  openKeptContexts,
+  openPlace,
+  openSynced,
+  openTar,
+  recoverContexts,
+} from "./local/local.ts"
 import { openRemote } from "./remote-context.ts"
 import type { OpenContext, Sources } from "./sources.ts"
 
@@ -57,6 +65,7 @@ export const openSources = (rooms: BuildRooms): Sources => {
   const git = openGit(rooms)
   const http = openHttp(rooms)
   const shelves = [git.shelf, http.shelf]
+  const kept = [...shelves, openKeptContexts(rooms)]
 
   const open = async (
     source: ContextSource,
@@ -120,7 +129,7 @@ export const openSources = (rooms: BuildRooms): Sources => {
     async removeKept(id) {
       const context = await removeKeptContext(rooms, id)
       if (context !== undefined) return context
-      for (const shelf of shelves) {
+      for (const shelf of kept) {
         const bytes = await shelf.remove(id)
         if (bytes !== undefined) return bytes
       }

@@ -3,8 +3,8 @@
 //
 //   "SLOOPIX1" · length of the scan (32 bits) · count of rows (32 bits) · scan · rows
 //   a row: flags (1 contents are known, 2 there are attributes), 7 zeros, SHA-256 of contents, SHA-256 of attributes
-import { existsSync, mkdirSync, readFileSync } from "node:fs"
-import { dirname } from "node:path"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { writeFileAtomic } from "../../../base/atomic-file.ts"
 import type { FileDigest } from "./digests.ts"
 import { recordLength } from "./scan.ts"
@@ -29,6 +29,17 @@ export const loadIndex = (path: string): Remembered | undefined => {
   return { scan: bytes.subarray(headBytes, headBytes + scanned), rows: bytes.subarray(headBytes + scanned) }
 }
 
+/** Most directories that are remembered; the one saved longest ago goes. */
+const mostIndexes = 64
+
+const dropOldest = (directory: string): void => {
+  const names = readdirSync(directory).filter((name) => name.endsWith(".idx"))
+  if (names.length <= mostIndexes) return
+  const ages = names.map((name) => ({ name, at: statSync(join(directory, name)).mtimeMs }))
+  for (const { name } of ages.toSorted((a, b) => a.at - b.at).slice(0, names.length - mostIndexes))
+    rmSync(join(directory, name), { force: true })
+}
+
 export const saveIndex = (path: string, { scan, rows }: Remembered): void => {
   const head = Buffer.alloc(headBytes)
   head.write(magic, 0, "latin1")
@@ -36,6 +47,7 @@ export const saveIndex = (path: string, { scan, rows }: Remembered): void => {
   head.writeUInt32LE(rows.length / rowBytes, 12)
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   writeFileAtomic(path, Buffer.concat([head, scan, rows]))
+  dropOldest(dirname(path))
 }
 
 export const emptyRows = (count: number): Buffer => Buffer.alloc(count * rowBytes)

@@ -127,7 +127,7 @@ export const openTar = async (
   })
 }
 
-export { openSynced } from "./synced.ts"
+export { openKeptContexts, openSynced } from "./synced.ts"
 
 /** Removes what builds left that a crash ended: places that are no one's. Synced contexts and indexes stay. */
 export const recoverContexts = async (rooms: BuildRooms): Promise<void> => {

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import fc from "fast-check"
 import type { FileSync, SyncedEntry } from "../../build.ts"
 import { openStepGround, type StepGround } from "../../operations/testing/ground.ts"
-import { openSynced } from "./local.ts"
+import { openKeptContexts, openSynced } from "./local.ts"
 import { bytesOf } from "./names.ts"
 import { walkOrder } from "./walk-order.ts"
 
@@ -87,6 +87,15 @@ test("only what has changed travels; what is gone is removed", async () => {
   const same = syncOf({ a: "now a file" })
   await bring(same, "k1")
   expect(same.opened).toEqual([])
+})
+
+test("what is kept can be told of and removed", async () => {
+  await bring(syncOf({ a: "12345" }), "kept")
+  const kept = openKeptContexts(ground.rooms)
+  const found = kept.list().find(({ bytes }) => bytes === 5)
+  expect(found).toMatchObject({ kind: "source.local", inUse: false })
+  expect(await kept.remove(found?.id ?? "")).toBe(5)
+  expect(await kept.remove(found?.id ?? "")).toBeUndefined()
 })
 
 test("a sync that breaks off costs only time", async () => {

@@ -3,7 +3,7 @@
 //   contexts/sync-<hash>/       the files as the client last had them; written by the launcher alone
 //   contexts/sync-<hash>.list   what the client told of each of them; gone while they are being changed
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { writeFileAtomic } from "../../../base/atomic-file.ts"
 import { failure } from "../../../base/errors.ts"
@@ -11,7 +11,7 @@ import { LauncherFailure } from "../../../kernel/kernel.ts"
 import type { FileSync } from "../../build.ts"
 import type { StepRun } from "../../operations/operations.ts"
 import type { BuildRooms } from "../../rooms.ts"
-import type { OpenContext } from "../sources.ts"
+import type { KeptSource, OpenContext } from "../sources.ts"
 import { readSynced } from "./synced-file.ts"
 import { type Told, tarOfChanges } from "./synced-tar.ts"
 import { contextsDirectory, openTree } from "./tree.ts"
@@ -140,5 +140,49 @@ export const openSynced = async (
       return { kind: "context", context: openTree(rooms, directory, { signal: run.signal }) }
     },
     release: free,
+  }
+}
+
+/** Bytes of the files, as the client told of them. */
+const bytesIn = (told: ReadonlyMap<string, string>): number => {
+  let bytes = 0
+  for (const signature of told.values()) {
+    const parts: unknown = JSON.parse(signature)
+    if (Array.isArray(parts) && typeof parts[3] === "number" && parts[5] === "") bytes += parts[3]
+  }
+  return bytes
+}
+
+/** Synced contexts that are kept between builds, for du and prune. */
+export const openKeptContexts = (rooms: Pick<BuildRooms, "root" | "kernel">) => {
+  const root = contextsDirectory(rooms.root)
+  const names = (): string[] =>
+    existsSync(root) ? readdirSync(root).filter((name) => /^sync-[0-9a-f]{32}(-[0-9]+)?$/.test(name)) : []
+  return {
+    list: (): KeptSource[] =>
+      names().map((id) => {
+        const directory = join(root, id)
+        const list = statSync(listPath(directory), { throwIfNoEntry: false })
+        const made = statSync(directory)
+        return {
+          id,
+          kind: "source.local",
+          description: "local source for context",
+          bytes: bytesIn(loadList(directory) ?? new Map()),
+          createdAt: made.birthtimeMs || made.ctimeMs,
+          usedAt: list?.mtimeMs ?? made.mtimeMs,
+          inUse: inUse.has(directory),
+        }
+      }),
+    /** Bytes that came back; undefined when there is no such context. */
+    async remove(id: string): Promise<number | undefined> {
+      if (!names().includes(id)) return undefined
+      const directory = join(root, id)
+      if (inUse.has(directory)) return 0
+      const bytes = bytesIn(loadList(directory) ?? new Map())
+      rmSync(listPath(directory), { force: true })
+      await rooms.kernel.perform([["remove-tree"], ["path", directory]])
+      return bytes
+    },
   }
 }
