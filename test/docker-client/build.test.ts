@@ -212,7 +212,7 @@ proof(["build"], "standard input: a Dockerfile, a tar, a Dockerfile beside a dir
   const text = await buildWith({ stdin: "FROM busybox\nRUN echo in > /in\n" }, "-t", "in", "-")
   expect([text.code, await run("in", "cat", "/in")]).toEqual([0, "in"])
   const directory = context({ Dockerfile: "FROM busybox\nCOPY a /a\n", a: "packed" })
-  for (const flags of ["-cf", "-czf"]) {
+  for (const flags of ["-cf", "-czf", "-cJf", "-cjf"]) {
     const tar = Bun.spawnSync(["tar", "-C", directory, flags, "-", "."]).stdout
     const packed = await buildWith({ stdin: tar }, "-t", "packed", "-")
     expect([flags, packed.code, await run("packed", "cat", "/a")]).toEqual([flags, 0, "packed"])
