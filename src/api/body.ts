@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http"
 import * as v from "valibot"
 import { failure } from "../base/errors.ts"
+import { foldKeys } from "../wire/fold-keys.ts"
 
 /** Largest JSON body. */
 const MAX_JSON = 4 * 1024 * 1024
@@ -51,7 +52,7 @@ function decode<S extends v.GenericSchema>(body: string, schema: S): v.InferOutp
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw failure("invalid", "invalid JSON: the request body must be an object")
   }
-  const result = v.safeParse(schema, value, { abortEarly: true })
+  const result = v.safeParse(schema, foldKeys(schema, value), { abortEarly: true })
   if (result.success) return result.output
   const issue = result.issues[0]
   const path = v.getDotPath(issue)

@@ -56,6 +56,16 @@ export class Call {
     return this.params[name] ?? ""
   }
 
+  /**
+   * Milliseconds that a client needs between the head of a hijacked answer and its bytes. docker-py reads the head through
+   * a buffer and the rest from the socket beneath it: what comes together with the head is lost to it.
+   */
+  get breath(): number {
+    return /^(docker-sdk-python|docker-py|docker-compose)\//.test(this.request.headers["user-agent"] ?? "")
+      ? 30
+      : 0
+  }
+
   get answered(): boolean {
     return this.#answered
   }

@@ -28,6 +28,11 @@ export class Query {
     return value
   }
 
+  /** The first value where some clients send several; undefined when absent or empty. */
+  first(name: string): string | undefined {
+    return this.all(name)[0] || undefined
+  }
+
   /** "" when absent. */
   text(name: string): string {
     return this.find(name) ?? ""

@@ -44,7 +44,7 @@ export function containerStreamRoutes({ containers }: Pick<Engine, "containers">
     const { tty, stream } = await containers.attach(id, options)
     // Attach names its multiplexed stream only to clients that asked for an upgrade, as Docker does.
     const type = call.request.headers.upgrade === undefined ? RAW_STREAM : streamType(tty, call.minor)
-    remember(id, splice(call.hijack(type), stream, { stdin }))
+    remember(id, splice(call.hijack(type), stream, { stdin, breath: call.breath }))
   }
 
   async function attachWebSocket(call: Call): Promise<void> {

@@ -56,7 +56,7 @@ export function execRoutes({ execs }: Pick<Engine, "execs">): Route[] {
         accepted: () => void hijack(),
       })
       if (attached === undefined) call.empty(200)
-      else void splice(hijack(), attached.stream, { stdin: record.attachStdin, framed })
+      else void splice(hijack(), attached.stream, { stdin: record.attachStdin, framed, breath: call.breath })
     } catch (error) {
       // A command that could not run has an exit code; Docker tells why in the stream, and clients ask for the code.
       if (client === undefined && (Detach || execs.get(id).exitCode === undefined)) throw error

@@ -14,13 +14,13 @@ const framing = (): Transform =>
 /**
  * Runs until the process's stream ends or the client goes away, which detaches it. Never throws: whatever breaks on
  * one side closes the other. `stdin` false = what the client sends is dropped; `framed` = the process's
- * bytes are raw and the client wants frames. Resolves when the client has been given
+ * bytes are raw and the client wants frames; `breath` = milliseconds before the first of them. Resolves when the client has been given
  * everything, or is gone.
  */
 export function splice(
   client: Hijacked,
   attached: Duplex,
-  options: { stdin: boolean; framed?: boolean },
+  options: { stdin: boolean; framed?: boolean; breath?: number },
 ): Promise<void> {
   if (client.output.destroyed) {
     // It went away while the process was launched.
@@ -46,8 +46,12 @@ export function splice(
   client.output.once("error", detach)
   client.output.once("close", detach)
   client.input.once("error", detach)
-  if (options.framed) attached.pipe(framing()).pipe(client.output)
-  else attached.pipe(client.output)
+  const start = () => {
+    if (options.framed) attached.pipe(framing()).pipe(client.output)
+    else attached.pipe(client.output)
+  }
+  if (options.breath) setTimeout(start, options.breath)
+  else start()
   if (options.stdin) client.input.pipe(attached)
   else client.input.resume()
   return new Promise((resolve) => {

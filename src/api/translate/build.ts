@@ -40,7 +40,7 @@ export function classicBuild(
     request: {
       ...optional("id", query.optional("buildid")),
       context: remote === "" ? { type: "tar", bytes: body } : remoteContext(remote),
-      dockerfilePath: query.text("dockerfile") || "Dockerfile",
+      dockerfilePath: query.first("dockerfile") ?? "Dockerfile",
       namedContexts: new Map(),
       target: query.text("target"),
       buildArgs,
