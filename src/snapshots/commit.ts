@@ -16,7 +16,11 @@ const unpackFailure = (error: unknown): unknown => {
     return failure("invalid", `the layer cannot be unpacked: ${error.explanation || error.message}`, {
       cause: error,
     })
-  if (error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT"))
+  const isFull =
+    error instanceof LauncherFailure
+      ? error.errnoName === "ENOSPC" || error.errnoName === "EDQUOT"
+      : error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT")
+  if (isFull)
     return failure(
       "exhausted",
       "no space left on the disk that holds the engine's data: remove images or free some space",

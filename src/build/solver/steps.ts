@@ -74,7 +74,11 @@ const operate = async (
       if (node.type === "exec") return await operations.exec(node, root, sources, run)
       return await operations.files(node, node.independent ? emptyTree : root, sources, run)
     } finally {
-      rooms.state.buildSteps.remove(run.id, { durable: false })
+      // A full disk is no reason to fail here.
+      rooms.state.transaction(() => rooms.state.buildSteps.remove(run.id), {
+        durable: false,
+        makesRoom: true,
+      })
     }
   })
 }
