@@ -1,5 +1,6 @@
 // Git repositories over git's own servers on loopback: what comes, and what a hostile address or repository cannot do.
 import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test"
+import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import type { AddressInfo } from "node:net"
 import { createServer } from "node:net"
@@ -68,6 +69,13 @@ const failing = async (
     )
 const secret = (name: string, value: string) =>
   ground.run({ secrets: async (id) => (id === name ? Buffer.from(value) : undefined) })
+
+test("a branch comes that has the name of git's own first one", async () => {
+  const own = execFileSync("git", ["var", "GIT_DEFAULT_BRANCH"], { encoding: "utf8" }).trim()
+  servers.commit("named", { own: "branch\n" }, { branch: own })
+  const { files } = await fetched(node(`${servers.daemon}/named.git`, { ref: own }))
+  expect(files).toEqual(["own 644"])
+})
 
 for (const [what, ref, commit] of [
   ["a branch", "main", () => second],

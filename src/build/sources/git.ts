@@ -92,8 +92,9 @@ const said = (error: unknown, words: RegExp): boolean => error instanceof GitFai
 /** Fetches a commit as shallow as the server lets: by the ref's name, by its id, or with all that leads to it. */
 const fetchCommit = async ({ commit, ref }: FoundRef, { git, remote }: GitAccess): Promise<void> => {
   const fetch = async (depth: boolean, ...refspecs: string[]): Promise<void> => {
+    // The new repository's own first branch may have the name of the one that comes.
     const shallow = depth ? ["--depth=1", "--no-tags"] : ["--tags"]
-    const options = [...shallow, "--force", "--no-recurse-submodules", "--progress"]
+    const options = [...shallow, "--force", "--no-recurse-submodules", "--progress", "--update-head-ok"]
     try {
       await git(["fetch", ...options, "--", remote, ...refspecs])
     } catch (error) {
