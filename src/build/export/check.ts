@@ -5,10 +5,10 @@ import { checkAttestations } from "./attestation.ts"
 import { flag, readCompression, readNames } from "./attributes.ts"
 import { cacheFormOf, cacheModeOf, checkCacheType } from "./cache/form.ts"
 
-/** Progress names of exports, as BuildKit has them. */
+/** Progress names of exports, as BuildKit has them; but a local image is there already, and only its document is written. */
 export const exportNames = {
-  image: "exporting to image",
-  moby: "exporting to image",
+  image: "writing image",
+  moby: "writing image",
   registry: "exporting to image",
   oci: "exporting to oci image format",
   docker: "exporting to docker image format",

@@ -38,7 +38,6 @@ export const exportLocalImage = async (
   const { rooms, stages, solved } = work
   // The store keeps no attestations, as Docker's does not; what cannot be made at all is refused even so.
   attestationsFor(work)
-  if (outgoing.length === 0) await stages.step("exporting layers", async () => {})
   const document = configBytes(image, work.epoch, inlineCacheOf(work, image))
   const imageId = await rooms.images.register({
     config: exportedConfig(image, work.epoch),
