@@ -14,7 +14,7 @@ import { modeChange } from "./mode.ts"
 import { findOwner } from "./owner.ts"
 import { type LayerReuse, openReuse } from "./reuse.ts"
 import { selectFiles } from "./select.ts"
-import { openSource } from "./source.ts"
+import { openSource, type Source } from "./source.ts"
 import { type Node, Target } from "./target.ts"
 
 const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf("/")))
@@ -140,31 +140,77 @@ const perform = async (
   }
 }
 
+const everything = { sources: ["/"], exclude: [], parents: false, follow: true, required: true } as const
+
+/** A context's files as a layer over nothing. */
+const layerOf = async (
+  rooms: BuildRooms,
+  reuse: LayerReuse,
+  source: Source,
+  run: StepRun,
+): Promise<LayersTree> => {
+  const target = new Target(rooms, "", run.signal)
+  const [whole] = await selectFiles(source, everything)
+  if (whole === undefined) return emptyTree
+  const settings = { owner: undefined, mode: undefined, now: 0, latest: run.epoch }
+  await new Copier(target, source, settings).copy(whole, "/")
+  const changes = new Map(target.changes)
+  changes.delete("")
+  return commitChanges(rooms, reuse, changes, emptyTree, run)
+}
+
+/** The last results by what they were made of; the one found longest ago goes. */
+const openMemory = <T>(most: number) => {
+  const known = new Map<string, T>()
+  return {
+    find(key: string): T | undefined {
+      const value = known.get(key)
+      if (value !== undefined) this.keep(key, value)
+      return value
+    },
+    keep(key: string, value: T): void {
+      known.delete(key)
+      known.set(key, value)
+      for (const oldest of [...known.keys()].slice(0, Math.max(0, known.size - most))) known.delete(oldest)
+    },
+  }
+}
+
 /** The step operations that have to do with files. */
 export const openFiles = (rooms: BuildRooms): FileOperations => {
   const reuse = openReuse(rooms.snapshots)
+  /** Digests of what is taken from layers, which never change. */
+  const digests = openMemory<string>(2000)
+  const layers = openMemory<LayersTree>(64)
+
+  const contentDigest: FileOperations["contentDigest"] = async (action, tree, signal) => {
+    const { sources, exclude, parents, follow, required } = action
+    const key =
+      tree.kind === "layers"
+        ? JSON.stringify([tree.chainId, sources, exclude, parents, follow, required])
+        : undefined
+    const known = key === undefined ? undefined : digests.find(key)
+    if (known !== undefined) return known
+    const digest = await digestSelections(await openSource(rooms, tree, signal), action)
+    if (key !== undefined) digests.keep(key, digest)
+    return digest
+  }
+
   return {
     files: (node, root, sources, run) => perform(rooms, reuse, node, root, sources, run),
-    async contentDigest(action, tree, signal) {
-      return digestSelections(await openSource(rooms, tree, signal), action)
-    },
+    contentDigest,
     async asLayers(tree, run) {
       if (tree.kind === "layers") return tree
       const source = await openSource(rooms, tree, run.signal)
-      const target = new Target(rooms, "", run.signal)
-      const settings = { owner: undefined, mode: undefined, now: 0, latest: run.epoch }
-      const [whole] = await selectFiles(source, {
-        sources: ["/"],
-        exclude: [],
-        parents: false,
-        follow: true,
-        required: true,
-      })
-      if (whole === undefined) return emptyTree
-      await new Copier(target, source, settings).copy(whole, "/")
-      const changes = new Map(target.changes)
-      changes.delete("")
-      return commitChanges(rooms, reuse, changes, emptyTree, run)
+      const key = `${await digestSelections(source, everything)} ${run.epoch ?? ""}`
+      const known = layers.find(key)
+      if (known !== undefined && rooms.snapshots.has(known.chainId)) {
+        run.hold.keep([known.chainId])
+        return known
+      }
+      const made = await layerOf(rooms, reuse, source, run)
+      layers.keep(key, made)
+      return made
     },
   }
 }
