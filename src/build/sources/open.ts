@@ -8,7 +8,6 @@ import { openGit } from "./git.ts"
 import { openHttp } from "./http.ts"
 import { imageTree, resolveImage } from "./image.ts"
 import { layoutTree, resolveLayout } from "./layout.ts"
-import { keptContexts, removeKeptContext } from "./local/kept.ts"
 import {
   makePlace,
   openDirectory,
@@ -125,10 +124,8 @@ export const openSources = (rooms: BuildRooms): Sources => {
     git: (node, run) => loadingKey(git.fetch(node, run)),
     http: (node, run) => loadingKey(http.fetch(node, run)),
     remoteKey: (node, run) => loadingKey(node.type === "git" ? git.key(node, run) : http.key(node, run)),
-    kept: async () => [...(await keptContexts(rooms)), ...shelves.flatMap((shelf) => shelf.list())],
+    kept: () => Promise.resolve(kept.flatMap((one) => one.list())),
     async removeKept(id) {
-      const context = await removeKeptContext(rooms, id)
-      if (context !== undefined) return context
       for (const shelf of kept) {
         const bytes = await shelf.remove(id)
         if (bytes !== undefined) return bytes

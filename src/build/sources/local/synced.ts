@@ -34,9 +34,7 @@ const takeDirectory = (rooms: BuildRooms, key: string, name: string): string => 
   }
 }
 
-export const isInUse = (directory: string): boolean => inUse.has(directory)
-
-export const listPath = (directory: string): string => `${directory}.list`
+const listPath = (directory: string): string => `${directory}.list`
 
 const loadList = (directory: string): Map<string, string> | undefined => {
   const path = listPath(directory)

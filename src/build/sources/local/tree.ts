@@ -46,7 +46,7 @@ const locals = new WeakMap<ContextTree, LocalTree>()
 
 /** Where digests of a directory's files are remembered. */
 export const contextsDirectory = (root: string): string => join(root, "contexts")
-export const indexPath = (root: string, directory: string): string =>
+const indexPath = (root: string, directory: string): string =>
   join(contextsDirectory(root), `${createHash("sha256").update(directory).digest("hex").slice(0, 32)}.idx`)
 
 const toTreeEntry = (entry: ScannedEntry): TreeEntry => {
