@@ -115,6 +115,12 @@ describe.skipIf(buildx === undefined)("buildx", () => {
       expect(await engine.ok("load", "-i", to("d.tar"))).toContain("loaded:1")
       await build("-o", `type=oci,dest=${to("o.tar")}`, "-o", `type=local,dest=${to("both")}`, context)
       expect([existsSync(to("o.tar")), existsSync(join(to("both"), "r/one"))]).toEqual([true, true])
+      await build("-o", `type=oci,tar=false,dest=${to("layout")}`, context)
+      const index = JSON.parse(readFileSync(join(to("layout"), "index.json"), "utf8")) as {
+        manifests: { digest: string }[]
+      }
+      const [manifest] = index.manifests
+      expect(existsSync(join(to("layout"), "blobs/sha256", manifest?.digest.slice(7) ?? "?"))).toBe(true)
     },
     timeout,
   )

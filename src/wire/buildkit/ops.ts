@@ -67,13 +67,4 @@ export const SourceText = message({
   language: text(4),
 })
 
-/** errdefs.Source */
-export const SourceDetail = message({ source: nested(1, SourceText), ranges: list(2, Range) })
-/** errdefs.Vertex */
-export const VertexDetail = message({ digest: text(1) })
-/** errdefs.Frontend */
-export const FrontendDetail = message({ name: text(1), source: text(2) })
-/** errdefs.Subrequest, errdefs.FrontendCap */
-export const NameDetail = message({ name: text(1) })
-
 export const ProgressGroup = message({ id: text(1), name: text(2), weak: flag(3) })

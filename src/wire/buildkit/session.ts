@@ -1,6 +1,6 @@
 // Services that a client offers over its session: files, credentials, secrets, SSH agents, blobs.
 import { Timestamp } from "./ops.ts"
-import { big, bytes, bytesMap, integer, list, message, nested, text, textMap, texts } from "./protobuf.ts"
+import { big, bytes, bytesMap, integer, message, nested, text, textMap } from "./protobuf.ts"
 
 /** Metadata of one file. `mode` has Go's bits for the type, not those of st_mode. */
 export const Stat = message({
@@ -23,15 +23,6 @@ export const Packet = message({ type: integer(1), stat: nested(2, Stat), id: int
 
 export const CredentialsRequest = message({ host: text(1) })
 export const CredentialsResponse = message({ username: text(1), secret: text(2) })
-export const FetchTokenRequest = message({
-  clientId: text(1),
-  host: text(2),
-  realm: text(3),
-  service: text(4),
-  scopes: texts(5),
-})
-export const FetchTokenResponse = message({ token: text(1), expiresIn: integer(2), issuedAt: integer(3) })
-
 export const GetSecretRequest = message({ id: text(1), annotations: textMap(2) })
 export const GetSecretResponse = message({ data: bytes(1) })
 
@@ -42,15 +33,7 @@ export const HealthRequest = message({ service: text(1) })
 export const HealthResponse = message({ status: integer(1) })
 
 /** containerd's content service, as far as a layout that a client holds is read and written by it. */
-export const BlobFacts = message({
-  digest: text(1),
-  size: integer(2),
-  createdAt: nested(3, Timestamp),
-  updatedAt: nested(4, Timestamp),
-  labels: textMap(5),
-})
 export const BlobFactsRequest = message({ digest: text(1) })
-export const BlobFactsResponse = message({ facts: nested(1, BlobFacts) })
 export const ReadBlobRequest = message({ digest: text(1), offset: integer(2), size: integer(3) })
 export const ReadBlobResponse = message({ offset: integer(1), data: bytes(2) })
 /** Action: 0 stat, 1 write, 2 commit. */
@@ -71,4 +54,3 @@ export const WriteBlobResponse = message({
   total: integer(5),
   digest: text(6),
 })
-export const BlobList = message({ facts: list(1, BlobFacts) })

@@ -32,7 +32,12 @@ export async function pruneCache(
   request: Decoded<typeof PruneRequest>,
   send: (usage: Usage) => Promise<void>,
 ): Promise<void> {
-  const { filter: filters, all, keepDuration, reservedSpace, maxUsedSpace } = request
+  const { filter: filters, all, keepDuration, reservedSpace, maxUsedSpace, minFreeSpace } = request
+  if (minFreeSpace > 0)
+    throw failure(
+      "not-implemented",
+      "pruning until so much of the disk is free is not done: say what may be used",
+    )
   // The larger of the two bounds is what stays at least.
   const keepBytes = Math.max(reservedSpace, maxUsedSpace)
   for (const filter of alternatives(filters)) {

@@ -1,10 +1,11 @@
 // Where a client wants a build's result: exporters and caches between the wire and the builder, through the client's session.
 import { failure } from "../../../base/errors.ts"
+import { readTar } from "../../../base/tar-reader.ts"
 import type { CacheLocation, ExportRequest } from "../../../build/build.ts"
 import type { SolveRequest } from "../../../wire/buildkit/control.ts"
 import type { Decoded } from "../../../wire/buildkit/protobuf.ts"
 import { sendFile, sendTree } from "../session/file-send.ts"
-import { reached } from "../session/layouts.ts"
+import { reached, sessionDirectory } from "../session/layouts.ts"
 import type { Session } from "../session/sessions.ts"
 
 type Request = Pick<
@@ -43,6 +44,9 @@ function exportOf(
     case "oci":
     case "docker":
     case "tar":
+      // Without a tar, the client offers its directory as a store of blobs, and writes index.json itself.
+      if (type !== "tar" && attributes.get("tar") === "false")
+        return { type, attributes, writeTree: (tar) => writeBlobs(client(), tar, signal) }
       return {
         type,
         attributes,
@@ -50,6 +54,21 @@ function exportOf(
       }
     default:
       throw failure("invalid", `exporter ${JSON.stringify(type)} could not be found`)
+  }
+}
+
+/** Writes the blobs of a layout that comes as a tar into the client's store for exports. */
+async function writeBlobs(
+  session: Session,
+  tar: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<void> {
+  const store = sessionDirectory(session, "export")
+  for await (const { name, type, size, body } of readTar(tar)) {
+    const [, hex] = /^(?:\.\/)?blobs\/sha256\/([0-9a-f]{64})$/.exec(name) ?? []
+    if (type !== "file" || hex === undefined) continue
+    const digest = `sha256:${hex}`
+    if (!(await store.has(digest))) await store.write({ digest, size, mediaType: "" }, body, signal)
   }
 }
 
