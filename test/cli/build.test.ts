@@ -174,7 +174,7 @@ test("outputs: a directory of whoever asks, tars, layouts, standard output", asy
   const directory = context({ Dockerfile: "FROM scratch\nCOPY a /sub/a\n", a: "out" })
   const out = join(work, "out")
   const stderr = await build("-o", out, directory)
-  expect(stderr).toContain("writing image")
+  expect(stderr).toContain("exporting")
   expect(readFileSync(join(out, "sub", "a"), "utf8")).toBe("out")
   const archive = join(work, "files.tar")
   await build("-o", `type=tar,dest=${archive}`, directory)
