@@ -7,14 +7,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "layers.h"
 #include "letter.h"
 #include "verbs.h"
 
-enum { NAME_MAX_BYTES = 128, HELD_MAX = 8192 };
+// Builds use more layers than any table holds: those that were held first are let go, and mounted anew when wanted.
+enum { NAME_MAX_BYTES = 128, HELD_MAX = 8192, LAYERS_MAX = 512 };
 
 struct held {
   char name[NAME_MAX_BYTES];
   int descriptor;
+  uint64_t serial;
 };
 
 struct letter {
@@ -26,6 +29,7 @@ struct letter {
 static struct {
   struct held *entries;
   size_t count, room;
+  uint64_t serial;
 } table;
 
 static struct held *entry_find(const char *name) {
@@ -55,7 +59,21 @@ static void entry_drop(const char *name) {
   *entry = table.entries[--table.count];
 }
 
+// Makes room among the layers.
+static void layers_bound(void) {
+  struct held *oldest = NULL;
+  size_t layers = 0;
+  for (size_t i = 0; i < table.count; i++) {
+    struct held *entry = &table.entries[i];
+    if (!layers_owns(entry->name)) continue;
+    layers++;
+    if (!oldest || entry->serial < oldest->serial) oldest = entry;
+  }
+  if (layers >= LAYERS_MAX) entry_drop(oldest->name);
+}
+
 static void entry_hold(const char *name, int descriptor) {
+  if (layers_owns(name)) layers_bound();
   if (table.count == HELD_MAX) return (void)close(descriptor);
   if (table.count == table.room) {
     size_t room = table.room ? table.room * 2 : 64;
@@ -67,6 +85,7 @@ static void entry_hold(const char *name, int descriptor) {
   struct held *entry = &table.entries[table.count++];
   memcpy(entry->name, name, NAME_MAX_BYTES);
   entry->descriptor = descriptor;
+  entry->serial = ++table.serial;
 }
 
 static int mail(struct request *request, char action, const char *name, int descriptor) {

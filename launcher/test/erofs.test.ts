@@ -1,7 +1,7 @@
 // Lower layers that are EROFS images: mounted once, held, let go with their directory.
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { writeTar } from "../../src/base/tar-writer.ts"
 import { writeLayer } from "../../src/snapshots/erofs/write-layer.ts"
@@ -59,6 +59,22 @@ test("what is held goes with its directory, and the list of namespaces does not 
   const gone = await look(`erofs:${directory}`)
   expect(gone.fields.slice(0, 2)).toEqual(["root-overlay", directory])
 })
+
+test("more layers than are held: the first are let go, and work as before", async () => {
+  const pattern = await layer("pattern")
+  const directories: string[] = []
+  for (let number = 0; number < 540; number++) {
+    const directory = join(root, `many-${number}`)
+    mkdirSync(directory)
+    for (const file of ["index", "layer.tar"]) copyFileSync(join(pattern, file), join(directory, file))
+    directories.push(directory)
+  }
+  // Five at a time.
+  for (let at = 0; at < directories.length; at += 5)
+    expect((await look(...directories.slice(at, at + 5).map((path) => `erofs:${path}`))).kind).toBe("ok")
+  expect(readdirSync(`/proc/${launcher.process.pid}/fd`).length).toBeLessThan(540)
+  for (const at of [0, 539]) expect((await look(`erofs:${directories[at]}`)).kind).toBe("ok")
+}, 30_000)
 
 test("what is no image is refused with its path, and alone it is no root", async () => {
   const directory = join(root, "floor")
