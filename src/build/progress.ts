@@ -25,6 +25,8 @@ export interface PlannedStep {
   readonly vertex: string
   /** Comes from an ONBUILD of the base image. */
   readonly trigger: boolean
+  /** FROM an image that is here: its id. */
+  readonly image?: string
 }
 
 /** A stage that is needed, in the Dockerfile's order; its first step is FROM. */

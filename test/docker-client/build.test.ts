@@ -85,6 +85,10 @@ CMD ["cat", "made", "a"]
     "",
   ])
   expect(await run("told:1")).toBe("b\nfrom the context")
+  const { stdout } = await build("-t", "told:1", directory)
+  const base = (await ok("image", "inspect", "-f", "{{.Id}}", "busybox")).slice(7, 19)
+  expect(stdout).toContain(`Step 2/11 : FROM busybox AS one\n ---> ${base}\n`)
+  expect(stdout).toContain(`Step 6/11 : FROM busybox\n ---> ${base}\n`)
   const again = await told("-t", "told:1", directory)
   expect(again.match(/---> Using cache/g)?.length).toBe(8)
   expect(again).not.toContain("Running in")

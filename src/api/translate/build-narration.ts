@@ -27,6 +27,11 @@ interface Line {
   readonly firstOfStage: boolean
   readonly triggers: number
   readonly trigger: boolean
+  /** Name of its stage, and "" else. */
+  readonly stage: string
+  /** FROM: id of the image; the word behind FROM. */
+  readonly image: string
+  readonly base: string
 }
 
 const REMEMBERED = 20_000
@@ -67,6 +72,8 @@ export class Narration {
   #runsShown = false
   /** Warnings of no rule: dockerd has those too. */
   readonly warnings: string[] = []
+  /** What stands for the states that stages ended with, by their names. */
+  readonly #stages = new Map<string, string>()
   /** Id that stands for the state after the last told step. */
   #state = ""
 
@@ -208,7 +215,10 @@ export class Narration {
     if (line.kind === "argument") return
     const work = this.#work(line.vertex)
     if (line.firstOfStage) {
-      this.#state = /^from\s+scratch(\s|$)/i.test(line.text) ? "" : hash("base", line.vertex || line.text)
+      this.#state =
+        line.base === "scratch"
+          ? ""
+          : (this.#stages.get(line.base) ?? (line.image.replace(/^sha256:/, "") || hash("base", line.text)))
       if (line.triggers > 0) {
         write(`# Executing ${line.triggers} build trigger`)
         if (line.triggers > 1) write("s")
@@ -226,6 +236,7 @@ export class Narration {
         if (removes) write(`Removing intermediate container ${this.#container(line)}\n`)
       }
     }
+    if (line.stage !== "") this.#stages.set(line.stage, this.#state)
     // Of several triggers only the last tells what the stage has become.
     if (line.trigger && this.#lines[this.#at + 1]?.trigger) return
     const shown = imageId === undefined ? this.#state.slice(0, 12) : shortId(imageId)
@@ -237,14 +248,25 @@ const hash = (...parts: readonly string[]): string =>
   createHash("sha256").update(parts.join("\0")).digest("hex")
 
 function linesOf({ globalArgs, stages }: Plan, labels: ReadonlyMap<string, string>): Line[] {
-  const plain = { vertex: "", firstOfStage: false, triggers: 0, trigger: false }
+  const plain = {
+    vertex: "",
+    firstOfStage: false,
+    triggers: 0,
+    trigger: false,
+    stage: "",
+    image: "",
+    base: "",
+  }
   const given = [...labels].sort(([a], [b]) => (a < b ? -1 : 1))
   const label = `LABEL ${given.map(([key, value]) => `${key}=${value}`).join(" ")}`
   return [
     ...globalArgs.map((text): Line => ({ ...plain, text, kind: "argument", identity: text })),
-    ...stages.flatMap(({ steps }) =>
+    ...stages.flatMap(({ name, steps }) =>
       steps.map(
         (step, index): Line => ({
+          stage: name.toLowerCase(),
+          image: step.image ?? "",
+          base: index === 0 ? baseOf(step.original) : "",
           text: step.original,
           vertex: step.vertex,
           kind: kindOf(step, index),
@@ -265,3 +287,12 @@ function kindOf({ original, vertex }: PlannedStep, index: number): Line["kind"] 
   if (keyword === "RUN" || (keyword === "WORKDIR" && vertex !== "")) return "run"
   return keyword === "COPY" || keyword === "ADD" ? "files" : "config"
 }
+
+/** "busybox" of "FROM --platform=linux/amd64 busybox AS one". */
+const baseOf = (from: string): string =>
+  (
+    from
+      .split(/\s+/)
+      .slice(1)
+      .find((word) => !word.startsWith("--")) ?? ""
+  ).toLowerCase()

@@ -107,7 +107,13 @@ const runStage = (around: Surroundings, stage: PlannedStage): void => {
   let state = stage.base?.end === undefined ? stage.begin : childState(stage.base.end)
   if (state === undefined) return
   const from = stage.base === undefined ? digestOf(state.root) : ""
-  stage.told.push({ original: stage.from?.original ?? "", vertex: from, trigger: false })
+  const image = stage.base === undefined ? (state.base?.imageId ?? "") : ""
+  stage.told.push({
+    original: stage.from?.original ?? "",
+    vertex: from,
+    trigger: false,
+    ...(image === "" ? {} : { image }),
+  })
   for (const planned of stage.instructions) {
     const { root } = state
     try {
