@@ -22,7 +22,7 @@ export function classicFailure(error: unknown): ClassicFailure {
   }
   const missing = /"\/?([^"]*)": not found$/.exec(text)
   if (missing && /checksum|cache key|^"|\/.*": not found/.test(text) && isCopy(error)) {
-    const message = `COPY failed: file not found in build context or excluded by .dockerignore: stat ${missing[1]}: file does not exist`
+    const message = missingSource(instructionOf(error), missing[1] ?? "")
     return { message, thrown: failure("invalid", message, { cause: error }) }
   }
   const kind = errorKind(error)
@@ -31,6 +31,21 @@ export function classicFailure(error: unknown): ClassicFailure {
 
 /** The step's own name says what it was. */
 const isCopy = (error: unknown): boolean => error instanceof BuildFailure && error.detail.place !== undefined
+
+/** The line of the Dockerfile that failed; "" when it is not known. */
+function instructionOf(error: unknown): string {
+  const { place, source } = error instanceof BuildFailure ? error.detail : {}
+  if (place === undefined || source === undefined) return ""
+  return (Buffer.from(source).toString("utf8").split("\n")[place.first - 1] ?? "").trim()
+}
+
+/** What dockerd says of a source that is not there, by where it was looked for. */
+function missingSource(instruction: string, path: string): string {
+  const failed = /^ADD\b/i.test(instruction) ? "ADD failed" : "COPY failed"
+  if (/^\S+\s+(--\S+\s+)*--from=/i.test(instruction)) return `${failed}: stat ${path}: file does not exist`
+  if (/[*?[]/.test(path)) return `${failed}: no source files were specified`
+  return `${failed}: file not found in build context or excluded by .dockerignore: stat ${path}: file does not exist`
+}
 
 /** Go's %q of the command. */
 function unquoted(text: string): string {

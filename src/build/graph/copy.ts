@@ -216,7 +216,7 @@ const copyActions = (
         : { path: destination, nameInDirectory: file }),
       content: new TextEncoder().encode(content),
       owner: expanded.chown === "" ? "0:0" : expanded.chown,
-      mode: expanded.mode ?? 0o644,
+      mode: expanded.mode,
     }),
   )
   return [...copies, ...documents]
