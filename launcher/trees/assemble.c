@@ -25,7 +25,7 @@
 #include "tree.h"
 #include "verbs.h"
 
-enum { SLOTS = 6, SLOT_BYTES = 512 << 10, PLACES_MAX = 64 };
+enum { SLOTS = 6, SLOT_BYTES = 512 << 10, PLACES_MAX = 64, EARLY_BYTES = 8 << 20 };
 
 struct slot {
   uint8_t *bytes;
@@ -46,6 +46,7 @@ struct assembly {
   pthread_mutex_t lock;
   pthread_cond_t changed;
   struct sha256 hash;
+  uint64_t sent;  // bytes whose way to the disk has begun, so that little is left to wait for when they must be there
   uint64_t size, moved;  // of the output; files that are not what was expected
 };
 
@@ -76,6 +77,11 @@ static int pass_slot(struct assembly *assembly) {
   struct slot *slot = &assembly->slots[assembly->at];
   if (write_full(assembly->output, slot->bytes, slot->filled)) return -1;
   assembly->size += slot->filled;
+  if (assembly->size - assembly->sent >= EARLY_BYTES) {
+    sync_file_range(assembly->output, (off_t)assembly->sent, (off_t)(assembly->size - assembly->sent),
+                    SYNC_FILE_RANGE_WRITE);
+    assembly->sent = assembly->size;
+  }
   pthread_mutex_lock(&assembly->lock);
   slot->full = true;
   pthread_cond_signal(&assembly->changed);

@@ -24,6 +24,8 @@ export interface Reuse {
 /** Layers with fewer files are made as quickly without. */
 const worthwhile = 500
 const mostLayers = 4
+/** Milliseconds after the last layer when all are forgotten, so that an idle engine is small. */
+const forgottenAfter = 600_000
 
 /** What the files of a layout have in common when it is one copy of one context. */
 const singleCopy = (layout: Layout) => {
@@ -43,6 +45,7 @@ const singleCopy = (layout: Layout) => {
 
 export const openReuse = (snapshots: Snapshotter) => {
   const layers = new Map<string, MadeLayer>()
+  let forgetting: ReturnType<typeof setTimeout> | undefined
 
   return {
     /** The layer that this layout's copy made last, and what of it can be used. */
@@ -73,6 +76,9 @@ export const openReuse = (snapshots: Snapshotter) => {
       const places = new Float64Array(entries.length).fill(-1)
       for (const { body, at } of layout.entries)
         if (body?.kind === "file" && !isRacy(body.entry, begun)) places[body.entry.row] = at
+      clearTimeout(forgetting)
+      forgetting = setTimeout(() => layers.clear(), forgottenAfter)
+      forgetting.unref()
       layers.delete(single.key)
       layers.set(single.key, { chainId, path, scan, places })
       for (const oldest of [...layers.keys()].slice(0, Math.max(0, layers.size - mostLayers)))

@@ -74,6 +74,14 @@ export const isRacy = (entry: ScannedEntry, now: number): boolean => {
 /** Scans that the last builds made, by the index's path: the next one need not read and decode them again. */
 const recent = new Map<string, Remembered & { readonly entries: readonly ScannedEntry[] }>()
 const mostRecent = 4
+/** Milliseconds after the last build when they are forgotten, so that an idle engine is small. */
+const forgottenAfter = 600_000
+let forgetting: ReturnType<typeof setTimeout> | undefined
+const forgetLater = (): void => {
+  clearTimeout(forgetting)
+  forgetting = setTimeout(() => recent.clear(), forgottenAfter)
+  forgetting.unref()
+}
 
 interface Scanned {
   readonly entries: readonly ScannedEntry[]
@@ -144,6 +152,7 @@ export const openTree = (
   const keep = async (): Promise<void> => {
     const done = await scanning?.catch(() => undefined)
     if (done === undefined || options.lasts === false) return
+    forgetLater()
     recent.delete(index)
     recent.set(index, { ...done.remembered, entries: done.entries })
     for (const oldest of [...recent.keys()].slice(0, Math.max(0, recent.size - mostRecent)))
