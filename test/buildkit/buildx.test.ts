@@ -280,6 +280,9 @@ describe.skipIf(buildx === undefined)("buildx", () => {
       expect(await docker.ok("buildx", "history", "logs", ref)).toContain("past words")
       const inspected = await docker.ok("buildx", "history", "inspect", ref)
       expect(inspected).toMatch(/Target:\s+stage/)
+      await engine.restart()
+      const gone = await docker.run(["buildx", "history", "logs", ref])
+      expect([gone.code, gone.stderr]).toEqual([1, expect.stringContaining("is not kept any more")])
       await docker.ok("buildx", "history", "rm", ref)
       expect(await docker.ok("buildx", "history", "ls")).not.toContain(ref)
     },

@@ -82,11 +82,19 @@ export class OverSession {
   async #upload(call: Call, id: string): Promise<void> {
     if (id === "") throw failure("invalid", "an upload needs the id of its build")
     const finished = Promise.withResolvers<void>()
-    this.#place(id).resolve({ bytes: receiveBytes(call.request), done: () => finished.resolve() })
-    call.gone.addEventListener("abort", () => finished.resolve())
-    const timer = setTimeout(() => this.#uploads.delete(id), PATIENCE)
-    await finished.promise
-    clearTimeout(timer)
+    const refuse = () => finished.reject(failure("invalid", `no build waits for the context of ${id}`))
+    const timer = setTimeout(refuse, PATIENCE)
+    call.gone.addEventListener("abort", refuse)
+    this.#place(id).resolve({
+      bytes: observed(receiveBytes(call.request), () => clearTimeout(timer)),
+      done: () => finished.resolve(),
+    })
+    try {
+      await finished.promise
+    } finally {
+      clearTimeout(timer)
+      this.#uploads.delete(id)
+    }
     if (!call.answered) call.empty(200)
   }
 
@@ -114,6 +122,12 @@ export class OverSession {
 interface Upload {
   readonly bytes: AsyncIterable<Uint8Array>
   done(): void
+}
+
+/** The same bytes; tells when somebody begins to read them. */
+async function* observed(bytes: AsyncIterable<Uint8Array>, begun: () => void): AsyncGenerator<Uint8Array> {
+  begun()
+  yield* bytes
 }
 
 /** A request to solve that asks for nothing. */

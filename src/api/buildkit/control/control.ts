@@ -46,7 +46,7 @@ export function controlMethods({ engine, builder, jobs, sessions }: ControlParts
     })),
     [`${SERVICE}/Status`]: streaming(StatusRequest, StatusResponse, async ({ ref }, call) => {
       requireKept(builder, jobs, ref)
-      const { progress } = await jobs.any(ref, call.signal)
+      const progress = await jobs.progress(ref, call.signal)
       for await (const status of progress.read(call.signal)) await call.send(status)
     }),
     [`${SERVICE}/DiskUsage`]: unary(DiskUsageRequest, DiskUsageResponse, async ({ filter }) => ({

@@ -83,8 +83,8 @@ const tell = (
 ): Promise<void> => call.send({ type: EVENT[kind], record: historyRecord(record) })
 
 /** Throws not-found for a build that ended and whose output is gone: it is kept for the last ones, in memory. */
-export function requireKept(builder: Builder, jobs: Pick<Jobs, "ended">, ref: string): void {
-  if (jobs.ended(ref) !== undefined) return
+export function requireKept(builder: Builder, jobs: Pick<Jobs, "isKept">, ref: string): void {
+  if (jobs.isKept(ref)) return
   if (builder.history().some(({ id, endedAt }) => id === ref && endedAt !== 0))
     throw failure("not-found", `the output of the build ${ref} is not kept any more`)
 }

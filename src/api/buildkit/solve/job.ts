@@ -174,14 +174,15 @@ export class Job {
 
 /** Milliseconds that calls about a build wait for it to begin: clients send them side by side. */
 const PATIENCE = 5000
-/** Ended builds whose progress can still be read. */
+/** Ended builds whose progress can still be read, and bytes of their output. */
 const MOST_ENDED = 32
+const MOST_ENDED_BYTES = 8 << 20
 
 export class Jobs {
   readonly sessions: Sessions
   readonly #builder: Builder
   readonly #running = new Map<string, Job>()
-  readonly #ended = new Map<string, Job>()
+  readonly #ended = new Map<string, Progress>()
   readonly #awaited = new Map<string, Set<() => void>>()
 
   constructor(builder: Builder, sessions: Sessions) {
@@ -202,12 +203,8 @@ export class Jobs {
       return await work(job)
     } finally {
       this.#running.delete(ref)
-      this.#ended.set(ref, job)
-      for (const old of this.#ended.keys()) {
-        if (this.#ended.size <= MOST_ENDED) break
-        this.#ended.delete(old)
-      }
       job.progress.end()
+      this.#keep(ref, job.progress)
       await job.release()
       job.refs.clear()
     }
@@ -220,19 +217,34 @@ export class Jobs {
     return job
   }
 
-  /** As `running`, but one that has ended will do. */
-  async any(ref: string, signal: AbortSignal): Promise<Job> {
-    return this.#running.get(ref) ?? this.#ended.get(ref) ?? this.running(ref, signal)
+  /** The progress of a build that runs, or of one of the last that ended. */
+  async progress(ref: string, signal: AbortSignal): Promise<Progress> {
+    const running = this.#running.get(ref)?.progress
+    return running ?? this.#ended.get(ref) ?? (await this.running(ref, signal)).progress
   }
 
-  ended(ref: string): Job | undefined {
-    return this.#ended.get(ref)
+  /** Whether it has ended, and its progress is kept. */
+  isKept(ref: string): boolean {
+    return this.#ended.has(ref)
   }
 
   /** The running build that handed this handle out. */
   holding(id: string): Job | undefined {
     for (const job of this.#running.values()) if (job.refs.has(id)) return job
     return undefined
+  }
+
+  /** Remembers a progress among the last; the oldest go first. */
+  #keep(ref: string, progress: Progress): void {
+    this.#ended.delete(ref)
+    this.#ended.set(ref, progress)
+    let bytes = 0
+    for (const one of this.#ended.values()) bytes += one.bytes
+    for (const [old, { bytes: less }] of this.#ended) {
+      if (old === ref || (this.#ended.size <= MOST_ENDED && bytes <= MOST_ENDED_BYTES)) break
+      this.#ended.delete(old)
+      bytes -= less
+    }
   }
 
   #wait(ref: string, signal: AbortSignal): Promise<Job | undefined> {

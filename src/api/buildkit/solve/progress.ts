@@ -39,6 +39,10 @@ class Pending {
       this.#bytes -= this.logs.shift()?.msg?.length ?? 0
   }
 
+  get bytes(): number {
+    return this.#bytes
+  }
+
   get empty(): boolean {
     return this.vertexes.size + this.statuses.size + this.logs.length + this.warnings.length === 0
   }
@@ -75,6 +79,11 @@ export class Progress {
   readonly #sofar = new Pending()
   readonly #readers = new Set<{ readonly pending: Pending; wake(): void }>()
   #over = false
+
+  /** Of output that is kept. */
+  get bytes(): number {
+    return this.#sofar.bytes
+  }
 
   report = (event: BuildEvent): void => {
     if (this.#over) return
