@@ -106,7 +106,7 @@ export class Screen implements Display {
       step.error !== "" ? (/cancel/.test(step.error) ? "CANCELED " : "ERROR ") : step.cached ? "CACHED " : ""
     const head = line(` => ${mark}${step.name}`, `${seconds(step).toFixed(1)}s`, width)
     const parts =
-      ended && whole && !step.name.startsWith("[internal]") && !/export/.test(step.name)
+      ended && whole && !step.name.startsWith("[internal]") && !/^(export|writing)/.test(step.name)
         ? []
         : [...step.parts.values()].slice(-4)
     return [
