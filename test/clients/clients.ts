@@ -58,6 +58,12 @@ export const clients = {
     reservations: [],
     missing: () => plugin("compose")() ?? plugin("buildx")(),
   },
+  // Not among the packages that scripts/test.mjs installs, because it brings a Python of its own.
+  "docker-compose": {
+    from: "Debian: docker-compose 1.29",
+    reservations: [],
+    missing: command("docker-compose"),
+  },
   "docker-py": {
     from: "Debian: python3-docker 5.0",
     reservations: [["its own integration suite", "Debian's package leaves it out."]],

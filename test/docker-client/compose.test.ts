@@ -1,14 +1,11 @@
 // docker-compose 1.29 brings a project up and down: networks, aliases, fixed addresses, published ports, scaling.
-import { afterAll, expect, test } from "bun:test"
+import { afterAll, expect } from "bun:test"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { missing, proves } from "../clients/clients.ts"
 import { eventually, execute, startEngine } from "../fixtures/engine.ts"
 
-/** Debian's package docker-compose; scripts/test.mjs does not install it, because it brings a Python of its own. */
-const missing = Bun.which("docker-compose") === null
-if (missing) console.log("skipped: docker-compose is not installed (apt-get install docker-compose)")
-
-const engine = missing ? undefined : await startEngine()
+const engine = missing("docker-compose") === undefined ? await startEngine() : undefined
 afterAll(() => engine?.close(), 60_000)
 
 const block = process.pid % 200
@@ -42,8 +39,9 @@ networks:
       config: [{subnet: 10.${block}.77.0/24}]
 `
 
-test.skipIf(missing)(
-  "a project of three services on two networks",
+proves(
+  "docker-compose",
+  "a project of three services on two networks: aliases, addresses, ports, scaling",
   async () => {
     if (engine === undefined) return
     const { ok } = engine
@@ -95,7 +93,8 @@ test.skipIf(missing)(
   120_000,
 )
 
-test.skipIf(missing)(
+proves(
+  "docker-compose",
   "a project that builds its images",
   async () => {
     if (engine === undefined) return
