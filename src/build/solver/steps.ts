@@ -162,6 +162,20 @@ const treeOf = async (
   return stackLayers(parts.rooms, await step.root.layers(), placedAlone(layers), build)
 }
 
+/** That a source is not there, in the words of the face. */
+const missingText = (build: StepBuild, { node }: ReadyStep, part: Taken, path: string): string => {
+  if (build.request.face === "classic" && node.type === "file") {
+    const verb = /^\[[^\]]*\] ADD\b/.test(node.name) ? "ADD" : "COPY"
+    const name = path.replace(/^\//, "")
+    if (/[*?[]/.test(name)) return `${verb} failed: no source files were specified`
+    const isContext = part.input !== "scratch" && part.input.type === "context"
+    const where = isContext ? "file not found in build context or excluded by .dockerignore: " : ""
+    return `${verb} failed: ${where}stat ${name}: file does not exist`
+  }
+  const ref = `${shortId(build.id)}::${shortId(node.digest)}`
+  return `failed to compute cache key: failed to calculate checksum of ref ${ref}: "${path}": not found`
+}
+
 /** Digests of what the step would take of each tree. Throws in BuildKit's words where that is not there. */
 const contents = (parts: StepRooms, build: StepBuild, step: ReadyStep): Promise<string[]> =>
   Promise.all(
@@ -170,14 +184,9 @@ const contents = (parts: StepRooms, build: StepBuild, step: ReadyStep): Promise<
       try {
         return await parts.operations.contentDigest(part.part, tree, build.signal)
       } catch (error) {
-        const message = errorMessage(error)
-        if (errorKind(error) !== "invalid" || !message.endsWith(": not found")) throw error
-        const ref = `${shortId(build.id)}::${shortId(step.node.digest)}`
-        throw failure(
-          "invalid",
-          `failed to compute cache key: failed to calculate checksum of ref ${ref}: ${message}`,
-          { cause: error },
-        )
+        const missing = /^"(.*)": not found$/s.exec(errorMessage(error))?.[1]
+        if (errorKind(error) !== "invalid" || missing === undefined) throw error
+        throw failure("invalid", missingText(build, step, part, missing), { cause: error })
       }
     }),
   )
