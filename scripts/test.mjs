@@ -65,6 +65,8 @@ function prepare() {
   ensureCommands({
     "musl-gcc": "musl-tools",
     tar: "tar",
+    bzip2: "bzip2",
+    xz: "xz-utils",
     ip: "iproute2",
     nft: "nftables",
     setfattr: "attr",
