@@ -54,7 +54,6 @@ const llb = [
   "exporter.image.attestations",
   "exporter.sourcedateepoch",
   "exporter.multiple",
-  "history.filter",
 ]
 
 const disabled = (id: string, why: string) => ({ id, enabled: false, disabledMessage: why })

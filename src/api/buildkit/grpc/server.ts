@@ -19,6 +19,8 @@ export interface Caller {
 /** The same with its messages. */
 export interface ServerCall<In, Out> extends Caller {
   receive(): Promise<In | undefined>
+  /** Sends the headers at once, with metadata of one's own; else they leave with the first message. */
+  begin(metadata: Readonly<Record<string, string>>): void
   send(message: Given<Out>): Promise<void>
 }
 
@@ -39,6 +41,7 @@ export const duplex = <In, Out>(
       metadata: (name) => caller.metadata(name),
       signal: caller.signal,
       receive: () => messages.receive(),
+      begin: (metadata) => begin(stream, metadata),
       send(message) {
         begin(stream)
         return messages.send(message)
@@ -142,8 +145,9 @@ function deadline(text: unknown, ending: AbortController): NodeJS.Timeout | unde
 
 const GRPC = { ":status": 200, "content-type": "application/grpc" } as const
 
-function begin(stream: ServerHttp2Stream): void {
-  if (!stream.headersSent && !stream.destroyed) stream.respond(GRPC, { waitForTrailers: true })
+function begin(stream: ServerHttp2Stream, metadata: Readonly<Record<string, string>> = {}): void {
+  if (!stream.headersSent && !stream.destroyed)
+    stream.respond({ ...GRPC, ...metadata }, { waitForTrailers: true })
 }
 
 function end(stream: ServerHttp2Stream, failure: GrpcFailure | undefined): void {
