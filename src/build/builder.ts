@@ -90,10 +90,15 @@ export const loadBuilder = (rooms: BuildRooms, parts: BuilderParts): LoadedBuild
     if (request.id !== undefined && running.has(request.id))
       throw failure("conflict", `a build with the id ${request.id} is running already`)
     const hold = images.sharing.hold()
-    return beginBuild(request, {
-      ...{ history, running, hold, tell, signal, isRemembered },
-      settled: shared.settled,
-    })
+    try {
+      return beginBuild(request, {
+        ...{ history, running, hold, tell, signal, isRemembered },
+        settled: shared.settled,
+      })
+    } catch (error) {
+      hold.release()
+      throw error
+    }
   }
 
   const solveBuild = async (build: RunningBuild): Promise<Solved> => {
