@@ -120,6 +120,7 @@ export interface Containers {
     condition: WaitCondition,
   ): { ended: Promise<{ exitCode: number; error?: string }>; cancel(): void }
   attach(reference: string, options: AttachOptions): Promise<Attached>
+  /** Entries in order, as many together as were read at once. Nobody changes the arrays. */
   logs(
     reference: string,
     options: {
@@ -131,7 +132,7 @@ export interface Containers {
       follow: boolean
       signal?: AbortSignal
     },
-  ): AsyncIterable<LogEntry>
+  ): AsyncIterable<readonly LogEntry[]>
   /** Docker's top: ps output by columns. */
   top(reference: string, psArguments: string): Promise<{ titles: string[]; processes: string[][] }>
   stats(reference: string): Promise<StatsReading>

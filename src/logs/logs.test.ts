@@ -1,6 +1,15 @@
 // Reading, tailing and following logs across rotations.
 import { afterAll, expect, test } from "bun:test"
-import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseTime } from "./json-file.ts"
@@ -23,7 +32,7 @@ const texts = (entries: readonly LogEntry[]): string =>
   entries.map((entry) => Buffer.from(entry.line).toString().trimEnd()).join(" ")
 const collect = async (path: string, query: Partial<LogQuery> = {}): Promise<LogEntry[]> => {
   const entries: LogEntry[] = []
-  for await (const entry of createLogs().read(path, { ...all, ...query })) entries.push(entry)
+  for await (const together of createLogs().read(path, { ...all, ...query })) entries.push(...together)
   return entries
 }
 
@@ -143,4 +152,55 @@ test("until in the future ends a follower by itself", async () => {
   writeFileSync(path, line("a"))
   const until = BigInt(Date.now() + 50) * 1_000_000n
   expect(texts(await collect(path, { follow: true, until }))).toBe("a")
+})
+
+const descriptorsOf = (path: string): number =>
+  readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === path
+    } catch {
+      return false
+    }
+  }).length
+
+test("many followers share one descriptor and the lines they read, wherever they begin", async () => {
+  const path = freshPath()
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+  const expected = Array.from({ length: 5000 }, (_, index) => `${index}`)
+  writeFileSync(
+    path,
+    expected
+      .slice(0, 100)
+      .map((text) => line(text))
+      .join(""),
+  )
+  const followers = Array.from({ length: 40 }, (_, index) =>
+    collect(path, { follow: true, ended, ...(index % 2 === 1 && { tail: index }) }),
+  )
+  await Bun.sleep(30)
+  expect(descriptorsOf(path)).toBe(1)
+  for (let from = 100; from < 5000; from += 350) {
+    // Half a line at a time, so that readers meet torn ones.
+    const text = expected
+      .slice(from, from + 350)
+      .map((one) => line(one))
+      .join("")
+    appendFileSync(path, text.slice(0, text.length - 20))
+    await Bun.sleep(2)
+    appendFileSync(path, text.slice(text.length - 20))
+  }
+  end()
+  const got = await Promise.all(followers)
+  for (const [index, entries] of got.entries())
+    expect(texts(entries)).toBe(expected.slice(index % 2 === 1 ? 100 - index : 0).join(" "))
+  // The same objects, not equal ones: read and parsed once.
+  expect(new Set(got.map((entries) => entries.at(-1))).size).toBe(1)
+  expect(descriptorsOf(path)).toBe(0)
+})
+
+test("a line longer than a block is whole, one longer than any line is dropped with its rest", async () => {
+  const path = freshPath()
+  const long = "x".repeat(300_000)
+  writeFileSync(path, line("a") + line(long) + line("b") + line("y".repeat(20 << 20)) + line("c"))
+  expect((await collect(path)).map((entry) => entry.line.length)).toEqual([2, 300_001, 2, 2])
 })

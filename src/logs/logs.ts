@@ -41,8 +41,11 @@ export interface LogForward {
 export interface Logs {
   /** Resolves when all of it is sent, or at the signal. */
   forward(forward: LogForward): Promise<void>
-  /** Entries in order, across rotated files; survives rotation while following. `path` is the newest file. */
-  read(path: string, query: LogQuery): AsyncIterable<LogEntry>
+  /**
+   * Entries in order, as many together as were read at once, across rotated files; survives rotation while following.
+   * `path` is the newest file. Readers of one log may be given the same arrays: nobody changes them or their bytes.
+   */
+  read(path: string, query: LogQuery): AsyncIterable<readonly LogEntry[]>
 }
 
 export type { Origin } from "./forward/format.ts"

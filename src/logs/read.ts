@@ -2,16 +2,12 @@
 import { type FSWatcher, watch } from "node:fs"
 import { dirname } from "node:path"
 import { setImmediate as nextTurn } from "node:timers/promises"
-import { closeFiles, isNewest, type LogFile, openFiles, readMore, seekLastLines } from "./files.ts"
-import { parseLine } from "./json-file.ts"
+import { closeFiles, isNewest, type LogFile, openFiles, readMore, readRest, seekLastLines } from "./files.ts"
 import type { LogEntry, LogQuery, Logs } from "./logs.ts"
 
 /** How long to sleep at most: events may be lost or not be there at all. */
 const watchedMilliseconds = 500
 const unwatchedMilliseconds = 100
-const newline = 10
-/** A line longer than this is no line of a log: it is dropped. */
-const longestLine = 8 << 20
 
 /** Wakes a follower when the log's directory changes, it ends, or time passes. */
 class Bell {
@@ -61,30 +57,6 @@ class Bell {
   }
 }
 
-/** Cuts bytes into whole lines; the torn rest waits for what follows it. */
-class Lines {
-  #rest: Uint8Array = new Uint8Array(0)
-
-  /** What is left at the end of a file. */
-  flush(): string {
-    const text = Buffer.from(this.#rest).toString("utf8")
-    this.#rest = new Uint8Array(0)
-    return text
-  }
-
-  *feed(chunk: Uint8Array): Iterable<string> {
-    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
-    let start = 0
-    for (;;) {
-      const end = bytes.indexOf(newline, start)
-      if (end < 0) break
-      yield Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("utf8")
-      start = end + 1
-    }
-    this.#rest = bytes.length - start > longestLine ? new Uint8Array(0) : bytes.slice(start)
-  }
-}
-
 /** The files that are newer than the one read last; the log was rotated when there are any. */
 const newerFiles = (path: string, current: LogFile): LogFile[] => {
   if (isNewest(path, current)) return []
@@ -95,7 +67,7 @@ const newerFiles = (path: string, current: LogFile): LogFile[] => {
   return files.slice(index + 1)
 }
 
-async function* entriesOf(path: string, query: LogQuery): AsyncGenerator<LogEntry> {
+async function* entriesOf(path: string, query: LogQuery): AsyncGenerator<readonly LogEntry[]> {
   let files = openFiles(path)
   const bell = query.follow ? new Bell(path) : undefined
   let ended = !query.follow
@@ -113,42 +85,30 @@ async function* entriesOf(path: string, query: LogQuery): AsyncGenerator<LogEntr
   query.signal?.addEventListener("abort", ring, { once: true })
   try {
     if (query.tail !== undefined) seekLastLines(files, query.tail)
-    const lines = new Lines()
     for (;;) {
       // Asked before reading: what was written before the end is then certainly read.
       const last = ended
-      for (const [index, file] of files.entries()) {
-        for (let chunk = readMore(file); chunk !== undefined; chunk = readMore(file)) {
-          for (const line of lines.feed(chunk)) {
-            const entry = parseLine(line)
-            if (entry !== undefined) yield entry
-          }
+      for (const file of files) {
+        for (let lines = readMore(file); lines !== undefined; lines = readMore(file)) {
+          yield lines
           if (query.signal?.aborted) return
           await nextTurn()
         }
-        // Only the newest file can be torn by a write that is still under way.
-        if (index < files.length - 1) lines.flush()
       }
       const current = files.at(-1)
       const newer = current === undefined ? openFiles(path) : query.follow ? newerFiles(path, current) : []
       if (newer.length > 0) {
         // The writer may have added to the old file just before it rotated.
-        if (current !== undefined) {
-          for (let chunk = readMore(current); chunk !== undefined; chunk = readMore(current)) {
-            for (const line of lines.feed(chunk)) {
-              const entry = parseLine(line)
-              if (entry !== undefined) yield entry
-            }
-          }
-          lines.flush()
-        }
+        if (current !== undefined)
+          for (let lines = readMore(current); lines !== undefined; lines = readMore(current)) yield lines
         closeFiles(files)
         files = newer
         continue
       }
       if (last || query.signal?.aborted) {
-        const entry = parseLine(lines.flush())
-        if (entry !== undefined) yield entry
+        // Only the newest file can be torn by a write that is still under way.
+        const entry = current && readRest(current)
+        if (entry !== undefined) yield [entry]
         return
       }
       await bell?.wait()
@@ -171,13 +131,19 @@ const withDeadline = (query: LogQuery): { query: LogQuery; release(): void } => 
   return { query: { ...query, ended }, release: () => clearTimeout(timer) }
 }
 
-async function* selected(path: string, asked: LogQuery): AsyncGenerator<LogEntry> {
+async function* selected(path: string, asked: LogQuery): AsyncGenerator<readonly LogEntry[]> {
   const { query, release } = withDeadline(asked)
   try {
-    for await (const entry of entriesOf(path, query)) {
-      if (query.until !== undefined && entry.timeNano > query.until) return
-      if (query.since !== undefined && entry.timeNano < query.since) continue
-      if (entry.stream === "stdout" ? query.stdout : query.stderr) yield entry
+    const { since, until, stdout, stderr } = query
+    const wanted = ({ stream, timeNano }: LogEntry): boolean =>
+      (stream === "stdout" ? stdout : stderr) && (since === undefined || timeNano >= since)
+    for await (const lines of entriesOf(path, query)) {
+      const end = until === undefined ? -1 : lines.findIndex(({ timeNano }) => timeNano > until)
+      const before = end < 0 ? lines : lines.slice(0, end)
+      // Lines that are all wanted stay the array that other readers have, too.
+      const found = before.every(wanted) ? before : before.filter(wanted)
+      if (found.length > 0) yield found
+      if (end >= 0) return
     }
   } finally {
     release()

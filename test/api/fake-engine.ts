@@ -193,8 +193,8 @@ export function createFakeEngine(): FakeEngine {
         get(reference)
         const time = "2026-01-02T03:04:05.000000006Z"
         const timeNano = 1_767_323_045_000_000_006n
-        if (stdout) yield { stream: "stdout", time, timeNano, line: Buffer.from("out\n") }
-        if (stderr && tail !== 1) yield { stream: "stderr", time, timeNano, line: Buffer.from("err\n") }
+        if (stdout) yield [{ stream: "stdout", time, timeNano, line: Buffer.from("out\n") }]
+        if (stderr && tail !== 1) yield [{ stream: "stderr", time, timeNano, line: Buffer.from("err\n") }]
       },
       top: async () => ({ titles: ["PID", "CMD"], processes: [["1", "sh"]] }),
       async stats() {

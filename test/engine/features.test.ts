@@ -289,8 +289,8 @@ test("a follower of the log sees all of it and ends with the container", async (
   })
   await containers.start(id)
   const lines: string[] = []
-  for await (const entry of containers.logs(id, { stdout: true, stderr: true, follow: true })) {
-    lines.push(Buffer.from(entry.line).toString().trimEnd())
+  for await (const together of containers.logs(id, { stdout: true, stderr: true, follow: true })) {
+    lines.push(...together.map(({ line }) => Buffer.from(line).toString().trimEnd()))
   }
   expect(lines).toEqual([...Array.from({ length: 2000 }, (_, index) => `line ${index + 1}`), "last"])
   await remove(id)

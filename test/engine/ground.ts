@@ -146,8 +146,8 @@ export const gatherStreams = async (stream: Duplex): Promise<{ stdout: string; s
 /** All that a container has logged, without the streams' names. */
 export const logText = async ({ engine }: Ground, id: string): Promise<string> => {
   let text = ""
-  for await (const entry of engine.containers.logs(id, { stdout: true, stderr: true, follow: false })) {
-    text += Buffer.from(entry.line).toString()
+  for await (const together of engine.containers.logs(id, { stdout: true, stderr: true, follow: false })) {
+    text += Buffer.concat(together.map(({ line }) => line)).toString()
   }
   return text
 }

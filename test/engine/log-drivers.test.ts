@@ -162,7 +162,7 @@ test("fluentd, syslog over UDP and the socket of a stream", async () => {
 
 test("what is not known is refused in one sentence", async () => {
   for (const [words, sentence] of [
-    [["--log-driver", "gelf"], /no log driver named 'gelf' is registered: use one of json-file, local, none/],
+    [["--log-driver", "gelf"], /logger: no log driver named 'gelf' is registered/],
     [["--log-driver", "syslog"], /needs syslog-address/],
     [
       ["--log-driver", "syslog", "--log-opt", "syslog-address=unixgram:///dev/log"],

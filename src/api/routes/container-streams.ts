@@ -1,12 +1,13 @@
 // Containers: what lasts as long as its connection: attach, logs, wait, stats.
 import { errorMessage, failure } from "../../base/errors.ts"
 import type { Engine, StatsReading, WaitCondition } from "../../engine/engine.ts"
+import type { LogEntry } from "../../logs/logs.ts"
 import type { ContainerRecord } from "../../state/state.ts"
 import type { WaitResponse } from "../../wire/wire.ts"
 import type { Call } from "../call.ts"
 import type { Route } from "../route.ts"
 import { createBatch } from "../stream/batch.ts"
-import { frame, RAW_STREAM, streamType } from "../stream/frames.ts"
+import { frame, frames, RAW_STREAM, streamType } from "../stream/frames.ts"
 import { splice } from "../stream/splice.ts"
 import { isRunning } from "../translate/inspect.ts"
 import { statsView } from "../translate/stats.ts"
@@ -94,10 +95,9 @@ export function containerStreamRoutes({ containers }: Pick<Engine, "containers">
     const batch = createBatch(output)
     try {
       for (let next = await first; next.done !== true; next = await iterator.next()) {
-        const { line, stream, time } = next.value
-        const prefix = `${timestamps ? `${time} ` : ""}${details}`
-        const bytes = prefix === "" ? line : Buffer.concat([Buffer.from(prefix), line])
-        const wait = batch.push(tty ? bytes : frame(stream, bytes))
+        const plain = !timestamps && details === ""
+        const shown = plain ? next.value : next.value.map((entry) => withPrefix(entry, timestamps, details))
+        const wait = batch.push(frames(shown, tty))
         if (wait !== undefined) await wait
         if (call.gone.aborted) break
       }
@@ -205,6 +205,12 @@ function waitCondition(text: string): WaitCondition {
       throw failure("invalid", `invalid condition: ${JSON.stringify(text)}`)
   }
 }
+
+/** An entry as `logs` shows it with the time, and with details that end in a space. */
+const withPrefix = (entry: LogEntry, timestamps: boolean, details: string): LogEntry => ({
+  ...entry,
+  line: Buffer.concat([Buffer.from(`${timestamps ? `${entry.time} ` : ""}${details}`), entry.line]),
+})
 
 /** Docker takes anything that is no number as "all". */
 const tailOf = (text: string): number | undefined => (/^\d{1,9}$/.test(text) ? Number(text) : undefined)

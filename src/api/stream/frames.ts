@@ -16,3 +16,25 @@ export function frame(stream: LogEntry["stream"], payload: Uint8Array): Buffer {
   bytes.set(payload, 8)
   return bytes
 }
+
+const headerBytes = 8
+const sharedFrames = new WeakMap<readonly LogEntry[], Buffer>()
+
+/** All lines of `entries` as frames (bare ones for a terminal) in one buffer, made once for all who read the same log. */
+export function frames(entries: readonly LogEntry[], tty: boolean): Buffer {
+  const made = sharedFrames.get(entries)
+  if (made !== undefined) return made
+  const header = tty ? 0 : headerBytes
+  const bytes = Buffer.allocUnsafeSlow(entries.reduce((sum, { line }) => sum + header + line.length, 0))
+  let at = 0
+  for (const { stream, line } of entries) {
+    if (!tty) {
+      bytes.writeUInt32BE(stream === "stdout" ? 0x0100_0000 : 0x0200_0000, at)
+      bytes.writeUInt32BE(line.length, at + 4)
+    }
+    bytes.set(line, at + header)
+    at += header + line.length
+  }
+  sharedFrames.set(entries, bytes)
+  return bytes
+}

@@ -33,10 +33,12 @@ const replay = async (
     stderr: options.stderr,
     follow: false,
   })
-  for await (const entry of entries) {
-    if (stream.destroyed) return
-    const chunk = record.config.tty ? entry.line : multiplexed(entry.stream, entry.line)
-    if (!stream.prepend(chunk)) await stream.taken()
+  for await (const together of entries) {
+    for (const entry of together) {
+      if (stream.destroyed) return
+      const chunk = record.config.tty ? entry.line : multiplexed(entry.stream, entry.line)
+      if (!stream.prepend(chunk)) await stream.taken()
+    }
   }
 }
 

@@ -40,7 +40,7 @@ export const readLogs = (
   context: Context,
   reference: string,
   options: Parameters<Containers["logs"]>[1],
-): AsyncIterable<LogEntry> => {
+): AsyncIterable<readonly LogEntry[]> => {
   const record = context.catalogue.get(reference)
   if (record.config.logDriver === "none") {
     throw failure("not-implemented", "configured logging driver does not support reading")

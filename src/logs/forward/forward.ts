@@ -36,7 +36,7 @@ function readPosition(path: string): Position {
  * the file, as long as its rotation keeps them.
  */
 export async function forwardLog(
-  read: (path: string, query: LogQuery) => AsyncIterable<LogEntry>,
+  read: (path: string, query: LogQuery) => AsyncIterable<readonly LogEntry[]>,
   { path, target, origin, positionPath, signal, ended }: LogForward,
 ): Promise<void> {
   let position = readPosition(positionPath)
@@ -154,25 +154,9 @@ class Doors {
   }
 }
 
-/** What is there at once, together. */
-async function* batches(entries: AsyncIterable<LogEntry>): AsyncGenerator<LogEntry[]> {
-  const iterator = entries[Symbol.asyncIterator]()
-  try {
-    let next = iterator.next()
-    for (;;) {
-      const first = await next
-      if (first.done) return
-      const batch = [first.value]
-      next = iterator.next()
-      while (batch.length < MOST_AT_ONCE) {
-        const more = await Promise.race([next, new Promise<undefined>((resolve) => setTimeout(resolve, 2))])
-        if (more === undefined || more.done) break
-        batch.push(more.value)
-        next = iterator.next()
-      }
-      yield batch
-    }
-  } finally {
-    await iterator.return?.()
-  }
+/** What is there at once, in parts that a receiver takes at once. */
+async function* batches(read: AsyncIterable<readonly LogEntry[]>): AsyncGenerator<readonly LogEntry[]> {
+  for await (const entries of read)
+    for (let from = 0; from < entries.length; from += MOST_AT_ONCE)
+      yield entries.slice(from, from + MOST_AT_ONCE)
 }
