@@ -62,7 +62,9 @@ test("killed while a command runs: it ends, and what ran before it is not run ag
   const commands = (): number =>
     names("/proc").filter((pid) => {
       try {
-        return readFileSync(`/proc/${pid}/cmdline`, "utf8") === `sleep\u0000${seconds}\u0000` && /^\d+$/.test(pid)
+        return (
+          readFileSync(`/proc/${pid}/cmdline`, "utf8") === `sleep\u0000${seconds}\u0000` && /^\d+$/.test(pid)
+        )
       } catch {
         return false
       }
