@@ -55,25 +55,36 @@ function fit(widths: number[], columns: number): void {
  * Aligns tab-separated lines: three spaces between columns, each at least `least` wide. With `columns`, a table that is
  * wider loses the ends of its widest cells.
  */
-export function alignTabs(lines: readonly string[], least = 10, columns = 0): string[] {
-  const cells = lines.map((line) => line.split("\t"))
+export const alignTabs = (lines: readonly string[], least = 10, columns = 0): string[] =>
+  alignCells(
+    lines.map((line) => line.split("\t")),
+    least,
+    columns,
+  )
+
+/** Written for hundreds of rows in a process that has just begun: plain loops, nothing made per cell. */
+function alignCells(cells: readonly (readonly string[])[], least = 10, columns = 0): string[] {
   const widths: number[] = []
-  for (const row of cells)
-    for (const [index, cell] of row.entries())
-      widths[index] = Math.max(widths[index] ?? least, lengthOf(cell) + gap)
+  for (const row of cells) {
+    for (let index = 0; index < row.length; index++) {
+      const length = lengthOf(row[index] ?? "") + gap
+      if (length > (widths[index] ?? least - 1)) widths[index] = length
+      else widths[index] ??= least
+    }
+  }
   const wide = columns > 0 && widths.reduce((sum, width) => sum + width, 0) - gap > columns
   if (wide) fit(widths, columns)
-  const shown = (cell: string, index: number) => {
-    const most = (widths[index] ?? 0) - gap
-    return wide && lengthOf(cell) > most ? `${[...cell].slice(0, most - 1).join("")}…` : cell
-  }
-  return cells.map((row) =>
-    row
-      .map((cell, index) =>
-        index === row.length - 1 ? shown(cell, index) : shown(cell, index).padEnd(widths[index] ?? 0),
-      )
-      .join(""),
-  )
+  return cells.map((row) => {
+    let line = ""
+    for (let index = 0; index < row.length; index++) {
+      const width = widths[index] ?? 0
+      const cell = row[index] ?? ""
+      const shown =
+        wide && lengthOf(cell) > width - gap ? `${[...cell].slice(0, width - gap - 1).join("")}…` : cell
+      line += index === row.length - 1 ? shown : shown.padEnd(width)
+    }
+    return line
+  })
 }
 
 const escapes: Readonly<Record<string, string>> = { "<": "\\u003c", ">": "\\u003e", "&": "\\u0026" }
@@ -132,8 +143,12 @@ export function formatList(
   if (format === "json") return rows.map(rowJson)
   const own = asTable ? (format ?? "").replace(/^table\s*/, "") : (format ?? "")
   if (asTable && !own) {
-    const line = (row: Row) => listing.columns.map((name) => goPrint(row[name])).join("\t")
-    return alignTabs([line(listing.headings), ...rows.map(line)], undefined, columns)
+    const line = (row: Row) => {
+      const cells = listing.columns.map((name) => goPrint(row[name]))
+      // A tab within a value begins a column, as in docker's tables.
+      return cells.some((cell) => cell.includes("\t")) ? cells.join("\t").split("\t") : cells
+    }
+    return alignCells([line(listing.headings), ...rows.map(line)], undefined, columns)
   }
   const template = withEscapes(own)
   const json = (value: unknown) =>

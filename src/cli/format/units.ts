@@ -60,4 +60,4 @@ export const shortId = (id: string): string => id.replace(/^sha256:/, "").slice(
 
 /** Cut with an ellipsis. */
 export const ellipsis = (text: string, length: number): string =>
-  [...text].length <= length ? text : `${[...text].slice(0, length - 1).join("")}…`
+  text.length <= length || [...text].length <= length ? text : `${[...text].slice(0, length - 1).join("")}…`

@@ -44,6 +44,7 @@ const byPort = (one: Port, other: Port): number => {
  * ranges of each address and protocol, in the order in which these end; the others follow one by one.
  */
 function showPorts(ports: readonly Port[]): string {
+  if (ports.length === 0) return ""
   const done: string[] = []
   const mapped: string[] = []
   const open = new Map<string, { readonly sample: Port; readonly first: number; last: number }>()
@@ -69,19 +70,13 @@ function showPorts(ports: readonly Port[]): string {
   return [...done, ...[...open.values()].map(close), ...mapped].join(", ")
 }
 
+/** The columns that docker's table shows are plain values, for getters are slow to read; the others are seldom shown. */
 export function containerRow(container: ListedContainer, noTrunc: boolean): Row {
-  const command = JSON.stringify(noTrunc ? container.Command : ellipsis(container.Command, 20))
-  const size = () =>
-    `${humanSize(container.SizeRw ?? 0, 3)}${container.SizeRootFs ? ` (virtual ${humanSize(container.SizeRootFs, 3)})` : ""}`
   return {
     ID: noTrunc ? container.Id : shortId(container.Id),
-    Names: container.Names.map((name) => name.replace(/^\//, "")).join(","),
-    Image: noTrunc
-      ? container.Image
-      : /^sha256:/.test(container.Image)
-        ? shortId(container.Image)
-        : container.Image,
-    Command: command,
+    Names: container.Names.map((name) => (name.startsWith("/") ? name.slice(1) : name)).join(","),
+    Image: !noTrunc && container.Image.startsWith("sha256:") ? shortId(container.Image) : container.Image,
+    Command: JSON.stringify(noTrunc ? container.Command : ellipsis(container.Command, 20)),
     // Names of time zones are slow to find: only where they are shown.
     get CreatedAt() {
       return goTime(container.Created)
@@ -91,10 +86,15 @@ export function containerRow(container: ListedContainer, noTrunc: boolean): Row 
     State: container.State,
     Status: container.Status,
     get Size() {
-      return size()
+      const { SizeRw, SizeRootFs } = container
+      const virtual = SizeRootFs ? ` (virtual ${humanSize(SizeRootFs, 3)})` : ""
+      return `${humanSize(SizeRw ?? 0, 3)}${virtual}`
     },
     Platform: null,
-    ...labelColumns(container.Labels),
+    get Labels() {
+      return labelColumns(container.Labels).Labels
+    },
+    Label: (name: unknown) => container.Labels?.[String(name)] ?? "",
     get Mounts() {
       const mounts = container.Mounts.map(({ Name, Source }) => Name ?? Source)
       return mounts.map((name) => (noTrunc ? name : ellipsis(name, 15))).join(",")
