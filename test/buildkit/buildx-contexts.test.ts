@@ -231,6 +231,30 @@ describe.skipIf(buildx === undefined)("buildx", () => {
 
   proves(
     "buildx",
+    "bake: targets that share a context, over sessions within calls",
+    async () => {
+      const directory = join(engine.work, "shared")
+      folder("shared", {
+        Dockerfile: "FROM busybox\nARG N\nCOPY f /f\nRUN echo $N >> /f\n",
+        f: "shared\n",
+        "docker-bake.json": JSON.stringify({
+          group: { default: { targets: ["one", "two", "three"] } },
+          target: Object.fromEntries(
+            ["one", "two", "three"].map((name) => [
+              name,
+              { context: directory, args: { N: name }, tags: [`shared-${name}`] },
+            ]),
+          ),
+        }),
+      })
+      await docker.ok("buildx", "bake", "-f", join(directory, "docker-bake.json"))
+      expect(await run("shared-two", "cat", "/f")).toBe("shared\ntwo")
+    },
+    timeout,
+  )
+
+  proves(
+    "buildx",
     "what a step may have: hosts, limits, shared memory, networks",
     async () => {
       const context = folder("stepping", {

@@ -29,8 +29,8 @@ export async function tunnel(
     },
   })
   connection.on("error", () => {})
-  // The client waits for the headers before it speaks.
-  await call.send({ data: new Uint8Array(0) })
+  // The client waits for the headers before it speaks; an empty message would be read as bytes by Go's side.
+  call.begin({})
   const gone = open(connection)
   await new Promise<void>((resolve) => {
     if (gone.aborted || call.signal.aborted) resolve()
