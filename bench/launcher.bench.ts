@@ -9,7 +9,7 @@ import { createInterface } from "node:readline"
 import { buildProgram, launcherFile } from "../scripts/launcher.mjs"
 import { type Kernel, openKernel, type Plan } from "../src/kernel/kernel.ts"
 import { createRuntime, type LaunchRequest } from "../src/runtime/runtime.ts"
-import { plainConfig } from "../src/runtime/testing/fixtures.ts"
+import { busyboxConfig } from "../src/runtime/testing/fixtures.ts"
 import { compile } from "../test/fixtures/c-program.ts"
 import { median } from "./harness/measure.ts"
 import type { Bench } from "./harness/promise.ts"
@@ -122,7 +122,7 @@ export const bench: Bench = {
     const requestFor = (id: string, networkNamespace: string): LaunchRequest => ({
       id,
       name: id,
-      config: plainConfig({ resources: { memory: 256 << 20, cpuShares: 512, pids: 100 } }),
+      config: busyboxConfig({ resources: { memory: 256 << 20, cpuShares: 512, pids: 100 } }),
       argv: ["/true"],
       env: ["PATH=/bin"],
       root: {

@@ -5,7 +5,9 @@
 //   'F' root (8), length of path (16), size, seconds of mtime and ctime (64 each), their nanoseconds (32 each), path
 //                                                            the file's contents, as many bytes, and zeros up to a block
 //   'R' file (8), offset (64), length (64)                   a range of a file of the plan
-// The file is read and written by one thread while another one hashes.
+// The file is read and written by one thread while another one hashes. The hash's state is told of at every STATE_BYTES; a
+// client that knows that a file begins as an older one did gives such a state back (`resume`), and the beginning is copied
+// within the kernel and not hashed again.
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -26,6 +28,8 @@
 #include "verbs.h"
 
 enum { SLOTS = 6, SLOT_BYTES = 512 << 10, PLACES_MAX = 64, EARLY_BYTES = 8 << 20 };
+// States of the hash that are told of: one for each STATE_BYTES of the first STATES_MAX times as many.
+enum { STATE_BYTES = 4 << 20, STATES_MAX = 1024, STATE_WORDS = 8 };
 
 struct slot {
   uint8_t *bytes;
@@ -46,6 +50,9 @@ struct assembly {
   pthread_mutex_t lock;
   pthread_cond_t changed;
   struct sha256 hash;
+  uint64_t resume_at;  // bytes that the first range begins with and that are hashed already
+  uint32_t states[STATES_MAX][STATE_WORDS];
+  uint32_t state_count;
   uint64_t sent;  // bytes whose way to the disk has begun, so that little is left to wait for when they must be there
   uint64_t size, moved;  // of the output; files that are not what was expected
 };
@@ -60,6 +67,8 @@ static void *hash_slots(void *context) {
     pthread_mutex_unlock(&assembly->lock);
     if (!full) return NULL;
     sha256_add(&assembly->hash, slot->bytes, slot->filled);
+    if (assembly->hash.total % STATE_BYTES == 0 && assembly->state_count < STATES_MAX)
+      memcpy(assembly->states[assembly->state_count++], assembly->hash.state, sizeof assembly->hash.state);
     pthread_mutex_lock(&assembly->lock);
     slot->full = false;
     slot->filled = 0;
@@ -72,16 +81,19 @@ static int unwritten(struct failure *failure) {
   return fail(failure, "assemble", "", errno, "the layer cannot be written: %s", strerror(errno));
 }
 
+static void wrote(struct assembly *assembly, size_t bytes) {
+  assembly->size += bytes;
+  if (assembly->size - assembly->sent < EARLY_BYTES) return;
+  sync_file_range(assembly->output, (off_t)assembly->sent, (off_t)(assembly->size - assembly->sent),
+                  SYNC_FILE_RANGE_WRITE);
+  assembly->sent = assembly->size;
+}
+
 // Writes the slot, hands it to the hashing thread and waits for the next one.
 static int pass_slot(struct assembly *assembly) {
   struct slot *slot = &assembly->slots[assembly->at];
   if (write_full(assembly->output, slot->bytes, slot->filled)) return -1;
-  assembly->size += slot->filled;
-  if (assembly->size - assembly->sent >= EARLY_BYTES) {
-    sync_file_range(assembly->output, (off_t)assembly->sent, (off_t)(assembly->size - assembly->sent),
-                    SYNC_FILE_RANGE_WRITE);
-    assembly->sent = assembly->size;
-  }
+  wrote(assembly, slot->filled);
   pthread_mutex_lock(&assembly->lock);
   slot->full = true;
   pthread_cond_signal(&assembly->changed);
@@ -197,18 +209,41 @@ static int add_from_root(struct assembly *assembly, struct failure *failure) {
   return add_zeros(assembly, -size % TAR_BLOCK, failure);
 }
 
+// The beginning that is hashed already, from file to file within the kernel.
+static int copy_beginning(struct assembly *assembly, int fd, struct failure *failure) {
+  loff_t from = 0;
+  while ((uint64_t)from < assembly->resume_at) {
+    size_t part = (size_t)(assembly->resume_at - (uint64_t)from);
+    ssize_t got = copy_file_range(fd, &from, assembly->output, NULL, part < EARLY_BYTES ? part : EARLY_BYTES, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return unwritten(failure);
+    if (got == 0) return fail(failure, "assemble", "", ESTALE, "the older layer was cut short while it was copied");
+    wrote(assembly, (size_t)got);
+  }
+  return 0;
+}
+
 static int add_range(struct assembly *assembly, struct failure *failure) {
   uint8_t head[17];
   if (take(assembly, head, sizeof head, failure)) return -1;
   uint64_t offset = number(head + 1, 8), length = number(head + 9, 8);
   if (head[0] >= assembly->file_count || offset > INT64_MAX || length > INT64_MAX - offset) return damaged(failure);
-  return add_file(assembly, assembly->files[head[0]], (int64_t)offset, length, "", failure);
+  int fd = assembly->files[head[0]];
+  if (assembly->hash.total == assembly->resume_at && !assembly->size && assembly->resume_at) {
+    if (offset || length < assembly->resume_at || assembly->slots[0].filled) return damaged(failure);
+    if (copy_beginning(assembly, fd, failure)) return -1;
+    offset += assembly->resume_at;
+    length -= assembly->resume_at;
+  }
+  return add_file(assembly, fd, (int64_t)offset, length, "", failure);
 }
 
 static int assemble_all(struct assembly *assembly, struct failure *failure) {
   for (int result = 0; !result;) {
     uint8_t kind;
     ssize_t got = stream_read(&assembly->in, &kind, 1);
+    // A hash that goes on has begun with what it speaks of, and with nothing else.
+    if (assembly->resume_at > assembly->size && (got <= 0 || kind != 'R')) return damaged(failure);
     if (got == 0) return pass_slot(assembly) ? unwritten(failure) : 0;
     if (got < 0) return damaged(failure);
     if (kind == 'L') result = add_literal(assembly, failure);
@@ -220,12 +255,30 @@ static int assemble_all(struct assembly *assembly, struct failure *failure) {
   return -1;
 }
 
+// Arguments: bytes that are hashed already, and the state of the hash after them.
+static int resume_hash(struct assembly *assembly, const struct operation *operation) {
+  uint64_t at;
+  size_t length = 0;
+  OWN_MEMORY uint8_t *state = parse_hex(operation->args[1], &length);
+  if (!state || length != sizeof assembly->hash.state) return -1;
+  if (!parse_u64(operation->args[0], 10, INT64_MAX, &at) || !at || at % STATE_BYTES) return -1;
+  for (int i = 0; i < STATE_WORDS; i++)
+    assembly->hash.state[i] = (uint32_t)state[4 * i] << 24 | (uint32_t)state[4 * i + 1] << 16 |
+                              (uint32_t)state[4 * i + 2] << 8 | state[4 * i + 3];
+  assembly->hash.total = assembly->resume_at = at;
+  return 0;
+}
+
 // The roots of the plan, each opened as the root of a plan of its own.
 static int open_places(struct request *request, struct assembly *assembly, struct failure *failure) {
   for (uint32_t i = 1; i < request->plan->count; i++) {
     const struct operation *operation = &request->plan->operations[i];
     bool root = !strncmp(operation->name, "root-", 5), file = !strcmp(operation->name, "file") && operation->count == 1;
     if (!strcmp(operation->name, "output") && operation->count == 1) continue;
+    if (!strcmp(operation->name, "resume") && operation->count == 2) {
+      if (resume_hash(assembly, operation)) return fail(failure, "resume", "", EINVAL, "it is no state of a hash");
+      continue;
+    }
     if (!root && !file) return fail(failure, operation->name, "", EINVAL, "assemble has no such operation");
     if ((root ? assembly->root_count : assembly->file_count) == PLACES_MAX)
       return fail(failure, operation->name, "", E2BIG, "there are too many of them");
@@ -258,14 +311,19 @@ static int run(struct assembly *assembly, struct failure *failure) {
   return result;
 }
 
+// States are written as the digest is: 64 digits each, one after the other.
 static void answer(struct request *request, struct assembly *assembly) {
   uint8_t digest[SHA256_BYTES];
   char text[2 * SHA256_BYTES + 1], size[24], changed[24];
+  OWN_MEMORY char *states = calloc(assembly->state_count + 1, 2 * SHA256_BYTES);
+  for (uint32_t i = 0; states && i < assembly->state_count; i++)
+    for (int word = 0; word < STATE_WORDS; word++)
+      snprintf(states + 2 * SHA256_BYTES * i + 8 * word, 9, "%08" PRIx32, assembly->states[i][word]);
   sha256_close(&assembly->hash, digest);
   sha256_text(digest, text);
   snprintf(size, sizeof size, "%" PRIu64, assembly->size);
   snprintf(changed, sizeof changed, "%" PRIu64, assembly->moved);
-  report(request->connection, "ok", "sha256", text, "size", size, "changed", changed, NULL);
+  report(request->connection, "ok", "sha256", text, "size", size, "changed", changed, "states", states ? states : "", NULL);
 }
 
 int verb_assemble(struct request *request, struct failure *failure) {

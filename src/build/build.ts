@@ -2,7 +2,7 @@
 import type { ConfigDocument } from "../oci/config.ts"
 import type { Platform } from "../oci/platform.ts"
 import type { Credentials } from "../registry-client/registry-client.ts"
-import type { ImageRecord, Ulimit } from "../state/state.ts"
+import type { BuildHistoryRecord, ImageRecord, Ulimit } from "../state/state.ts"
 import type { CacheUsage, CacheUseFilter } from "./cache/cache.ts"
 import type { ReportBuild } from "./progress.ts"
 
@@ -178,6 +178,9 @@ export interface ExportRequest {
   readonly writeTree?: (tar: AsyncIterable<Uint8Array>) => Promise<void>
 }
 
+/** A build as history tells of it. */
+export type BuildHistory = BuildHistoryRecord
+
 /** What a finished solve is; holds its layers until released. */
 export interface Solved {
   readonly id: string
@@ -230,23 +233,6 @@ export interface ExportOptions {
   /** All layers beyond the base in one (`--squash`). */
   readonly squash: boolean
   readonly credentials: BuildRequest["credentials"]
-}
-
-/** A build as history tells of it. Times are unix milliseconds. */
-export interface BuildHistory {
-  readonly id: string
-  readonly startedAt: number
-  /** 0 while it runs. */
-  readonly endedAt: number
-  readonly target: string
-  /** "" when it went well. */
-  readonly error: string
-  readonly dockerfilePath: string
-  readonly context: string
-  readonly imageId: string
-  readonly steps: number
-  readonly cachedSteps: number
-  readonly attributes: Readonly<Record<string, string>>
 }
 
 export interface Builder {

@@ -11,8 +11,9 @@ import type {
 import type { LinkedContainer } from "./files/hosts.ts"
 import type { KnownLease } from "./open.ts"
 
-export { localHosts, updatedHosts } from "./files/hosts.ts"
+export { updatedHosts } from "./files/hosts.ts"
 export { updatedResolvConf } from "./files/name-server-conf.ts"
+export { plainTexts } from "./files/plain-texts.ts"
 export { holdsAddress, parseCidr } from "./ipam/cidr.ts"
 export { openNetworks } from "./networks.ts"
 export type { KnownLease } from "./open.ts"

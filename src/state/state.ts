@@ -5,6 +5,7 @@ import type { ContainerRecord } from "./container.ts"
 export type * from "./build.ts"
 export type * from "./container.ts"
 export { openState } from "./database.ts"
+export { plainConfig } from "./plain-config.ts"
 
 /** A stored image. `references` lives in its own table. */
 export interface ImageRecord {

@@ -6,7 +6,7 @@ import type { CreateConfig, Engine, ExecRecord } from "../../src/engine/engine.t
 import { createEvents } from "../../src/events/events.ts"
 import type { Image } from "../../src/images/images.ts"
 import { openRegistries } from "../../src/registry-client/registry-client.ts"
-import { plainConfig } from "../../src/runtime/testing/fixtures.ts"
+import { busyboxConfig } from "../../src/runtime/testing/fixtures.ts"
 import type { ContainerRecord, NetworkRecord, VolumeRecord } from "../../src/state/state.ts"
 
 const IMAGE_ID = `sha256:${"ab".repeat(32)}`
@@ -67,7 +67,7 @@ function record(id: string, name: string, config: CreateConfig): ContainerRecord
     imageId: IMAGE_ID,
     path: command[0] ?? "",
     args: command.slice(1),
-    config: plainConfig({
+    config: busyboxConfig({
       hostname: id.slice(0, 12),
       attachStdout: false,
       shmSize: 67_108_864,

@@ -1,17 +1,12 @@
 // Many builds at once, some cancelled, with pruning and removal of images beside them: every image that was told of is whole.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { errorKind, errorMessage } from "../../src/base/errors.ts"
-import { type BuildGround, startBuildGround } from "./ground.ts"
+import { lines, startBuildGround } from "./ground.ts"
 
-let ground: BuildGround
-beforeAll(async () => {
-  ground = await startBuildGround()
-}, 60_000)
+const ground = await startBuildGround()
 afterAll(() => ground.close(), 60_000)
-
-const lines = (...text: readonly string[]): string => `${text.join("\n")}\n`
 
 test("builds, cancels, prunes and removals at the same time", async () => {
   const contexts = Array.from({ length: 6 }, (_, at) =>

@@ -1,16 +1,12 @@
 // What the cache depends on, what it takes on the disk, and that pruning gives back what it says.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { type BuildGround, startBuildGround } from "./ground.ts"
+import { lines, startBuildGround } from "./ground.ts"
 
-let ground: BuildGround
-beforeAll(async () => {
-  ground = await startBuildGround()
-}, 60_000)
+const ground = await startBuildGround()
 afterAll(() => ground.close(), 60_000)
 
-const lines = (...text: readonly string[]): string => `${text.join("\n")}\n`
 const text = (words: string) => Buffer.from(words)
 
 test("a bind mount counts by its contents: the part that is mounted, not its times", async () => {

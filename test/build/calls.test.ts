@@ -1,15 +1,11 @@
 // Check, outline and targets through the engine's builder: nothing runs, and contexts are looked at.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { BuildFailure, type BuildRequest } from "../../src/build/build.ts"
-import { type BuildGround, requestOf, startBuildGround } from "./ground.ts"
+import { lines, requestOf, startBuildGround } from "./ground.ts"
 
-let ground: BuildGround
-beforeAll(async () => {
-  ground = await startBuildGround()
-}, 60_000)
+const ground = await startBuildGround()
 afterAll(() => ground.close(), 60_000)
 
-const lines = (...text: readonly string[]): string => `${text.join("\n")}\n`
 const call = (
   files: Readonly<Record<string, string>>,
   what: "check" | "outline" | "targets",

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from "nod
 import { join } from "node:path"
 import { errorKind, errorMessage } from "../../src/base/errors.ts"
 import { eventually } from "../fixtures/engine.ts"
-import { type BuildGround, startBuildGround } from "./ground.ts"
+import { type BuildGround, lines, startBuildGround } from "./ground.ts"
 
 const small = mkdtempSync("/tmp/slf-")
 let ground: BuildGround
@@ -20,7 +20,6 @@ afterAll(async () => {
   rmSync(small, { recursive: true, force: true })
 }, 60_000)
 
-const lines = (...text: readonly string[]): string => `${text.join("\n")}\n`
 const failureOf = (work: Promise<unknown>): Promise<unknown> =>
   work.then(
     () => "it went well",

@@ -2,6 +2,7 @@
 import { createReadStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import type { BuildEvent, Builder, BuildRequest, ExportOptions } from "../../src/build/build.ts"
+import { plainBuild } from "../../src/build/testing/plain-build.ts"
 import { type Composed, compose } from "../../src/daemon/compose.ts"
 import { configure } from "../../src/daemon/configuration.ts"
 import { baseImage } from "../fixtures/base-image.ts"
@@ -41,16 +42,11 @@ export interface BuildGround {
   close(): Promise<void>
 }
 
-export const requestOf = (directory: string): BuildRequest => ({
-  ...{ context: { type: "directory", path: directory }, namedContexts: new Map(), target: "" },
-  ...{ buildArgs: new Map(), labels: new Map(), platforms: [], noCache: false, noCacheFilter: [] },
-  ...{ pull: false, extraHosts: [], network: "", shmSize: 0, ulimits: [], cgroupParent: "", memory: 0 },
-  ...{ memorySwap: 0, cpuShares: 0, cpuQuota: 0, cpuPeriod: 0, cpusetCpus: "", cpusetMems: "" },
-  ...{ entitlements: [], cacheFrom: [], face: "builder" },
-  secrets: async () => undefined,
-  ssh: async () => undefined,
-  credentials: async () => undefined,
-})
+export const requestOf = (directory: string): BuildRequest =>
+  plainBuild({ context: { type: "directory", path: directory } })
+
+/** A file's text. */
+export const lines = (...text: readonly string[]): string => `${text.join("\n")}\n`
 
 export const exportsOf = (name?: string): ExportOptions => ({
   exports: [{ type: "image", attributes: new Map(name === undefined ? [] : [["name", name]]) }],

@@ -1,7 +1,7 @@
 // Base images at a registry: pulled when a step over them must run, and only then; what was cached above them outlives them.
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { hasDockerRegistry, startRegistry, type TestRegistry } from "../fixtures/docker-registry.ts"
-import { type BuildGround, startBuildGround } from "./ground.ts"
+import { type BuildGround, lines, startBuildGround } from "./ground.ts"
 
 let ground: BuildGround
 let registry: TestRegistry
@@ -14,8 +14,6 @@ afterAll(async () => {
   await ground?.close()
   await registry?.close()
 }, 60_000)
-
-const lines = (...text: readonly string[]): string => `${text.join("\n")}\n`
 
 test.skipIf(!hasDockerRegistry())(
   "a base that is gone is not pulled for what is cached; the image is whole all the same",

@@ -1,16 +1,12 @@
 // Graphs of every shape through the whole builder: bases, contexts, triggers, several platforms, imported cache.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
 import type { CacheDirectory } from "../../src/build/build.ts"
-import { type BuildGround, startBuildGround } from "./ground.ts"
+import { lines, startBuildGround } from "./ground.ts"
 
-let ground: BuildGround
-beforeAll(async () => {
-  ground = await startBuildGround()
-}, 60_000)
+const ground = await startBuildGround()
 afterAll(() => ground.close(), 60_000)
 
-const lines = (...text: readonly string[]): string => `${text.join("\n")}\n`
 const amd64 = { os: "linux", architecture: "amd64", variant: "" }
 const arm64 = { os: "linux", architecture: "arm64", variant: "" }
 

@@ -1,18 +1,13 @@
 // Whole builds on a real kernel: what runs, what comes from the cache, what the images are, and that nothing is left behind.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { errorKind, errorMessage } from "../../src/base/errors.ts"
 import { BuildFailure } from "../../src/build/build.ts"
-import { type BuildGround, startBuildGround } from "./ground.ts"
+import { lines, startBuildGround } from "./ground.ts"
 
-let ground: BuildGround
-beforeAll(async () => {
-  ground = await startBuildGround()
-}, 60_000)
+const ground = await startBuildGround()
 afterAll(() => ground.close(), 60_000)
-
-const lines = (...text: readonly string[]): string => `${text.join("\n")}\n`
 
 /** Mounts and directories of steps that are still there. */
 const leftovers = (): string[] => {

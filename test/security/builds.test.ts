@@ -20,12 +20,7 @@ import { eventually } from "../fixtures/engine.ts"
 import { layBait } from "./bait.ts"
 
 const ground = await openStepGround()
-afterAll(async () => {
-  await ground.steps.close()
-  const left = ground.leftovers()
-  await ground.close()
-  expect(left).toEqual([])
-}, 20_000)
+afterAll(async () => expect(await ground.end()).toEqual([]), 20_000)
 const work = join(ground.directory, "attack")
 mkdirSync(work)
 const programs = compile(join(work, "programs"), join(import.meta.dir, "exchange.c"))

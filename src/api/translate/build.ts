@@ -9,7 +9,7 @@ import type { Credentials } from "../../registry-client/registry-client.ts"
 import type { Ulimit } from "../../state/state.ts"
 import { authConfigSchema } from "../../wire/wire.ts"
 import type { Query } from "../query.ts"
-import { credentialsOf } from "./registry.ts"
+import { credentialsOf, headerValue } from "./registry.ts"
 
 const LONGEST_HEADER = 256 * 1024
 
@@ -190,23 +190,10 @@ const registryConfigSchema = v.record(v.string(), authConfigSchema)
 
 /** X-Registry-Config: base64 of accounts by registry. Throws invalid for what is none. */
 export function headerAccounts(header: string | string[] | undefined): BuildRequest["credentials"] {
-  const text = Array.isArray(header) ? header[0] : header
-  if (text === undefined || text === "") return async () => undefined
-  const wrong = (cause?: unknown) =>
-    failure(
-      "invalid",
-      "invalid X-Registry-Config header: it must be accounts by registry as JSON in base64url",
-      {
-        cause,
-      },
-    )
-  if (text.length > LONGEST_HEADER) throw wrong()
-  let value: unknown
-  try {
-    value = JSON.parse(Buffer.from(text, "base64url").toString("utf8"))
-  } catch (cause) {
-    throw wrong(cause)
-  }
+  const sentence = "invalid X-Registry-Config header: it must be accounts by registry as JSON in base64url"
+  const wrong = (cause?: unknown) => failure("invalid", sentence, { cause })
+  const value = headerValue(header, LONGEST_HEADER, wrong)
+  if (value === undefined) return async () => undefined
   const result = v.safeParse(registryConfigSchema, value ?? {}, { abortEarly: true })
   if (!result.success) throw wrong()
   const accounts = new Map<string, Credentials>(

@@ -1,7 +1,7 @@
 // Networks between API versions: what older clients say elsewhere, and what they are shown.
 import { expect, test } from "bun:test"
 import * as v from "valibot"
-import { plainConfig } from "../../runtime/testing/fixtures.ts"
+import { busyboxConfig } from "../../runtime/testing/fixtures.ts"
 import type { ContainerRecord, EndpointRecord } from "../../state/state.ts"
 import { createRequestSchema, networkCreateSchema } from "../../wire/wire.ts"
 import { endpointSummaries, endpointViews, mainMac } from "./endpoints.ts"
@@ -104,7 +104,7 @@ const record = (changes: Partial<ContainerRecord>): ContainerRecord => ({
   imageId: "",
   path: "",
   args: [],
-  config: plainConfig({
+  config: busyboxConfig({
     hostname: "host",
     networkMode: "mine",
     networks: [{ network: "mine", aliases: ["api"], links: [], ipv4: "10.0.0.2" }],

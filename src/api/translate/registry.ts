@@ -25,20 +25,28 @@ export function credentialsOf(auth: AuthConfig): Credentials {
   return { username, password, identityToken: auth.identitytoken, registryToken: auth.registrytoken }
 }
 
-/** X-Registry-Auth: base64 of an object; undefined when absent or empty. Throws invalid for what is neither. */
-export function headerCredentials(header: string | string[] | undefined): Credentials | undefined {
+/** A header's JSON in base64url, at most so many characters; undefined = absent or empty. Throws what `wrong` makes of a cause. */
+export function headerValue(
+  header: string | string[] | undefined,
+  most: number,
+  wrong: (cause?: unknown) => Error,
+): unknown {
   const text = Array.isArray(header) ? header[0] : header
   if (text === undefined || text === "") return undefined
-  const wrong = (cause?: unknown) =>
-    failure("invalid", "invalid X-Registry-Auth header: it must be an object as JSON in base64url", { cause })
-  if (text.length > LONGEST_HEADER) throw wrong()
-  let value: unknown
+  if (text.length > most) throw wrong()
   try {
-    value = JSON.parse(Buffer.from(text, "base64url").toString("utf8"))
+    return JSON.parse(Buffer.from(text, "base64url").toString("utf8"))
   } catch (cause) {
     throw wrong(cause)
   }
-  if (value === null) return undefined
+}
+
+/** X-Registry-Auth: base64 of an object; undefined when absent or empty. Throws invalid for what is neither. */
+export function headerCredentials(header: string | string[] | undefined): Credentials | undefined {
+  const wrong = (cause?: unknown) =>
+    failure("invalid", "invalid X-Registry-Auth header: it must be an object as JSON in base64url", { cause })
+  const value = headerValue(header, LONGEST_HEADER, wrong)
+  if (value === undefined || value === null) return undefined
   const result = v.safeParse(authConfigSchema, value, { abortEarly: true })
   if (!result.success) throw wrong()
   return credentialsOf(result.output)

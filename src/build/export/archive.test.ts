@@ -5,13 +5,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gunzipSync, zstdDecompressSync } from "node:zlib"
-import { buildImage, exportRequest, requestOf, runExport } from "../../../test/fixtures/built-image.ts"
+import { buildImage, exportRequest, runExport } from "../../../test/fixtures/built-image.ts"
 import { gather } from "../../../test/fixtures/busybox-image.ts"
 import { filesOf, type ImageStore, openImageStore } from "../../../test/fixtures/image-store.ts"
 import { layerTar } from "../../../test/fixtures/remote-image.ts"
 import { digestOf } from "../../base/digest-stream.ts"
 import { readTar } from "../../base/tar-reader.ts"
-import type { BuiltImage, ExportOptions } from "../build.ts"
+import type { BuildRequest, BuiltImage, ExportOptions } from "../build.ts"
+import { plainBuild } from "../testing/plain-build.ts"
 
 let store: ImageStore
 let directory: string
@@ -32,7 +33,7 @@ const archived = async (
   images: readonly BuiltImage[],
   type: string,
   attributes: Readonly<Record<string, string>> = {},
-  rest: Partial<ExportOptions> & { request?: ReturnType<typeof requestOf>; in?: ImageStore } = {},
+  rest: Partial<ExportOptions> & { request?: BuildRequest; in?: ImageStore } = {},
 ) => {
   let bytes: Buffer = Buffer.alloc(0)
   const asTree = attributes.tar === "false"
@@ -155,7 +156,7 @@ test.skipIf(!skopeo)("skopeo reads both forms, as tar and as directory", async (
 })
 
 test("the same build gives the same bytes on another day and in another store", async () => {
-  const request = requestOf({ buildArgs: new Map([["SOURCE_DATE_EPOCH", "1700000000"]]) })
+  const request = plainBuild({ buildArgs: new Map([["SOURCE_DATE_EPOCH", "1700000000"]]) })
   const first = await archived([await buildImage(store, tars)], "oci", { name: "a" }, { request })
   setSystemTime(new Date("2031-05-06T07:08:09Z"))
   const other = await openImageStore({ form: "erofs" })

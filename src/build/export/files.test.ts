@@ -1,13 +1,14 @@
 // "local" and "tar": the files of a result as they are, by platform where there are several.
 import { afterEach, beforeEach, expect, test } from "bun:test"
-import { buildImage, exportRequest, requestOf, runExport } from "../../../test/fixtures/built-image.ts"
+import { buildImage, exportRequest, runExport } from "../../../test/fixtures/built-image.ts"
 import { gather } from "../../../test/fixtures/busybox-image.ts"
 import { type ImageStore, openImageStore } from "../../../test/fixtures/image-store.ts"
 import { layerTar } from "../../../test/fixtures/remote-image.ts"
 import { readTar } from "../../base/tar-reader.ts"
 import { writeTar } from "../../base/tar-writer.ts"
 import { formatPlatform, hostPlatform } from "../../oci/platform.ts"
-import type { BuiltImage, ExportOptions } from "../build.ts"
+import type { BuildRequest, BuiltImage, ExportOptions } from "../build.ts"
+import { plainBuild } from "../testing/plain-build.ts"
 
 let store: ImageStore
 beforeEach(async () => {
@@ -33,7 +34,7 @@ const exported = async (
   images: readonly BuiltImage[],
   type: "local" | "tar",
   attributes: Readonly<Record<string, string>> = {},
-  rest: Partial<ExportOptions> & { request?: ReturnType<typeof requestOf> } = {},
+  rest: Partial<ExportOptions> & { request?: BuildRequest } = {},
 ) => {
   let bytes: Buffer = Buffer.alloc(0)
   const take = async (tar: AsyncIterable<Uint8Array>) => {
@@ -111,7 +112,7 @@ test("one platform can have its directory too", async () => {
 })
 
 test("with SOURCE_DATE_EPOCH every time is that", async () => {
-  const request = requestOf({ buildArgs: new Map([["SOURCE_DATE_EPOCH", "1700000000"]]) })
+  const request = plainBuild({ buildArgs: new Map([["SOURCE_DATE_EPOCH", "1700000000"]]) })
   const files = await exported([await buildImage(store, [tree])], "tar", {}, { request })
   expect([...files.values()].every((told) => / 1700000000 /.test(told))).toBe(true)
 })

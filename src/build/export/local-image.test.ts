@@ -1,15 +1,9 @@
 // The default export: a config and names, no bytes of layers; several platforms are refused with a sentence.
 import { afterEach, beforeEach, expect, test } from "bun:test"
-import {
-  buildImage,
-  builtAt,
-  exportRequest,
-  requestOf,
-  runExport,
-  stepsOf,
-} from "../../../test/fixtures/built-image.ts"
+import { buildImage, builtAt, exportRequest, runExport, stepsOf } from "../../../test/fixtures/built-image.ts"
 import { filesOf, type ImageStore, openImageStore } from "../../../test/fixtures/image-store.ts"
 import { layerTar } from "../../../test/fixtures/remote-image.ts"
+import { plainBuild } from "../testing/plain-build.ts"
 import { checkExports } from "./check.ts"
 import { inlineCacheField } from "./config-bytes.ts"
 
@@ -75,7 +69,7 @@ test("the same result is the same image, and only its names are new", async () =
 
 test("no time of what was made is later than SOURCE_DATE_EPOCH, and the base keeps its own", async () => {
   const image = await buildImage(store, tars, { baseLayers: 1 })
-  const request = requestOf({ buildArgs: new Map([["SOURCE_DATE_EPOCH", "1000"]]) })
+  const request = plainBuild({ buildArgs: new Map([["SOURCE_DATE_EPOCH", "1000"]]) })
   await runExport(store, [image], [exportRequest("image", { name: "a" })], { request })
   const found = await store.images.get("a")
   expect(found.created).toBe(1_000_000)

@@ -1,14 +1,15 @@
 // Pushed results: images, indexes and attestations at real registries, credentials for the right one, refusals with a sentence.
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test"
 import { randomBytes } from "node:crypto"
-import { buildImage, exportRequest, requestOf, runExport } from "../../../test/fixtures/built-image.ts"
+import { buildImage, exportRequest, runExport } from "../../../test/fixtures/built-image.ts"
 import { hasDockerRegistry, startRegistry } from "../../../test/fixtures/docker-registry.ts"
 import { filesOf, type ImageStore, openImageStore } from "../../../test/fixtures/image-store.ts"
 import { startRegistries, type TestRegistries } from "../../../test/fixtures/registries.ts"
 import { layerTar, makeImage, putImage } from "../../../test/fixtures/remote-image.ts"
 import { parseReference } from "../../oci/reference.ts"
 import { openRegistries } from "../../registry-client/registry-client.ts"
-import type { BuiltImage, ExportOptions } from "../build.ts"
+import type { BuildRequest, BuiltImage, ExportOptions } from "../build.ts"
+import { plainBuild } from "../testing/plain-build.ts"
 
 let servers: TestRegistries
 let store: ImageStore
@@ -35,7 +36,7 @@ const nameOf = (path: string) => `${servers.domain(0)}/${path}`
 const push = async (
   images: readonly BuiltImage[],
   attributes: Readonly<Record<string, string>>,
-  rest: Partial<ExportOptions> & { request?: ReturnType<typeof requestOf>; type?: string } = {},
+  rest: Partial<ExportOptions> & { request?: BuildRequest; type?: string } = {},
 ) => {
   const { type = "registry", ...options } = rest
   const exported = await runExport(store, images, [exportRequest(type, attributes)], options)
@@ -106,7 +107,7 @@ test("provenance goes along as an attestation, without secrets", async () => {
       { uri: "https://me:hidden@host.test/x.git#main", digest: `sha1:${"b".repeat(40)}` },
     ],
   }
-  const request = requestOf({
+  const request = plainBuild({
     buildArgs: new Map([["VERSION", "7"]]),
     context: { type: "remote", url: "https://me:hidden@host.test/x.git#main" },
     secrets: async () => Buffer.from("hidden"),

@@ -9,12 +9,7 @@ import { emptyTree } from "./operations.ts"
 import { execNode, openStepGround } from "./testing/ground.ts"
 
 const ground = await openStepGround()
-afterAll(async () => {
-  await ground.steps.close()
-  const left = ground.leftovers()
-  await ground.close()
-  expect(left).toEqual([])
-}, 20_000)
+afterAll(async () => expect(await ground.end()).toEqual([]), 20_000)
 
 const tree = await commitTar(
   ground.rooms,

@@ -4,7 +4,8 @@ import { errorKind, failure } from "../../base/errors.ts"
 import { BuildFailure } from "../failure.ts"
 import type { HttpNode } from "../graph/graph.ts"
 import type { BuildEvent } from "../progress.ts"
-import { context, contextOf, copy, fakeGround, request, run } from "./testing/fakes.ts"
+import { plainBuild } from "../testing/plain-build.ts"
+import { context, contextOf, copy, fakeGround, run } from "./testing/fakes.ts"
 
 test("steps that do not depend on each other run at the same time, as many as are allowed", async () => {
   using ground = fakeGround(3)
@@ -156,7 +157,7 @@ test("builds do not share steps that get secrets, nor fresh ones", async () => {
 test("the classic face has a cache of its own", async () => {
   using ground = fakeGround()
   await ground.solve([run("one")])
-  await ground.solve([run("one")], { request: request({ face: "classic" }) })
+  await ground.solve([run("one")], { request: plainBuild({ face: "classic" }) })
   expect(ground.ran).toEqual(["one", "one"])
 })
 

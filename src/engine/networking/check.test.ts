@@ -1,6 +1,6 @@
 // What a container may ask of networks, refused in Docker's words.
 import { expect, test } from "bun:test"
-import { plainConfig } from "../../runtime/testing/fixtures.ts"
+import { busyboxConfig } from "../../runtime/testing/fixtures.ts"
 import type { NetworkRecord, NetworkRequest } from "../../state/state.ts"
 import { checkEndpoint, checkNetworks, checkTogether } from "./check.ts"
 import { namedNetworks, networksOf, plainRequest } from "./requests.ts"
@@ -31,7 +31,7 @@ const ask = (name: string, more: Partial<NetworkRequest> = {}): NetworkRequest =
 
 test("addresses and aliases are for networks of the user's own", () => {
   const check = (name: string, more: Partial<NetworkRequest>) => () =>
-    checkNetworks(networks, plainConfig({ networkMode: name, networks: [ask(name, more)] }))
+    checkNetworks(networks, busyboxConfig({ networkMode: name, networks: [ask(name, more)] }))
   expect(check("bridge", { ipv4: "172.17.0.9" })).toThrow(
     "invalid config for network bridge: invalid endpoint settings:\nuser specified IP address is supported on user defined networks only",
   )
@@ -84,7 +84,7 @@ test("a new container is on the network of its mode, unless others are asked for
 })
 
 test("a network asked for by id is remembered by name, a mode by its whole id", () => {
-  const config = plainConfig({
+  const config = busyboxConfig({
     networkMode: own.id.slice(0, 8),
     networks: [plainRequest(own.id.slice(0, 8))],
   })
@@ -92,7 +92,7 @@ test("a network asked for by id is remembered by name, a mode by its whole id", 
     find: (reference: string) => (own.id.startsWith(reference) ? own : networks.find(reference)),
   }
   expect(namedNetworks(byId, config)).toMatchObject({ networkMode: own.id, networks: [plainRequest("own")] })
-  const absent = plainConfig({ networkMode: "later", networks: [plainRequest("later")] })
+  const absent = busyboxConfig({ networkMode: "later", networks: [plainRequest("later")] })
   expect(namedNetworks(byId, absent)).toMatchObject({
     networkMode: "later",
     networks: [plainRequest("later")],

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import fc from "fast-check"
 import type { Seccomp, SeccompAction, SeccompArgument, SeccompOperator } from "../../oci/runtime-spec.ts"
-import { plainConfig } from "../testing/fixtures.ts"
+import { busyboxConfig } from "../testing/fixtures.ts"
 import { encodeProgram } from "./bpf.ts"
 import { seccompChoice } from "./choice.ts"
 import { defaultProfile } from "./default-profile.ts"
@@ -301,7 +301,8 @@ test("kernel versions compare as numbers", () => {
 
 test("the choice: default, unconfined, privileged, one's own; resolved once", () => {
   const choose = seccompChoice()
-  const filter = (changes: Parameters<typeof plainConfig>[0]) => choose(plainConfig(changes), "6.18")(usual)
+  const filter = (changes: Parameters<typeof busyboxConfig>[0]) =>
+    choose(busyboxConfig(changes), "6.18")(usual)
   expect(filter({})).toBe(filter({ image: "another" }))
   expect(filter({ securityOptions: ["seccomp=unconfined"] })).toBeUndefined()
   expect(filter({ securityOptions: ["seccomp:unconfined"] })).toBeUndefined()

@@ -1,64 +1,10 @@
 // Configs and requests for tests: a plain container, changed where a test says so.
-
-import type { ContainerConfig } from "../../state/container.ts"
+import { type ContainerConfig, plainConfig } from "../../state/state.ts"
 import type { LaunchRequest } from "../runtime.ts"
 
-/** A config as `docker run busybox true` gives it. */
-export const plainConfig = (changes: Partial<ContainerConfig> = {}): ContainerConfig => ({
-  image: "busybox",
-  hostname: "c0ffee",
-  domainname: "",
-  user: "",
-  env: [],
-  command: [],
-  workingDirectory: "",
-  labels: {},
-  tty: false,
-  openStdin: false,
-  stdinOnce: false,
-  attachStdin: false,
-  attachStdout: true,
-  attachStderr: true,
-  exposedPorts: [],
-  volumes: [],
-  mounts: [],
-  volumesFrom: [],
-  ports: [],
-  publishAllPorts: false,
-  resources: {},
-  restart: { name: "no", maximumRetries: 0 },
-  autoRemove: false,
-  privileged: false,
-  readOnlyRoot: false,
-  capAdd: [],
-  capDrop: [],
-  securityOptions: [],
-  groupAdd: [],
-  oomScoreAdjust: 0,
-  shmSize: 0,
-  sysctls: {},
-  extraHosts: [],
-  dns: [],
-  dnsSearch: [],
-  dnsOptions: [],
-  links: [],
-  networkMode: "none",
-  networks: [],
-  pidMode: "",
-  ipcMode: "",
-  utsMode: "",
-  usernsMode: "",
-  cgroupnsMode: "",
-  logDriver: "json-file",
-  logOptions: {},
-  consoleSize: [0, 0],
-  runtime: "",
-  annotations: {},
-  storageOptions: {},
-  isolation: "",
-  cidFile: "",
-  ...changes,
-})
+/** A config as `docker run --network none busybox true` gives it. */
+export const busyboxConfig = (changes: Partial<ContainerConfig> = {}): ContainerConfig =>
+  plainConfig({ image: "busybox", hostname: "c0ffee", networkMode: "none", ...changes })
 
 /** A request for a container that runs `argv`. */
 export const plainRequest = (
@@ -68,7 +14,7 @@ export const plainRequest = (
 ): LaunchRequest => ({
   id: "0123456789ab",
   name: "plain",
-  config: plainConfig(config),
+  config: busyboxConfig(config),
   argv,
   env: ["PATH=/bin", "HOSTNAME=c0ffee"],
   root: { type: "directory", path: "/srv/root" },

@@ -8,39 +8,9 @@ import { platformArguments } from "../../graph/arguments.ts"
 import { buildGraph } from "../../graph/build-graph.ts"
 import type { ResolvedImage } from "../../graph/graph.ts"
 import type { PlannedStage } from "../../graph/stage.ts"
+import { plainBuild } from "../../testing/plain-build.ts"
 import { checkAnswer } from "../check.ts"
 import { outlineAnswer } from "../outline.ts"
-
-export const requestWith = (given: Partial<BuildRequest> = {}): BuildRequest => ({
-  context: { type: "empty" },
-  namedContexts: new Map(),
-  target: "",
-  buildArgs: new Map(),
-  labels: new Map(),
-  platforms: [],
-  noCache: false,
-  noCacheFilter: [],
-  pull: false,
-  extraHosts: [],
-  network: "",
-  shmSize: 0,
-  ulimits: [],
-  cgroupParent: "",
-  memory: 0,
-  memorySwap: 0,
-  cpuShares: 0,
-  cpuQuota: 0,
-  cpuPeriod: 0,
-  cpusetCpus: "",
-  cpusetMems: "",
-  entitlements: [],
-  secrets: () => Promise.resolve(undefined),
-  ssh: () => Promise.resolve(undefined),
-  credentials: () => Promise.resolve(undefined),
-  cacheFrom: [],
-  face: "builder",
-  ...given,
-})
 
 /** PATH=/bin and FOO=bar are in every image's environment. */
 const resolved = (): Promise<ResolvedImage> => {
@@ -79,7 +49,7 @@ export const check = async (text: string, ignored?: (path: string) => boolean) =
     const dockerfile = parseDockerfile(source, { found })
     findings = openFindings(dockerfile.check, dockerfile.findings)
     const more = ignored === undefined ? {} : { ignored }
-    await buildGraph(dockerfile, requestWith(), resolved, { findings, allStages: true, ...more })
+    await buildGraph(dockerfile, plainBuild(), resolved, { findings, allStages: true, ...more })
     return {
       findings: findings.all,
       answer: checkAnswer({ file: "Dockerfile", source, findings: findings.all }),
@@ -94,7 +64,7 @@ export const check = async (text: string, ignored?: (path: string) => boolean) =
 export const outline = async (text: string, given: Partial<BuildRequest> = {}) => {
   const source = bytes(text)
   const dockerfile = parseDockerfile(source)
-  const request = requestWith(given)
+  const request = plainBuild(given)
   const targets: PlannedStage[] = []
   await buildGraph(dockerfile, request, resolved, { planned: (stage) => targets.push(stage) })
   const [target] = targets

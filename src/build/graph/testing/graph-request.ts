@@ -4,6 +4,7 @@ import { failure } from "../../../base/errors.ts"
 import { parseExecutionConfig } from "../../../oci/execution-config.ts"
 import { parsePlatform } from "../../../oci/platform.ts"
 import type { BuildRequest, ContextSource } from "../../build.ts"
+import { plainBuild } from "../../testing/plain-build.ts"
 import type { ResolvedImage, ResolveImage } from "../graph.ts"
 
 const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -93,32 +94,21 @@ export interface CaseOptions {
   readonly ignored?: readonly string[]
 }
 
-export const buildRequest = (options: CaseOptions = {}): BuildRequest => ({
-  context: { type: "directory", path: "/context" },
-  namedContexts: new Map(Object.entries(options.contexts ?? {})),
-  target: options.target ?? "",
-  buildArgs: new Map(Object.entries(options.buildArgs ?? {})),
-  labels: new Map(Object.entries(options.labels ?? {})),
-  platforms: (options.platforms ?? ["linux/amd64"]).map(parsePlatform),
-  noCache: options.noCache ?? false,
-  noCacheFilter: options.noCacheFilter ?? [],
-  pull: false,
-  extraHosts: options.extraHosts ?? [],
-  network: options.network ?? "",
-  shmSize: options.shmSize ?? 0,
-  ulimits: [],
-  cgroupParent: "",
-  memory: 0,
-  memorySwap: 0,
-  cpuShares: 0,
-  cpuQuota: 0,
-  cpuPeriod: 0,
-  cpusetCpus: "",
-  cpusetMems: "",
-  entitlements: options.entitlements ?? [],
-  secrets: () => Promise.resolve(undefined),
-  ssh: () => Promise.resolve(undefined),
-  credentials: () => Promise.resolve(undefined),
-  cacheFrom: [],
-  face: options.face ?? "builder",
-})
+export const buildRequest = (options: CaseOptions = {}): BuildRequest => {
+  const {
+    contexts = {},
+    buildArgs = {},
+    labels = {},
+    platforms = ["linux/amd64"],
+    ignored: _,
+    ...same
+  } = options
+  return plainBuild({
+    context: { type: "directory", path: "/context" },
+    namedContexts: new Map(Object.entries(contexts)),
+    buildArgs: new Map(Object.entries(buildArgs)),
+    labels: new Map(Object.entries(labels)),
+    platforms: platforms.map(parsePlatform),
+    ...same,
+  })
+}

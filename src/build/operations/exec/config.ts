@@ -1,7 +1,7 @@
 // A step as the runtime's container config: pure. What a build may not have is refused here, for every way that leads to a run.
 import { failure } from "../../../base/errors.ts"
 import type { Resources } from "../../../state/container.ts"
-import type { ContainerConfig } from "../../../state/state.ts"
+import { type ContainerConfig, plainConfig } from "../../../state/state.ts"
 import type { BuildRequest } from "../../build.ts"
 import type { ExecNode } from "../../graph/graph.ts"
 
@@ -61,57 +61,18 @@ export const environmentOf = (node: ExecNode, hostname: string, request: BuildRe
 }
 
 /** The config of a step's container. `id` is the run's. */
-export const configOf = (node: ExecNode, request: BuildRequest, id: string): ContainerConfig => ({
-  image: "",
-  hostname: hostnameOf(node, request, id),
-  domainname: "",
-  user: node.user,
-  env: node.env,
-  command: node.argv,
-  workingDirectory: node.workingDirectory === "" ? "/" : node.workingDirectory,
-  labels: {},
-  tty: false,
-  openStdin: false,
-  stdinOnce: false,
-  attachStdin: false,
-  attachStdout: true,
-  attachStderr: true,
-  exposedPorts: [],
-  volumes: [],
-  mounts: [],
-  volumesFrom: [],
-  ports: [],
-  publishAllPorts: false,
-  resources: resourcesOf(request),
-  restart: { name: "no", maximumRetries: 0 },
-  autoRemove: true,
-  privileged: node.security === "insecure",
-  readOnlyRoot: false,
-  capAdd: [],
-  capDrop: [],
-  securityOptions: [],
-  groupAdd: [],
-  oomScoreAdjust: 0,
-  shmSize: request.shmSize,
-  sysctls: {},
-  extraHosts: [...request.extraHosts, ...node.extraHosts],
-  dns: [],
-  dnsSearch: [],
-  dnsOptions: [],
-  links: [],
-  networkMode: networkOf(node, request),
-  networks: [],
-  pidMode: "",
-  ipcMode: "",
-  utsMode: "",
-  usernsMode: "",
-  cgroupnsMode: "",
-  logDriver: "none",
-  logOptions: {},
-  consoleSize: [0, 0],
-  runtime: "",
-  annotations: {},
-  storageOptions: {},
-  isolation: "",
-  cidFile: "",
-})
+export const configOf = (node: ExecNode, request: BuildRequest, id: string): ContainerConfig =>
+  plainConfig({
+    hostname: hostnameOf(node, request, id),
+    user: node.user,
+    env: node.env,
+    command: node.argv,
+    workingDirectory: node.workingDirectory === "" ? "/" : node.workingDirectory,
+    resources: resourcesOf(request),
+    autoRemove: true,
+    privileged: node.security === "insecure",
+    shmSize: request.shmSize,
+    extraHosts: [...request.extraHosts, ...node.extraHosts],
+    networkMode: networkOf(node, request),
+    logDriver: "none",
+  })

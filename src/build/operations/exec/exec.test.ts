@@ -10,12 +10,7 @@ import { emptyTree, type LayersTree } from "../operations.ts"
 import { execNode, openStepGround } from "../testing/ground.ts"
 
 const ground = await openStepGround({ networks: true })
-afterAll(async () => {
-  await ground.steps.close()
-  const left = ground.leftovers()
-  await ground.close()
-  expect(left).toEqual([])
-}, 20_000)
+afterAll(async () => expect(await ground.end()).toEqual([]), 20_000)
 
 const failing = async (work: Promise<unknown>): Promise<BuildFailure> => {
   try {

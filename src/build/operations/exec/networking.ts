@@ -1,7 +1,6 @@
 // The network of a step: a place on the default bridge from the pool, as containers get it, another network, the host's, or none.
-import { readFileSync } from "node:fs"
 import { errorKind, errorMessage, failure } from "../../../base/errors.ts"
-import { localHosts, type Networks } from "../../../network/network.ts"
+import { type Networks, plainTexts } from "../../../network/network.ts"
 import type { ContainerConfig } from "../../../state/state.ts"
 
 export interface StepNetwork {
@@ -16,31 +15,12 @@ export interface StepNetwork {
   leave(): Promise<void>
 }
 
-const hostText = (path: string): string => {
-  try {
-    return readFileSync(path, "utf8")
-  } catch {
-    // A host without the file gives its steps an empty one.
-    return ""
-  }
-}
-
-const extraLine = (entry: string): string => {
-  const [, name = "", address = ""] = /^([^:=]+)[:=](.+)$/.exec(entry) ?? []
-  if (name === "") throw failure("invalid", `bad format for add-host: ${JSON.stringify(entry)}`)
-  return `${address === "host-gateway" ? "127.0.0.1" : address.replace(/^\[(.*)\]$/, "$1")}\t${name}`
-}
-
-const plain = (mode: "host" | "none", config: ContainerConfig): StepNetwork => {
-  const base = mode === "host" ? hostText("/etc/hosts").replace(/\n*$/, "") : localHosts.join("\n")
-  return {
-    namespace: mode === "host" ? "host" : "new",
-    hosts: `${[base, ...config.extraHosts.map(extraLine)].join("\n")}\n`,
-    resolvConf: hostText("/etc/resolv.conf"),
-    joined: () => undefined,
-    leave: () => Promise.resolve(),
-  }
-}
+const plain = (mode: "host" | "none", config: ContainerConfig): StepNetwork => ({
+  namespace: mode === "host" ? "host" : "new",
+  ...plainTexts(mode, config),
+  joined: () => undefined,
+  leave: () => Promise.resolve(),
+})
 
 /** Prepares the network that a step's config names. What it gives must be left. */
 export const connectStep = async (

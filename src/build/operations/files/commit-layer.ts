@@ -44,9 +44,9 @@ export const commitChanges = async (
       () => layerEntries(layout),
       layout.size,
     )
-    const { digest, size, steady } = await writing
+    const { digest, size, steady, states } = await writing
     const made = await commitFile(rooms, { path, digest, size, index }, parent, run)
-    if (steady) await reuse.keep(layout, made.chainId, begun)
+    if (steady) await reuse.keep(layout, made.chainId, begun, states)
     return made
   } catch (error) {
     throw readable(error)

@@ -3,7 +3,7 @@ import { failure } from "../../../base/errors.ts"
 import { blockSize } from "../../../base/tar-header.ts"
 import type { Kernel, Operation } from "../../../kernel/kernel.ts"
 import type { LaidEntry, Layout } from "./layout.ts"
-import type { MadeLayer, Reuse } from "./reuse.ts"
+import { type MadeLayer, type Reuse, stateBytes, stateWithin } from "./reuse.ts"
 import { Script } from "./script.ts"
 import type { Source } from "./source.ts"
 import { encodeEntry } from "./tar-entry.ts"
@@ -36,7 +36,11 @@ async function* scriptOf(
     if (length > 0) script.range(0, from, length)
     length = 0
   }
-  for (const laid of layout.entries) {
+  const beginning = reuse?.beginning ?? { entries: 0, end: 0 }
+  if (beginning.end > 0) script.range(0, 0, beginning.end)
+  for (let index = beginning.entries; index < layout.entries.length; index++) {
+    const laid = layout.entries[index]
+    if (laid === undefined) break
     const at = reuse?.find(laid) ?? -1
     if (at >= 0) {
       if (length === 0) from = at
@@ -65,7 +69,7 @@ async function* scriptOf(
 
 /**
  * Writes the tar of a layout to a new file; what `reuse` knows is taken from an older layer's. Gives its digest and length,
- * and whether all files were what they were said to be. Throws the launcher's failure.
+ * whether all files were what they were said to be, and the states of its hash (reuse.ts). Throws the launcher's failure.
  */
 export const writeTar = async (
   kernel: Kernel,
@@ -73,13 +77,15 @@ export const writeTar = async (
   output: string,
   reuse: { readonly layer: MadeLayer; readonly reuse: Reuse } | undefined,
   signal: AbortSignal,
-): Promise<{ digest: string; size: number; steady: boolean }> => {
+): Promise<{ digest: string; size: number; steady: boolean; states: string }> => {
   const roots = rootsOf(layout.entries)
+  const known = reuse && stateWithin(reuse.layer.states, reuse.reuse.beginning.end)
   const plan: Operation[] = [
     ["assemble"],
     ["output", output],
     ...[...roots.keys()].map(({ root }) => root),
     ...(reuse === undefined ? [] : [["file", reuse.layer.path] as const]),
+    ...(known === undefined ? [] : [["resume", String(known.bytes), known.state] as const]),
   ]
   const answer = await kernel.send(plan, scriptOf(layout, roots, reuse?.reuse), signal)
   const size = Number(answer.get("size")?.[0] ?? 0)
@@ -87,5 +93,7 @@ export const writeTar = async (
     throw failure("internal", `a layer has ${size} bytes where ${layout.size} were laid out`)
   const steady = answer.get("changed")?.[0] === "0"
   if (!steady) for (const source of roots.keys()) source.moved()
-  return { digest: `sha256:${answer.get("sha256")?.[0] ?? ""}`, size, steady }
+  const before = known === undefined ? "" : reuse?.layer.states.slice(0, (known.bytes / stateBytes) * 64)
+  const states = `${before}${answer.get("states")?.[0] ?? ""}`
+  return { digest: `sha256:${answer.get("sha256")?.[0] ?? ""}`, size, steady, states }
 }

@@ -15,6 +15,7 @@ import type { ExecNode } from "../../graph/graph.ts"
 import type { BuildEvent } from "../../progress.ts"
 import type { BuildRooms } from "../../rooms.ts"
 import type { Tree } from "../../solver/solver.ts"
+import { plainBuild } from "../../testing/plain-build.ts"
 import { commitTar } from "../commit.ts"
 import { emptyTree, type LayersTree, type StepOperations, type StepRun } from "../operations.ts"
 import { openSteps } from "../steps.ts"
@@ -54,36 +55,8 @@ export interface StepGround {
   /** The operations anew over the same state, as a restarted engine has them. */
   reopen(): StepOperations
   close(): Promise<void>
-}
-
-export const emptyRequest: BuildRequest = {
-  context: { type: "empty" },
-  namedContexts: new Map(),
-  target: "",
-  buildArgs: new Map(),
-  labels: new Map(),
-  platforms: [],
-  noCache: false,
-  noCacheFilter: [],
-  pull: false,
-  extraHosts: [],
-  network: "",
-  shmSize: 0,
-  ulimits: [],
-  cgroupParent: "",
-  memory: 0,
-  memorySwap: 0,
-  cpuShares: 0,
-  cpuQuota: 0,
-  cpuPeriod: 0,
-  cpusetCpus: "",
-  cpusetMems: "",
-  entitlements: [],
-  secrets: () => Promise.resolve(undefined),
-  ssh: () => Promise.resolve(undefined),
-  credentials: () => Promise.resolve(undefined),
-  cacheFrom: [],
-  face: "builder",
+  /** Closes everything; what steps left until then. */
+  end(): Promise<readonly string[]>
 }
 
 export const execNode = (changes: Partial<ExecNode> = {}): ExecNode => ({
@@ -139,7 +112,7 @@ export const openStepGround = async (
   const open = () => openSteps(rooms, asLayers)
   const run: StepGround["run"] = (request = {}, changes = {}) => ({
     id: `build-${randomBytes(12).toString("hex")}`,
-    request: { ...emptyRequest, ...request },
+    request: plainBuild(request),
     report: () => undefined,
     signal: new AbortController().signal,
     vertex: "sha256:step",
@@ -192,6 +165,12 @@ export const openStepGround = async (
         if (existsSync(path)) rmdirSync(path)
       }
       rmSync(directory, { recursive: true, force: true })
+    },
+    async end() {
+      await ground.steps.close()
+      const left = ground.leftovers()
+      await ground.close()
+      return left
     },
   }
   return ground

@@ -13,6 +13,7 @@ import { openCacheRecords } from "../../cache/records.ts"
 import type { ContextNode, CopyAction, ExecNode, FileNode, Input, Node } from "../../graph/graph.ts"
 import type { LayersTree, StepRun } from "../../operations/operations.ts"
 import type { BuildEvent } from "../../progress.ts"
+import { plainBuild } from "../../testing/plain-build.ts"
 import { openShared } from "../shared.ts"
 import { solveGraph } from "../solve.ts"
 import type { ContextTree, Tree } from "../solver.ts"
@@ -65,18 +66,6 @@ export const contextOf = (word: { text: string; steady?: boolean }): Tree => ({
     unchanged: async () => word.steady ?? true,
     release: () => {},
   } as unknown as ContextTree,
-})
-
-export const request = (more: Partial<BuildRequest> = {}): BuildRequest => ({
-  ...{ context: { type: "empty" }, namedContexts: new Map(), target: "", buildArgs: new Map() },
-  ...{ labels: new Map(), platforms: [], noCache: false, noCacheFilter: [], pull: false, extraHosts: [] },
-  ...{ network: "", shmSize: 0, ulimits: [], cgroupParent: "", memory: 0, memorySwap: 0, cpuShares: 0 },
-  ...{ cpuQuota: 0, cpuPeriod: 0, cpusetCpus: "", cpusetMems: "", entitlements: [], cacheFrom: [] },
-  secrets: async () => undefined,
-  ssh: async () => undefined,
-  credentials: async () => undefined,
-  face: "builder",
-  ...more,
 })
 
 const layer = (root: LayersTree, words: string): LayersTree => {
@@ -183,7 +172,7 @@ export const fakeGround = (parallelism = 16): FakeGround => {
       const solved = await solveGraph(
         { ...parts, sources: { ...parts.sources, remoteKey } },
         {
-          ...{ id: "build", request: options.request ?? request(), epoch: undefined, imported: undefined },
+          ...{ id: "build", request: options.request ?? plainBuild(), epoch: undefined, imported: undefined },
           report: (event) => void events.push(event),
           hold: { keep: () => {}, suspect: () => {} },
           signal: options.signal ?? new AbortController().signal,

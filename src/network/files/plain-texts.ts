@@ -1,7 +1,10 @@
 // The managed files of containers that are on no network of ours: "none" and "host".
 import { readFileSync } from "node:fs"
-import { localHosts } from "../../network/network.ts"
+import { failure } from "../../base/errors.ts"
 import type { ContainerConfig } from "../../state/state.ts"
+import { localHosts } from "./hosts.ts"
+
+type Asked = Pick<ContainerConfig, "extraHosts" | "dns" | "dnsSearch" | "dnsOptions">
 
 const hostText = (path: string): string => {
   try {
@@ -15,10 +18,11 @@ const hostText = (path: string): string => {
 /** "name:ip" or "name=ip" → a line; host-gateway is this machine itself here. */
 const extraLine = (entry: string): string => {
   const [, name = "", address = ""] = /^([^:=]+)[:=](.+)$/.exec(entry) ?? []
+  if (name === "") throw failure("invalid", `bad format for add-host: ${JSON.stringify(entry)}`)
   return `${address === "host-gateway" ? "127.0.0.1" : address.replace(/^\[(.*)\]$/, "$1")}\t${name}`
 }
 
-const resolvConf = (config: ContainerConfig): string => {
+const resolvConf = (config: Asked): string => {
   if (config.dns.length === 0 && config.dnsSearch.length === 0 && config.dnsOptions.length === 0) {
     return hostText("/etc/resolv.conf")
   }
@@ -31,11 +35,8 @@ const resolvConf = (config: ContainerConfig): string => {
   return `${[...lines("nameserver", config.dns, true), ...search, ...lines("options", config.dnsOptions, false)].join("\n")}\n`
 }
 
-/** Texts of /etc/hosts and /etc/resolv.conf. */
-export const plainTexts = (
-  mode: "none" | "host",
-  config: ContainerConfig,
-): { hosts: string; resolvConf: string } => {
+/** Texts of /etc/hosts and /etc/resolv.conf. Throws invalid for an extra host that is none. */
+export const plainTexts = (mode: "none" | "host", config: Asked): { hosts: string; resolvConf: string } => {
   const extra = config.extraHosts.map(extraLine)
   const base = mode === "host" ? hostText("/etc/hosts").replace(/\n*$/, "") : localHosts.join("\n")
   return { hosts: `${[base, ...extra].join("\n")}\n`, resolvConf: resolvConf(config) }
