@@ -12,6 +12,7 @@ export async function tunnel(
   open: (connection: Duplex) => AbortSignal,
 ): Promise<void> {
   let reading = false
+  const over = Promise.withResolvers<void>()
   const connection: Duplex = new Duplex({
     read() {
       if (reading) return
@@ -20,9 +21,11 @@ export async function tunnel(
         .receive()
         .then((message) => {
           reading = false
-          connection.push(message === undefined ? null : Buffer.from(message.data))
+          if (message !== undefined) connection.push(Buffer.from(message.data))
+          // Whoever sends no more has closed the session, and waits for the call's end.
+          else over.resolve()
         })
-        .catch(() => connection.destroy())
+        .catch(() => over.resolve())
     },
     write(bytes: Buffer, _encoding, done) {
       call.send({ data: bytes }).then(() => done(), done)
@@ -32,10 +35,10 @@ export async function tunnel(
   // The client waits for the headers before it speaks; an empty message would be read as bytes by Go's side.
   call.begin({})
   const gone = open(connection)
-  await new Promise<void>((resolve) => {
-    if (gone.aborted || call.signal.aborted) resolve()
-    gone.addEventListener("abort", () => resolve(), { once: true })
-    call.signal.addEventListener("abort", () => resolve(), { once: true })
-  })
+  for (const signal of [gone, call.signal]) {
+    if (signal.aborted) over.resolve()
+    signal.addEventListener("abort", () => over.resolve(), { once: true })
+  }
+  await over.promise
   connection.destroy()
 }

@@ -30,7 +30,7 @@ const emulated: Readonly<Record<string, Omit<Platform, "os">>> = {
 }
 
 /** The host's platform first, then those that it emulates. */
-export function workerPlatforms(): readonly Platform[] {
+function workerPlatforms(): readonly Platform[] {
   const own = hostPlatform()
   const also: Platform[] = arch() === "x64" ? [{ os: "linux", architecture: "386", variant: "" }] : []
   let names: readonly string[] = []

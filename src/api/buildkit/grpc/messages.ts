@@ -4,7 +4,7 @@ import { type Given, type Message, WireError } from "../../../wire/buildkit/prot
 import { CODE, GrpcFailure } from "./status.ts"
 
 /** Longest message that is taken; what buildx and BuildKit allow each other. */
-export const LONGEST_MESSAGE = 16 << 20
+const LONGEST_MESSAGE = 16 << 20
 /** Bytes of unread messages at which the peer is asked to wait. */
 const HIGH = 1 << 20
 
