@@ -24,7 +24,7 @@ type Untimed = Omit<HistoryStep, "created"> & { readonly created: number | undef
  * Gives times to steps that have none: that of the first layer made anew, or of the step before; if there is none at all,
  * now. The same steps get the same times, so that an image that is built again from the cache has the same id.
  */
-export const timed = (history: readonly Untimed[]): HistoryStep[] => {
+const timed = (history: readonly Untimed[]): HistoryStep[] => {
   const gap = history.findIndex(({ created }) => created === undefined)
   const after = gap < 0 ? undefined : history.slice(gap).find(({ created }) => created !== undefined)
   const before = (gap < 0 ? history : history.slice(0, gap)).findLast(({ created }) => created !== undefined)

@@ -53,7 +53,7 @@ export const prune = (
   })
 
 /** What was removed, a line each. */
-export const prunedLines = (pruned: Pruned): string[] => [
+const prunedLines = (pruned: Pruned): string[] => [
   ...(pruned.ContainersDeleted ?? []),
   ...(pruned.VolumesDeleted ?? []),
   ...(pruned.NetworksDeleted ?? []),

@@ -11,7 +11,7 @@ import { contentOf, type Store } from "./store.ts"
 /** Bytes. The specification asks for at least 4 MiB. */
 const largestManifest = 4 << 20
 
-export const unknownManifest = (reference: string): Refusal =>
+const unknownManifest = (reference: string): Refusal =>
   new Refusal("MANIFEST_UNKNOWN", "manifest unknown", { detail: { reference } })
 
 /** GET and HEAD. */

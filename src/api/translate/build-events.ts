@@ -16,7 +16,7 @@ const base64 = (bytes: Uint8Array): string =>
 const time = <K extends string>(key: K, at: number | undefined): { [P in K]?: string } =>
   at === undefined ? {} : ({ [key]: rfc3339(at) } as { [P in K]: string })
 
-export const vertexView = (vertex: Vertex): VertexView => ({
+const vertexView = (vertex: Vertex): VertexView => ({
   digest: vertex.digest,
   ...(vertex.inputs.length > 0 ? { inputs: [...vertex.inputs] } : {}),
   name: vertex.name,

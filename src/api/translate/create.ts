@@ -159,7 +159,7 @@ function workingDirectory(path: string): string | undefined {
 }
 
 /** Docker's healthcheck in the domain's milliseconds; undefined when none is given. */
-export function healthcheck(wire: CreateRequest["Healthcheck"]): Healthcheck | undefined {
+function healthcheck(wire: CreateRequest["Healthcheck"]): Healthcheck | undefined {
   if (wire === undefined) return undefined
   for (const name of ["Interval", "Timeout", "StartPeriod", "StartInterval"] as const) {
     if (wire[name] !== 0 && wire[name] < 1_000_000) {

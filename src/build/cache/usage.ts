@@ -22,7 +22,7 @@ export interface UsageRooms {
 }
 
 /** Names that people can copy: 25 digits of the key. */
-export const usageId = (key: string): string => key.replace(/^sha256:/, "").slice(0, 25)
+const usageId = (key: string): string => key.replace(/^sha256:/, "").slice(0, 25)
 
 /** ChainIDs of layers that images or containers need. */
 const layersInUse = (state: State): Set<string> => {

@@ -107,4 +107,4 @@ export const openExporters = (rooms: ExportRooms): Exporters => ({
   },
 })
 
-export { type ImportOptions, openImportedCaches } from "./cache/import-cache.ts"
+export { openImportedCaches } from "./cache/import-cache.ts"

@@ -53,7 +53,7 @@ const startState = (
 })
 
 /** FROM scratch: the classic builder sets no working directory. */
-export const scratchState = (around: Surroundings): StageState => {
+const scratchState = (around: Surroundings): StageState => {
   const workingDirectory = around.request.face === "classic" ? "" : "/"
   const config = startConfig({ ...emptyConfig, workingDirectory })
   return startState(config, around.target, around.target, "scratch")

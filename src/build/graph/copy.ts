@@ -18,7 +18,7 @@ type Copy = InstructionOf<"ADD" | "COPY">
 const invalid = (message: string) => new BuildFailure("invalid", message, {})
 
 /** Absolute; a trailing slash, which means a directory, stays. */
-export const destinationPath = (directory: string, written: string): string => {
+const destinationPath = (directory: string, written: string): string => {
   const absolute = posix.resolve(directory, written)
   const isDirectory = written === "" || /(?:^|\/)\.?$/.test(written)
   return isDirectory && absolute !== "/" ? `${absolute}/` : absolute

@@ -11,7 +11,7 @@ export const copiedContent = "\u0000content\u0000"
 export const quotedList = (words: readonly string[]): string => `[${words.map(quoted).join(" ")}]`
 
 /** Go's time.Duration as text: "1m30s", "1.5s", "500ms", "0s". */
-export const goDuration = (milliseconds: number): string => {
+const goDuration = (milliseconds: number): string => {
   if (milliseconds === 0) return "0s"
   const nanoseconds = Math.round(milliseconds * 1e6)
   const decimal = (value: number): string => String(Number(value.toFixed(9)))

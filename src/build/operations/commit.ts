@@ -38,7 +38,7 @@ export interface WrittenTar {
 }
 
 /** A file's bytes, opened when the first are asked for: a layer that is there already asks for none. */
-export async function* fileBytes(path: string): AsyncGenerator<Uint8Array> {
+async function* fileBytes(path: string): AsyncGenerator<Uint8Array> {
   await using file = await open(path, "r")
   for (;;) {
     const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(1 << 20))

@@ -33,7 +33,7 @@ const missing = (path: string) =>
   failure("not-found", `unable to prepare context: path ${JSON.stringify(path)} not found`)
 
 /** A directory as this side sees it. Throws not-found. */
-export function directorySource(path: string, only?: readonly string[]): Source {
+function directorySource(path: string, only?: readonly string[]): Source {
   const absolute = resolve(path)
   const found = statSync(absolute, { bigint: true, throwIfNoEntry: false })
   if (found === undefined) throw missing(path)
@@ -51,7 +51,7 @@ export function directorySource(path: string, only?: readonly string[]): Source 
   }
 }
 
-export const isRemote = (text: string): boolean =>
+const isRemote = (text: string): boolean =>
   /^(https?|git|ssh):\/\/./.test(text) || /^(git@|github\.com\/)/.test(text)
 
 const remoteSource = (url: string): Source => ({ wire: { Type: "remote", Url: url } })

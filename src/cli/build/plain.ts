@@ -102,7 +102,7 @@ export class Plain implements Display {
   }
 }
 
-export const ending = (step: Step): string => {
+const ending = (step: Step): string => {
   if (step.error !== "")
     return /context canceled|cancelled/.test(step.error) ? "CANCELED" : `ERROR: ${step.error}`
   return step.cached ? "CACHED" : `DONE ${seconds(step).toFixed(1)}s`

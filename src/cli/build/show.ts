@@ -6,7 +6,7 @@ import type { Context } from "../verb.ts"
 import { clock, type Display, Plain } from "./plain.ts"
 import { type Step, seconds, Trace } from "./trace.ts"
 
-export const FORMS = ["auto", "tty", "plain", "rawjson", "quiet", "none"] as const
+const FORMS = ["auto", "tty", "plain", "rawjson", "quiet", "none"] as const
 export type Form = (typeof FORMS)[number]
 
 /** Steps faster than this are not worth naming. */

@@ -12,7 +12,7 @@ import { DetachScanner, parseDetachKeys } from "./detach-keys.ts"
 import { LateStream, type LateStreamOptions } from "./late-stream.ts"
 
 /** A frame of Docker's multiplexed stream. */
-export const multiplexed = (stream: "stdout" | "stderr", bytes: Uint8Array): Uint8Array => {
+const multiplexed = (stream: "stdout" | "stderr", bytes: Uint8Array): Uint8Array => {
   const frame = Buffer.allocUnsafe(8 + bytes.length)
   frame.fill(0, 0, 4)
   frame[0] = stream === "stdout" ? 1 : 2

@@ -8,7 +8,7 @@ import type { ExecNode } from "../../graph/graph.ts"
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /** What a step is called inside; as BuildKit calls it. */
-export const sandboxName = "buildkitsandbox"
+const sandboxName = "buildkitsandbox"
 
 /** "default", "none", "host", or the name of a network. */
 export const networkOf = (node: ExecNode, request: BuildRequest): string => {

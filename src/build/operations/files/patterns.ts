@@ -3,7 +3,7 @@ import { ignoreMatcher } from "../../ignore/ignore.ts"
 import { isDirectory, type ScannedEntry } from "../../sources/local/scan.ts"
 
 /** Those that are wanted, and the directories above them. `entries` are in the order of a walk; `pathOf` is relative to its top. */
-export const withParents = (
+const withParents = (
   entries: readonly ScannedEntry[],
   pathOf: (entry: ScannedEntry) => string,
   wants: (path: string, directory: boolean) => boolean,

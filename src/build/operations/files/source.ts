@@ -55,7 +55,7 @@ const endOf = (entries: readonly ScannedEntry[], path: string, from: number): nu
 }
 
 /** Follows a path through a list of entries. `find` gives what a path without links is. */
-export const followIn = async (
+const followIn = async (
   path: string,
   find: (path: string) => ScannedEntry | undefined | Promise<ScannedEntry | undefined>,
 ): Promise<ScannedEntry | undefined> => {

@@ -17,7 +17,7 @@ import { contextsDirectory, openTree } from "./tree.ts"
 const largestFile = 16 << 20
 
 /** A small file beneath a directory, links followed beneath it only; undefined when there is none. */
-export const readBeneath = async (
+const readBeneath = async (
   kernel: Kernel,
   directory: string,
   path: string,
