@@ -6,6 +6,7 @@ import { createFakeBuilder } from "../api/fake-builder.ts"
 import { createFakeEngine } from "../api/fake-engine.ts"
 import { eventually, startEngine } from "../fixtures/engine.ts"
 import { rawRequest } from "../fixtures/raw-request.ts"
+import { bad, type Json, variants } from "./variants.ts"
 
 const engine = await startEngine()
 afterAll(() => engine.close(), 60_000)
@@ -13,8 +14,6 @@ const { ok } = engine
 await ok("create", "--name", "made", "busybox", "true")
 await ok("run", "-d", "--name", "runs", "busybox", "sleep", "100000")
 await ok("network", "create", "net")
-
-type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
 /** Right documents, with every field that the engine reads. */
 const documents: Readonly<Record<string, Json>> = {
@@ -165,50 +164,11 @@ const documents: Readonly<Record<string, Json>> = {
   "/commit?container=nobody": { Cmd: ["x"], Labels: { a: "b" }, Env: ["A=1"] },
 }
 
-/** What a field may be instead; the long one is longer than any name may be. */
-const wrongs: readonly Json[] = [
-  null,
-  true,
-  -1,
-  1.5,
-  1e300,
-  2 ** 53,
-  "",
-  "\u202e💥\ud800",
-  "a\0b",
-  "../../../etc/passwd",
-  "x".repeat(70_000),
-  [],
-  [null],
-  [[["deep"]]],
-  {},
-  { __proto__: null, constructor: "x", "": {} },
-]
-
-/** The document once for each field and wrong value. */
-function* variants(document: Json): Generator<Json> {
-  for (const wrong of wrongs) yield wrong
-  if (typeof document !== "object" || document === null) return
-  if (Array.isArray(document)) {
-    for (const [index, value] of document.entries())
-      for (const variant of variants(value)) yield document.with(index, variant)
-    return
-  }
-  for (const [key, value] of Object.entries(document)) {
-    const { [key]: _, ...rest } = document as Record<string, Json>
-    yield rest
-    for (const variant of variants(value)) yield { ...rest, [key]: variant }
-  }
-}
-
 const clear = async () => {
   await rawRequest(engine.socket, "DELETE", "/containers/fuzzed?force=1&v=1")
   await rawRequest(engine.socket, "DELETE", "/networks/fuzzed")
   await rawRequest(engine.socket, "DELETE", "/volumes/fuzzed?force=1")
 }
-
-const bad =
-  /\n\s+at |undefined|\[object Object\]|Cannot read|is not a function|is not an object|is not iterable/
 
 test.each(Object.keys(documents))(
   "POST %s with each field wrong: an answer, never a 5xx",

@@ -1,4 +1,5 @@
 // Looks into roots through the launcher: what lies there, entry by entry. Paths are bytes as latin1 text throughout.
+import { failure } from "../../../base/errors.ts"
 import type { Kernel, Operation } from "../../../kernel/kernel.ts"
 
 /** An extended attribute; both as latin1 text. */
@@ -131,7 +132,7 @@ export const decodeScan = (bytes: Buffer): Look[] => {
 
 export const hexOf = (path: string): string => Buffer.from(path, "latin1").toString("hex")
 
-/** The bytes of a scan, as they came. */
+/** The bytes of a scan, as they came. Throws invalid for a path with a byte 0. */
 export const scanBytes = async (
   kernel: Kernel,
   root: Operation,
@@ -140,6 +141,9 @@ export const scanBytes = async (
   signal?: AbortSignal,
 ): Promise<Buffer> => {
   const chunks: Uint8Array[] = []
+  const torn = looks.find(([, path]) => path.includes("\0"))
+  if (torn !== undefined)
+    throw failure("invalid", `the path ${JSON.stringify(torn[1])} holds a byte 0, which no path may`)
   const plan: Operation[] = [
     ["scan"],
     root,
