@@ -171,6 +171,46 @@ test("bytes, files and ranges become one file, hashed", async () => {
   expect(readFileSync(output).equals(expected)).toBe(true)
 })
 
+test("a file that begins as an older one did is hashed from a known state on", async () => {
+  using place = fresh()
+  const older = Buffer.alloc((12 << 20) + 700)
+  for (let at = 0; at < older.length; at += 4) older.writeUInt32LE((at * 2_654_435_761) % 2 ** 32, at)
+  writeFileSync(join(place.path, "older"), older)
+  const build = (name: string, script: Buffer, ...more: Operation[]) =>
+    assemble([["file", join(place.path, "older")], ["output", join(place.path, name)], ...more], script)
+  const whole = rangeOf(0, 0n, BigInt(older.length))
+  const first = await build("first", Buffer.concat([whole, literal(Buffer.from("one"))]))
+  const states = first.values?.states ?? ""
+  expect([states.length, first.values?.sha256]).toEqual([
+    3 * 64,
+    sha(Buffer.concat([older, Buffer.from("one")])),
+  ])
+  for (const known of [1, 2, 3]) {
+    const resume = ["resume", String(known << 22), states.slice(64 * (known - 1), 64 * known)] as const
+    const output = `resumed-${known}`
+    const report = await build(output, Buffer.concat([whole, literal(Buffer.from("two"))]), resume)
+    const expected = Buffer.concat([older, Buffer.from("two")])
+    expect(report.values).toMatchObject({ sha256: sha(expected), size: String(expected.length) })
+    expect(report.values?.states).toBe(states.slice(64 * known))
+    expect(readFileSync(join(place.path, output)).equals(expected)).toBe(true)
+  }
+  const state = states.slice(0, 64)
+  const refused: [script: Buffer, operation: Operation][] = [
+    [whole, ["resume", "1000", state]],
+    [whole, ["resume", "0", state]],
+    [whole, ["resume", String(4 << 20), "ab"]],
+    [literal(Buffer.from("first")), ["resume", String(4 << 20), state]],
+    [Buffer.alloc(0), ["resume", String(4 << 20), state]],
+    [rangeOf(0, 1n, BigInt(5 << 20)), ["resume", String(4 << 20), state]],
+    [rangeOf(0, 0n, 10n), ["resume", String(4 << 20), state]],
+    [whole, ["resume", String(16 << 20), state]],
+  ]
+  for (const [script, operation] of refused) {
+    expect((await build("refused", script, operation)).kind).toBe("failed")
+    expect(existsSync(join(place.path, "refused"))).toBe(false)
+  }
+})
+
 test.each([
   ["a link", () => fileOf("link", 4)],
   ["a way through a link", () => fileOf("out/passwd", 4)],
