@@ -1,4 +1,5 @@
 // Contract. Builds images: Dockerfile and context in, layers in the engine's own store out; no export step for local images.
+import type { Duplex } from "node:stream"
 import type { ConfigDocument } from "../oci/config.ts"
 import type { Platform } from "../oci/platform.ts"
 import type { Credentials } from "../registry-client/registry-client.ts"
@@ -67,7 +68,7 @@ export interface SyncedEntry {
 /** A secret's bytes when a step asks for them; undefined = there is none of that id. Never logged or stored. */
 export type SecretSource = (id: string, signal: AbortSignal) => Promise<Uint8Array | undefined>
 /** A connection to the client's SSH agent of that id, one for each that a step opens; undefined = there is none. */
-export type SshSource = (id: string) => Promise<import("node:stream").Duplex | undefined>
+export type SshSource = (id: string) => Promise<Duplex | undefined>
 
 export interface BuildRequest {
   /** Chosen by the client, or made here: names the build in progress, history and cancellation. */
@@ -114,7 +115,7 @@ export interface BuildRequest {
   readonly cacheFrom: readonly CacheLocation[]
   /** "builder" for all but `docker build` with DOCKER_BUILDKIT=0: differs in history texts and few defaults. */
   readonly face: "builder" | "classic"
-  /** Name of who keeps synced contexts and cache mounts apart; "" in all but tests. */
+  /** Keeps sent contexts and cache mounts of equal names apart; absent in all but tests. */
   readonly scope?: string
 }
 
@@ -145,7 +146,7 @@ export interface BuiltImage {
   readonly layers: ImageRecord["layers"]
   /** diffIds and history agree with `layers`. */
   readonly config: Omit<ConfigDocument, "document">
-  /** Image that the last stage began from and that has no other steps than this; for the classic `parent`. "" = none. */
+  /** Id of the image that the stage begins from, for the classic `parent`; "" = none here. */
   readonly base: string
   /** How many of `layers`, and of the steps of config.history, are the base image's (0 = FROM scratch): exports leave those as they are. */
   readonly baseLayers: number
@@ -190,7 +191,7 @@ export interface Solved {
   /** Dockerfile as it was read. */
   readonly dockerfile: Uint8Array
   readonly startedAt: number
-  /** Paths, text and mode of files of one image, for clients that look into results. Resolved in its root. */
+  /** Bytes of a file of one image, resolved in its root. Throws not-found, and invalid for what is no file. */
   readFile(image: BuiltImage, path: string): Promise<Uint8Array>
   release(): void
 }

@@ -71,7 +71,7 @@ export const pruneCache = async (
       if (record === undefined || rooms.records.isUsed(source.key)) continue
       reclaimed += removeRecord(rooms, record)
     } else if (source.type === "mount") reclaimed += await rooms.operations.removeCacheMount(source.id)
-    else reclaimed += (await rooms.sources.removeKept?.(source.id)) ?? 0
+    else reclaimed += await rooms.sources.removeKept(source.id)
     left -= usage.shared ? 0 : usage.size
     gone.push(usage.id)
     removed?.(usage)

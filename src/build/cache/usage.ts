@@ -55,7 +55,7 @@ const recordRows = ({ state, records }: UsageRooms): UsageRow[] => {
 }
 
 export const usageRows = async (rooms: UsageRooms): Promise<UsageRow[]> => {
-  const [mounts, kept] = await Promise.all([rooms.operations.cacheMounts(), rooms.sources.kept?.() ?? []])
+  const [mounts, kept] = await Promise.all([rooms.operations.cacheMounts(), rooms.sources.kept()])
   const own = { parents: [], shared: false } as const
   return [
     ...recordRows(rooms),

@@ -6,7 +6,7 @@ import type { CommandForm, InstructionOf, KeyValue, Place } from "../dockerfile/
 import { expandWord, expandWords } from "../dockerfile/words.ts"
 import { BuildFailure } from "../failure.ts"
 import { splitVariable, withImageVariable, withVariable } from "./environment.ts"
-import { classicText, healthcheckText, quotedList, shellOf } from "./history.ts"
+import { classicText, healthcheckText, quotedList, shellOf } from "./history-texts.ts"
 import { exposedPorts } from "./ports.ts"
 import type { DeclaredArgument, PlannedStage, StageState } from "./stage.ts"
 import { expandIn, isSilentArgument, reportUndefined, type Surroundings } from "./surroundings.ts"

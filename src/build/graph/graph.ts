@@ -32,7 +32,7 @@ export interface ImageNode extends Common {
   readonly resolved: ResolvedImage
 }
 
-/** The build context or a named one, or what is at a URL: a tree that is no state of a stage. */
+/** The build context or a named one: a tree that is no state of a stage. */
 export interface ContextNode extends Common {
   readonly type: "context"
   /** "" = the main context, else the name of a named one. */
@@ -190,7 +190,7 @@ export interface StageStep {
   /** created_by of the history in BuildKit's words: "RUN /bin/sh -c make # buildkit", "ENV A=b". */
   readonly createdBy: string
   /**
-   * In the classic builder's words: "/bin/sh -c make", "/bin/sh -c #(nop)  ENV A=b". `copiedContent` (history.ts) in it stands
+   * In the classic builder's words: "/bin/sh -c make", "/bin/sh -c #(nop)  ENV A=b". `copiedContent` (history-texts.ts) in it stands
    * for what was copied: put "file:", "dir:" or "multi:" and its digest in hex there when it is known.
    */
   readonly classicCreatedBy: string
@@ -214,7 +214,7 @@ export interface GraphResult {
 
 export interface Graph {
   readonly results: readonly GraphResult[]
-  /** The Dockerfile's instructions with the nodes that they became, for the classic face; of the first platform. The solver's caller reports it as a "plan" event. */
+  /** The Dockerfile's instructions with the nodes that they became, of the first platform: the "plan" event of progress. */
   readonly plan?: { readonly globalArgs: readonly string[]; readonly stages: readonly PlannedStage[] }
   readonly findings: readonly {
     readonly rule: string

@@ -1,4 +1,4 @@
-// Contract. Runs a graph: nodes at once where they do not depend on each other, from the cache where it has them.
+// Contract. What solving deals in: trees of files that steps begin from, copy from and mount, and what a node of the graph became.
 import type { ImageRecord } from "../../state/state.ts"
 
 /** A tree of files that steps begin from, copy from and mount: layers in the store, or a context on the disk. */

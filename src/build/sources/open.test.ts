@@ -136,8 +136,8 @@ test("failures to find out what an address has are told as BuildKit tells them, 
     "failed to load cache key: invalid response status 404",
   )
   await sources.remoteKey(node(`${base()}/f`), ground.run())
-  const [kept] = (await sources.kept?.()) ?? []
+  const [kept] = await sources.kept()
   expect(kept).toMatchObject({ kind: "source.http", bytes: 1 })
-  expect(await sources.removeKept?.(kept?.id ?? "")).toBe(1)
+  expect(await sources.removeKept(kept?.id ?? "")).toBe(1)
   await sources.recover()
 })

@@ -39,12 +39,12 @@ export interface Sources {
     run: StepRun,
   ): Promise<{ readonly tree: Tree; readonly material: Material; release(): void }>
   http(node: HttpNode, run: StepRun): Promise<{ readonly tree: ContextTree; readonly material: Material }>
-  /** Key by which an address' present contents are told without bringing them: a commit id, an ETag with the URL; undefined = must be fetched to know. */
+  /** Names an address' present contents without bringing them: a commit id, an ETag with the URL; undefined = must be fetched to know. */
   remoteKey(node: GitNode | HttpNode, run: StepRun): Promise<string | undefined>
   /** What is kept between builds below DATA_ROOT/build: contexts that were sent, fetched repositories and files. */
-  kept?(): Promise<readonly KeptSource[]>
+  kept(): Promise<readonly KeptSource[]>
   /** Bytes that came back; 0 for what is in use or gone. */
-  removeKept?(id: string): Promise<number>
+  removeKept(id: string): Promise<number>
   recover(): Promise<void>
 }
 

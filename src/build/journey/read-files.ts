@@ -1,12 +1,12 @@
 // What a build reads before it knows anything: its Dockerfile and the ignore file that goes with it.
 import { createHash } from "node:crypto"
 import { posix } from "node:path"
-import { errorMessage } from "../base/errors.ts"
-import type { Platform } from "../oci/platform.ts"
-import type { BuildRequest } from "./build.ts"
+import { errorMessage } from "../../base/errors.ts"
+import type { Platform } from "../../oci/platform.ts"
+import type { BuildRequest } from "../build.ts"
+import { BuildFailure, placed } from "../failure.ts"
+import type { ReportBuild } from "../progress.ts"
 import type { BuildContexts } from "./contexts.ts"
-import { BuildFailure, placed } from "./failure.ts"
-import type { ReportBuild } from "./progress.ts"
 
 export interface ReadFiles {
   readonly dockerfile: Uint8Array

@@ -1,10 +1,10 @@
 // Reads one file of a result: resolved in its root by the launcher, as a process inside would reach it.
 import { posix } from "node:path"
-import { failure } from "../base/errors.ts"
-import { readTar } from "../base/tar-reader.ts"
-import { LauncherFailure } from "../kernel/kernel.ts"
-import { rootOperation } from "../kernel/mount.ts"
-import type { BuildRooms } from "./rooms.ts"
+import { failure } from "../../base/errors.ts"
+import { readTar } from "../../base/tar-reader.ts"
+import { LauncherFailure } from "../../kernel/kernel.ts"
+import { rootOperation } from "../../kernel/mount.ts"
+import type { BuildRooms } from "../rooms.ts"
 
 const largest = 64 << 20
 /** Links that are followed one after the other, as the kernel does. */

@@ -1,14 +1,14 @@
 // From a solved stage to an image: layers counted against steps, and the history with its times, as BuildKit fills it in.
-import { failure } from "../base/errors.ts"
-import type { HistoryStep } from "../oci/config.ts"
-import { formatPlatform } from "../oci/platform.ts"
-import type { BuildRequest, BuiltImage, Material } from "./build.ts"
-import { packageUrl } from "./export/package-url.ts"
-import type { GraphResult, ImageNode, Input, Node } from "./graph/graph.ts"
-import { copiedContent } from "./graph/history.ts"
-import type { LayersTree } from "./operations/operations.ts"
-import type { Solution } from "./solver/solver.ts"
-import { inputsOf } from "./solver/vertices.ts"
+import { failure } from "../../base/errors.ts"
+import type { HistoryStep } from "../../oci/config.ts"
+import { formatPlatform } from "../../oci/platform.ts"
+import type { BuildRequest, BuiltImage, Material } from "../build.ts"
+import { packageUrl } from "../export/package-url.ts"
+import type { GraphResult, ImageNode, Input, Node } from "../graph/graph.ts"
+import { copiedContent } from "../graph/history-texts.ts"
+import type { LayersTree } from "../operations/operations.ts"
+import type { Solution } from "../solver/solver.ts"
+import { inputsOf } from "../solver/vertices.ts"
 
 /** What assembling asks of a solved graph. */
 export interface Assembly {

@@ -1,12 +1,12 @@
 // The contexts of one build: each opened once, when something of it is wanted, and let go with the build.
 import { createHash } from "node:crypto"
-import { failure } from "../base/errors.ts"
-import { formatPlatform, type Platform } from "../oci/platform.ts"
-import type { BuildRequest, ContextSource, Material } from "./build.ts"
-import type { ContextNode, Graph } from "./graph/graph.ts"
-import type { StepRun } from "./operations/operations.ts"
-import type { Tree } from "./solver/solver.ts"
-import type { OpenContext, Sources } from "./sources/sources.ts"
+import { failure } from "../../base/errors.ts"
+import { formatPlatform, type Platform } from "../../oci/platform.ts"
+import type { BuildRequest, ContextSource, Material } from "../build.ts"
+import type { ContextNode, Graph } from "../graph/graph.ts"
+import type { StepRun } from "../operations/operations.ts"
+import type { Tree } from "../solver/solver.ts"
+import type { OpenContext, Sources } from "../sources/sources.ts"
 
 /** "" is the main context, "dockerfile" the one that only the Dockerfile comes from; others are named ones. */
 export interface BuildContexts {

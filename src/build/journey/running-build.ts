@@ -1,14 +1,14 @@
 // One build from its first line to its release: what it holds, what it tells, and how it ends.
-import { newId } from "../base/ids.ts"
-import type { Hold } from "../images/images.ts"
-import type { BuildHistory, BuildRequest } from "./build.ts"
-import { readEpoch } from "./export/attributes.ts"
-import type { ExportableStep } from "./export/export.ts"
-import { BuildFailure } from "./failure.ts"
-import type { History } from "./history.ts"
-import type { StepRun } from "./operations/operations.ts"
-import type { ReportBuild } from "./progress.ts"
-import { newRunId } from "./solver/steps.ts"
+import { newId } from "../../base/ids.ts"
+import type { Hold } from "../../images/images.ts"
+import type { BuildHistory, BuildRequest } from "../build.ts"
+import { readEpoch } from "../export/attributes.ts"
+import type { ExportableStep } from "../export/export.ts"
+import { BuildFailure } from "../failure.ts"
+import type { History } from "../history.ts"
+import type { StepRun } from "../operations/operations.ts"
+import type { ReportBuild } from "../progress.ts"
+import { newRunId } from "../solver/steps.ts"
 
 export interface RunningBuild {
   readonly id: string
