@@ -88,8 +88,13 @@ function launcherPids(directory: string): number[] {
   return found.stdout.split("\n").filter(Boolean).map(Number)
 }
 
-/** dockerd with its containerd, or undefined where it is not installed. */
-export async function startDocker(): Promise<(Peer & { socket: string }) | undefined> {
+/**
+ * dockerd with its containerd, or undefined where it is not installed. `networked: false` gives it no bridge of its own and
+ * keeps it off the machine's firewall, which then is not restored at the end either.
+ */
+export async function startDocker({
+  networked = true,
+} = {}): Promise<(Peer & { socket: string }) | undefined> {
   if (!has("dockerd") || !has("containerd")) return undefined
   const directory = mkdtempSync(join(tmpdir(), "sb-docker-"))
   const containerdSocket = join(directory, "c.sock")
@@ -120,6 +125,7 @@ export async function startDocker(): Promise<(Peer & { socket: string }) | undef
       `unix://${socket}`,
       "--containerd",
       containerdSocket,
+      ...(networked ? [] : ["--bridge=none", "--iptables=false", "--ip6tables=false"]),
     ],
     join(directory, "dockerd.log"),
   )
@@ -134,7 +140,7 @@ export async function startDocker(): Promise<(Peer & { socket: string }) | undef
     close: async () => {
       await end(dockerd)
       await end(containerd)
-      restoreFirewall()
+      if (networked) restoreFirewall()
       unmountBeneath(directory)
       rmSync(directory, { recursive: true, force: true })
     },

@@ -23,7 +23,10 @@ export const python = "/usr/bin/python3"
 /** Debian's docker client, beside the newer one on PATH. */
 export const debianDocker = "/usr/bin/docker"
 
-const command = (name: string) => () => (Bun.which(name) === null ? `apt-get install ${name}` : undefined)
+const command =
+  (name: string, from = name) =>
+  () =>
+    Bun.which(name) === null ? `apt-get install ${from}` : undefined
 const npm = (name: string) => () => {
   if (!existsSync(join(packages, name))) return "npm ci --prefix test/clients"
   return Bun.which("node") === null ? "a Node.js of version 20 or later" : undefined
@@ -91,6 +94,13 @@ export const clients = {
   },
   skopeo: { from: "Debian: skopeo 1.9", reservations: [], missing: command("skopeo") },
   podman: { from: "Debian: podman 4.3", reservations: [], missing: command("podman") },
+  "Sloop's library": {
+    from: '`import { connect } from "sloop"`, against Sloop and Debian\'s dockerd 20.10 alike',
+    reservations: [
+      ["`engine.build` against dockerd", "Sloop's own; `images.build` sends a tar to any engine."],
+    ],
+    missing: command("dockerd", "docker.io"),
+  },
   "job runners": {
     from: "act's sequence of calls, through dockerode",
     reservations: [],
