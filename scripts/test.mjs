@@ -45,6 +45,7 @@ const suites = [
   { name: "launcher-sanitized", bun: ["launcher/test"], env: sanitized },
   { name: "engine", bun: ["test/engine"] },
   { name: "build", bun: ["test/build"] },
+  { name: "corpus", bun: ["test/corpus"] },
   { name: "api", bun: ["test/api"] },
   { name: "cli", bun: ["test/cli"] },
   { name: "docker-client", bun: ["test/docker-client"] },
