@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs"
 import { connect, type Socket } from "node:net"
 import { EngineHttp } from "./harness/http.ts"
-import { command, median, together } from "./harness/measure.ts"
-import type { Peer } from "./harness/peers.ts"
+import { alternate, command, median, together } from "./harness/measure.ts"
+import { type Peer, sloopBinary } from "./harness/peers.ts"
 import type { Bench, Outcome } from "./harness/promise.ts"
 
 const MANY = 500
@@ -41,6 +41,10 @@ async function lists(socket: string, rounds: number): Promise<Outcome[]> {
   })
   const list = await timed(http, "/containers/json?all=1", rounds * 5)
   const inspect = await timed(http, `/containers/${ids[250]}/json`, rounds * 20)
+  const { ps = [] } = await alternate(
+    { ps: () => command([sloopBinary, "-H", `unix://${socket}`, "ps", "-a"]) },
+    rounds * 2,
+  )
   await together(MANY, 8, async (index) => {
     await http.call("DELETE", `/containers/${ids[index]}`)
   })
@@ -57,6 +61,7 @@ async function lists(socket: string, rounds: number): Promise<Outcome[]> {
   return [
     outcome("GET /containers/json with 500 containers", list, 5),
     outcome("GET /containers/{id}/json among 500 containers", inspect, 1),
+    outcome("sloop ps -a with 500 containers, the whole process", ps, 60),
   ]
 }
 
@@ -128,8 +133,17 @@ async function followers(peer: Peer & { socket: string }): Promise<Outcome[]> {
       unit: "MB",
       limit: 16,
       better: "lower",
-      figures: { sloop: grown, "at the peak": peak },
+      figures: { sloop: grown },
       raw: { sloop: [grown] },
+    },
+    {
+      promise: "memory that 200 clients following one log take while they do",
+      measured: peak,
+      unit: "MB",
+      limit: 32,
+      better: "lower",
+      figures: { sloop: peak },
+      raw: { sloop: [peak] },
     },
   ]
 }

@@ -89,7 +89,7 @@ export const clients = {
   },
   "Dev Containers CLI": {
     from: "npm: @devcontainers/cli 0.89",
-    reservations: [["features and Dockerfiles", "Not tried here: features come from registries."]],
+    reservations: [["features from registries", "Not tried here: they must be pulled."]],
     missing: npm("@devcontainers/cli"),
   },
   skopeo: { from: "Debian: skopeo 1.9", reservations: [], missing: command("skopeo") },

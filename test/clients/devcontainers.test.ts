@@ -58,3 +58,46 @@ proves(
   },
   110_000,
 )
+
+/** Files of a project beneath the engine's directory. */
+const project = (name: string, files: Readonly<Record<string, string>>): string => {
+  const folder = join(engine?.work ?? "/", name)
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(folder, path, ".."), { recursive: true })
+    writeFileSync(join(folder, path), text, { mode: 0o755 })
+  }
+  return folder
+}
+
+proves(
+  "Dev Containers CLI",
+  "up from a Dockerfile with build arguments, and with a feature of the project's own",
+  async () => {
+    if (engine === undefined) return
+    const dockerfile = "ARG BASE=scratch\nFROM $BASE\nARG WHO\nRUN echo made for $WHO > /made\n"
+    const folder = project("built", {
+      ".devcontainer/Dockerfile": dockerfile,
+      ".devcontainer/devcontainer.json": JSON.stringify({
+        build: { dockerfile: "Dockerfile", args: { BASE: "busybox:latest", WHO: "us" } },
+        features: { "./greeter": { word: "hi" } },
+        overrideFeatureInstallOrder: ["./greeter"],
+      }),
+      ".devcontainer/greeter/devcontainer-feature.json": JSON.stringify({
+        id: "greeter",
+        version: "1.0.0",
+        name: "Greeter",
+        options: { word: { type: "string", default: "none" } },
+        containerEnv: { GREETER: "installed" },
+      }),
+      ".devcontainer/greeter/install.sh": "#!/bin/sh\necho $WORD > /greeting\n",
+    })
+    const first = JSON.parse(await devcontainer("up", "--workspace-folder", folder))
+    expect(first.outcome).toBe("success")
+    const said = await devcontainer(
+      ...["exec", "--workspace-folder", folder, "sh", "-c", "cat /made /greeting; echo $GREETER"],
+    )
+    expect(said).toBe("made for us\nhi\ninstalled")
+    await engine.ok("rm", "-fv", first.containerId)
+  },
+  110_000,
+)
