@@ -1,5 +1,5 @@
 // scan, digest and assemble: what copies are made of. Nothing outside a root is told of, read or written.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
 import {
   existsSync,
@@ -17,12 +17,9 @@ import { join } from "node:path"
 import fc from "fast-check"
 import { decodeScan, hexOf, type ScannedEntry } from "../../src/build/sources/local/scan.ts"
 import { download, freshDirectory } from "./archives.ts"
-import { connect, type Operation, type Report, startLauncher, type TestLauncher } from "./client.ts"
+import { connect, type Operation, type Report, startLauncher } from "./client.ts"
 
-let launcher: TestLauncher
-beforeAll(async () => {
-  launcher = await startLauncher()
-})
+const launcher = await startLauncher()
 afterAll(() => launcher[Symbol.asyncDispose]())
 
 const fresh = () => freshDirectory(launcher.directory)

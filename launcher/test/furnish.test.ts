@@ -1,15 +1,12 @@
 // Layers made once and used again: furnish over hostile images, renew of what a container may have left.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { freshDirectory, pack, unpack } from "./archives.ts"
-import { ask, startLauncher, type TestLauncher } from "./client.ts"
+import { ask, startLauncher } from "./client.ts"
 import { tarOf } from "./tar.ts"
 
-let launcher: TestLauncher
-beforeAll(async () => {
-  launcher = await startLauncher()
-})
+const launcher = await startLauncher()
 afterAll(() => launcher[Symbol.asyncDispose]())
 
 /** Furnishes an image that `make` lays out; gives the layer's directory. */

@@ -1,6 +1,6 @@
 // The plan decoder through the launcher's real socket: random and mutated frames get `failed`, nothing else happens.
 
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { setTimeout } from "node:timers/promises"
 import fc from "fast-check"
 import {
@@ -10,13 +10,9 @@ import {
   encodePlan,
   type Operation,
   startLauncher,
-  type TestLauncher,
 } from "./client.ts"
 
-let launcher: TestLauncher
-beforeAll(async () => {
-  launcher = await startLauncher()
-})
+const launcher = await startLauncher()
 afterAll(async () => {
   expect(launcher.process.exitCode).toBeNull()
   expect(await ask(launcher.socket, [["version"]])).toMatchObject({

@@ -1,16 +1,13 @@
 // Image layers: whiteouts become overlayfs's own and back again, and what is merged is what the layers say.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { execFileSync } from "node:child_process"
 import { existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describeTree, download, freshDirectory, pack, unpack } from "./archives.ts"
-import { type Operation, startLauncher, type TestLauncher } from "./client.ts"
+import { type Operation, startLauncher } from "./client.ts"
 import { readTar, tarOf } from "./tar.ts"
 
-let launcher: TestLauncher
-beforeAll(async () => {
-  launcher = await startLauncher()
-})
+const launcher = await startLauncher()
 afterAll(() => launcher[Symbol.asyncDispose]())
 
 const layerNames = async (directory: string): Promise<string[]> => {

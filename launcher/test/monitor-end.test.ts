@@ -1,8 +1,8 @@
 // What the monitor does about cgroups when its container ends: out of memory, leftovers, removal.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { connect, decodeReport, type Operation, startLauncher, type TestLauncher } from "./client.ts"
+import { connect, decodeReport, type Operation, startLauncher } from "./client.ts"
 import { exec, monitorOf, shell, until } from "./monitored.ts"
 
 const memory = "/sys/fs/cgroup/memory"
@@ -10,10 +10,7 @@ const freezer = "/sys/fs/cgroup/freezer"
 const hybrid = existsSync(join(memory, "memory.limit_in_bytes")) && existsSync(freezer)
 const parent = (root: string) => join(root, `sloop-monitor-${process.pid}`)
 
-let launcher: TestLauncher
-beforeAll(async () => {
-  launcher = await startLauncher()
-})
+const launcher = await startLauncher()
 afterAll(async () => {
   await launcher[Symbol.asyncDispose]()
   for (const root of [memory, freezer]) if (existsSync(parent(root))) rmdirSync(parent(root))

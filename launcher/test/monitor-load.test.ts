@@ -1,8 +1,8 @@
 // The monitor under load: large outputs, clients that stall or vanish, memory that stays flat.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { existsSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
-import { connect, launcherBinary, startLauncher, type TestLauncher } from "./client.ts"
+import { connect, launcherBinary, startLauncher } from "./client.ts"
 import { countOutput, memoryOf, monitorOf, shell, until } from "./monitored.ts"
 
 const line = `${"0123456789".repeat(9)}12345678\n`
@@ -12,10 +12,7 @@ const flood = (bytes: number) => `yes ${line.trim()} | head -c ${bytes}`
 const sanitized = launcherBinary.includes("sanitized")
 const flat = sanitized ? 400 * 1024 : 6 * 1024
 
-let launcher: TestLauncher
-beforeAll(async () => {
-  launcher = await startLauncher()
-})
+const launcher = await startLauncher()
 afterAll(() => launcher[Symbol.asyncDispose]())
 
 test("200 MB reach a client and the log, and memory stays flat", async () => {

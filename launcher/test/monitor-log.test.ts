@@ -1,15 +1,12 @@
 // The monitor's log: Docker's json-file lines, rotation, a full disk.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import fc from "fast-check"
-import { startLauncher, type TestLauncher } from "./client.ts"
+import { startLauncher } from "./client.ts"
 import { launch, type Monitored, makeRoot, shell, until } from "./monitored.ts"
 
-let launcher: TestLauncher
-beforeAll(async () => {
-  launcher = await startLauncher()
-})
+const launcher = await startLauncher()
 afterAll(() => launcher[Symbol.asyncDispose]())
 
 async function run(bytes: Uint8Array): Promise<Monitored> {

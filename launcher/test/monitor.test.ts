@@ -1,14 +1,11 @@
 // The monitor with real processes: ends, streams, stdin, ttys, execs, watching.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { connect, decodeReport, startLauncher, type TestLauncher } from "./client.ts"
+import { connect, decodeReport, startLauncher } from "./client.ts"
 import { demultiplex, exec, launch, monitorOf, shell, until } from "./monitored.ts"
 
-let launcher: TestLauncher
-beforeAll(async () => {
-  launcher = await startLauncher()
-})
+const launcher = await startLauncher()
 afterAll(() => launcher[Symbol.asyncDispose]())
 
 test("an exit code is told, recorded before, and the log is complete", async () => {

@@ -1,14 +1,11 @@
 // netns-* and netlink: namespaces held by name, links across them, batches, dumps and the kernel's own words.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { execFileSync } from "node:child_process"
 import { readFileSync, statSync } from "node:fs"
 import { download } from "./archives.ts"
-import { ask, connect, type Operation, type Report, startLauncher, type TestLauncher } from "./client.ts"
+import { ask, connect, type Operation, type Report, startLauncher } from "./client.ts"
 
-let launcher: TestLauncher
-beforeAll(async () => {
-  launcher = await startLauncher()
-})
+const launcher = await startLauncher()
 afterAll(() => launcher[Symbol.asyncDispose]())
 
 const REQUEST = 1

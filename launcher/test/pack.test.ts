@@ -1,5 +1,5 @@
 // pack: a tree on the disk becomes a tar that this and other readers understand; unpacked again it is the same tree.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { execFileSync, spawn } from "node:child_process"
 import {
   chmodSync,
@@ -16,13 +16,10 @@ import { createServer } from "node:net"
 import { join } from "node:path"
 import fc from "fast-check"
 import { describeTree, download, freshDirectory, pack, unpack } from "./archives.ts"
-import { connect, startLauncher, type TestLauncher } from "./client.ts"
+import { connect, startLauncher } from "./client.ts"
 import { readTar, tarOf } from "./tar.ts"
 
-let launcher: TestLauncher
-beforeAll(async () => {
-  launcher = await startLauncher()
-})
+const launcher = await startLauncher()
 afterAll(() => launcher[Symbol.asyncDispose]())
 
 const fresh = () => freshDirectory(launcher.directory)

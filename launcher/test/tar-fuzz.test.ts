@@ -1,17 +1,14 @@
 // The tar decoder against archives that chance has damaged: it answers, and never dies.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { execFileSync } from "node:child_process"
 import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import fc from "fast-check"
 import { freshDirectory, unpack } from "./archives.ts"
-import { startLauncher, type TestLauncher } from "./client.ts"
+import { startLauncher } from "./client.ts"
 import { sealHeader, tarOf } from "./tar.ts"
 
-let launcher: TestLauncher
-beforeAll(async () => {
-  launcher = await startLauncher()
-})
+const launcher = await startLauncher()
 afterAll(() => launcher[Symbol.asyncDispose]())
 
 const runs = Number(process.env.SLOOP_FUZZ_RUNS ?? 300)

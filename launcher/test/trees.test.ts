@@ -1,5 +1,5 @@
 // copy, stat, usage and remove-tree on real trees.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { execFileSync } from "node:child_process"
 import {
   existsSync,
@@ -13,13 +13,10 @@ import {
 } from "node:fs"
 import { join } from "node:path"
 import { describeTree, freshDirectory, unpack } from "./archives.ts"
-import { ask, startLauncher, type TestLauncher } from "./client.ts"
+import { ask, startLauncher } from "./client.ts"
 import { tarOf } from "./tar.ts"
 
-let launcher: TestLauncher
-beforeAll(async () => {
-  launcher = await startLauncher()
-})
+const launcher = await startLauncher()
 afterAll(() => launcher[Symbol.asyncDispose]())
 
 const fresh = () => freshDirectory(launcher.directory)

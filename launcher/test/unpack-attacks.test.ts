@@ -1,16 +1,13 @@
 // unpack against archives that want to reach what is not theirs. Each attack is mounted for real.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { execFileSync, spawn } from "node:child_process"
 import { existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describeTree, freshDirectory, unpack, upload } from "./archives.ts"
-import { startLauncher, type TestLauncher } from "./client.ts"
+import { startLauncher } from "./client.ts"
 import { type TarEntry, tarOf } from "./tar.ts"
 
-let launcher: TestLauncher
-beforeAll(async () => {
-  launcher = await startLauncher()
-})
+const launcher = await startLauncher()
 afterAll(() => launcher[Symbol.asyncDispose]())
 
 const body = Buffer.from("attack")

@@ -1,5 +1,5 @@
 // unpack: what a tar says is what lies on the disk afterwards, in every dialect of tar.
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { execFileSync } from "node:child_process"
 import {
   existsSync,
@@ -12,13 +12,10 @@ import {
 } from "node:fs"
 import { join } from "node:path"
 import { describeTree, freshDirectory, pack, unpack, upload } from "./archives.ts"
-import { startLauncher, type TestLauncher } from "./client.ts"
+import { startLauncher } from "./client.ts"
 import { padded, readTar, sealHeader, tarEnd, tarEntry, tarHeader, tarOf } from "./tar.ts"
 
-let launcher: TestLauncher
-beforeAll(async () => {
-  launcher = await startLauncher()
-})
+const launcher = await startLauncher()
 afterAll(() => launcher[Symbol.asyncDispose]())
 
 const fresh = () => freshDirectory(launcher.directory)

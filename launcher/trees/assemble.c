@@ -27,7 +27,7 @@
 #include "tree.h"
 #include "verbs.h"
 
-enum { SLOTS = 6, SLOT_BYTES = 512 << 10, PLACES_MAX = 64, EARLY_BYTES = 8 << 20 };
+enum { SLOTS = 6, SLOT_BYTES = 512 << 10, PLACES_MAX = 64, COPY_BYTES = 8 << 20 };
 // States of the hash that are told of: one for each STATE_BYTES of the first STATES_MAX times as many.
 enum { STATE_BYTES = 4 << 20, STATES_MAX = 1024, STATE_WORDS = 8 };
 
@@ -53,7 +53,6 @@ struct assembly {
   uint64_t resume_at;  // bytes that the first range begins with and that are hashed already
   uint32_t states[STATES_MAX][STATE_WORDS];
   uint32_t state_count;
-  uint64_t sent;  // bytes whose way to the disk has begun, so that little is left to wait for when they must be there
   uint64_t size, moved;  // of the output; files that are not what was expected
 };
 
@@ -81,19 +80,11 @@ static int unwritten(struct failure *failure) {
   return fail(failure, "assemble", "", errno, "the layer cannot be written: %s", strerror(errno));
 }
 
-static void wrote(struct assembly *assembly, size_t bytes) {
-  assembly->size += bytes;
-  if (assembly->size - assembly->sent < EARLY_BYTES) return;
-  sync_file_range(assembly->output, (off_t)assembly->sent, (off_t)(assembly->size - assembly->sent),
-                  SYNC_FILE_RANGE_WRITE);
-  assembly->sent = assembly->size;
-}
-
 // Writes the slot, hands it to the hashing thread and waits for the next one.
 static int pass_slot(struct assembly *assembly) {
   struct slot *slot = &assembly->slots[assembly->at];
   if (write_full(assembly->output, slot->bytes, slot->filled)) return -1;
-  wrote(assembly, slot->filled);
+  assembly->size += slot->filled;
   pthread_mutex_lock(&assembly->lock);
   slot->full = true;
   pthread_cond_signal(&assembly->changed);
@@ -214,11 +205,11 @@ static int copy_beginning(struct assembly *assembly, int fd, struct failure *fai
   loff_t from = 0;
   while ((uint64_t)from < assembly->resume_at) {
     size_t part = (size_t)(assembly->resume_at - (uint64_t)from);
-    ssize_t got = copy_file_range(fd, &from, assembly->output, NULL, part < EARLY_BYTES ? part : EARLY_BYTES, 0);
+    ssize_t got = copy_file_range(fd, &from, assembly->output, NULL, part < COPY_BYTES ? part : COPY_BYTES, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return unwritten(failure);
     if (got == 0) return fail(failure, "assemble", "", ESTALE, "the older layer was cut short while it was copied");
-    wrote(assembly, (size_t)got);
+    assembly->size += (uint64_t)got;
   }
   return 0;
 }

@@ -7,7 +7,6 @@ import { Limiter } from "../base/limiter.ts"
 import { createLog } from "../base/log.ts"
 import type { ContentStore } from "../content/content.ts"
 import type { Events } from "../events/events.ts"
-import { chainIds } from "../oci/chain-id.ts"
 import { familiarReference } from "../oci/reference.ts"
 import { openRegistries, type Registries } from "../registry-client/registry-client.ts"
 import type { Snapshotter } from "../snapshots/snapshotter.ts"
@@ -20,10 +19,10 @@ import type { Image, Images } from "./images.ts"
 import { openGarbage } from "./keeping/garbage.ts"
 import { openLayerBlobs } from "./keeping/layer-blobs.ts"
 import { pruneImages, removeImage } from "./keeping/removal.ts"
+import { restoreSnapshots } from "./keeping/restore.ts"
 import { storedBytes, trimImages } from "./keeping/trim.ts"
 import { compareTrees } from "./making/compare.ts"
 import { commitImage, importImage, registerImage, squashImage, targetName } from "./making/create.ts"
-import { prepareImage } from "./prepare.ts"
 import { openPublished } from "./published.ts"
 import { openDownloads } from "./pull/downloads.ts"
 import { acceptAll, type Policy } from "./trust/policy.ts"
@@ -75,30 +74,6 @@ export const openImages = (parts: {
       }
     }
     return images.toSorted((a, b) => b.created - a.created)
-  }
-
-  /** Layers whose directories have gone are unpacked again from their blobs. */
-  const restoreSnapshots = async (): Promise<void> => {
-    for (const record of state.images.list()) {
-      const chain = chainIds(record.layers.map(({ diffId }) => diffId))
-      if (chain.every((chainId) => snapshots.has(chainId))) continue
-      const source = {
-        config: record.id,
-        manifestDigest: record.manifestDigest,
-        layers: record.layers.map(({ blob }) => blob),
-        names: [],
-        parent: record.parent,
-      }
-      try {
-        catalog.put([{ record: await prepareImage(workshop, source, () => {}), names: [] }])
-        log.warn("the layers of an image were unpacked again", { image: record.id })
-      } catch (error) {
-        log.error("the layers of an image are missing and cannot be unpacked again", {
-          image: record.id,
-          error: errorMessage(error),
-        })
-      }
-    }
   }
 
   return {
@@ -195,7 +170,7 @@ export const openImages = (parts: {
     async recover() {
       // Nothing else writes blobs yet, so what is unfinished belongs to a process that has ended.
       await content.recover()
-      await garbage.during(restoreSnapshots)
+      await garbage.during(() => restoreSnapshots(workshop))
       await garbage.collect()
       // Parsed now, so that the first start does not wait for it.
       await list()

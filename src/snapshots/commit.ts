@@ -31,8 +31,6 @@ const unpackFailure = (error: unknown): unknown => {
 
 /** How a layer came to lie on the disk. */
 type Kept = Pick<SnapshotRecord, "size" | "image" | "disk">
-/** With the promise that it is on the disk; undefined = it settles by itself. */
-type Laid = readonly [kept: Kept, onDisk: Promise<void> | undefined]
 
 /** Gives Snapshotter.commitLayer, without its lock by chainID. */
 export const openCommit = (parts: {
@@ -47,8 +45,7 @@ export const openCommit = (parts: {
   makeDirectory: (parent: string | undefined) => string
   release: (directory: string) => void
   takeAway: (path: string) => void
-  /** `onDisk`: when a layer that was written lazily is there. */
-  put: (record: SnapshotRecord, lazily: { readonly onDisk: Promise<void> | undefined } | undefined) => void
+  put: (record: SnapshotRecord, options: { readonly lazy: boolean }) => void
   /** As Snapshotter has it, for one layer. */
   persist: (chainId: string) => Promise<void>
   mostLowers: number
@@ -60,16 +57,16 @@ export const openCommit = (parts: {
       throw failure("invalid", `max depth exceeded: an image has at most ${parts.mostLowers} layers`)
   }
 
-  const unpack = async (path: string, request: Request): Promise<Laid> => {
+  const unpack = async (path: string, request: Request): Promise<Kept> => {
     const answer = await kernel.send(
       [["unpack"], ["root-path", join(path, "fs")], ["at", "/"], ["option", "whiteouts", "overlay"]],
       request.tar,
       request.signal,
     )
-    return [{ size: Number(answer.get("bytes")?.[0] ?? 0) }, undefined]
+    return { size: Number(answer.get("bytes")?.[0] ?? 0) }
   }
 
-  const write = async (path: string, request: Request): Promise<Laid> => {
+  const write = async (path: string, request: Request): Promise<Kept> => {
     const top = async () => {
       await request.parentReady
       checkDepth(request.parent)
@@ -82,8 +79,8 @@ export const openCommit = (parts: {
       index !== undefined && tar === "linked"
         ? await placeIndex(path, index, { lazy: request.lazy === true })
         : await writeLayer(path, tar, { top, signal: request.signal, lazy: request.lazy === true })
-    const { size, tarBytes, inodes, diskBytes, onDisk } = written
-    return [{ size, disk: diskBytes, image: { tarBytes, inodes, top: written.top } }, onDisk]
+    const { size, tarBytes, inodes, diskBytes } = written
+    return { size, disk: diskBytes, image: { tarBytes, inodes, top: written.top } }
   }
 
   return async (request) => {
@@ -102,13 +99,13 @@ export const openCommit = (parts: {
     const directory = makeDirectory(images ? undefined : parent)
     const path = join(root, directory)
     try {
-      const [kept, onDisk] = images ? await write(path, request) : await unpack(path, request)
+      const kept = images ? await write(path, request) : await unpack(path, request)
       // The parent may have been removed meanwhile.
       parts.depthOf(parent)
       crashPoint("layer:unpacked")
       parts.put(
         { key: chainId, parent, kind: "committed", directory, createdAt: Date.now(), ...kept },
-        request.lazy ? { onDisk } : undefined,
+        { lazy: request.lazy === true },
       )
       crashPoint("layer:committed")
       return { size: kept.size }

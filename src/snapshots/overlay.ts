@@ -21,7 +21,7 @@ import type { SnapshotRecord, State } from "../state/state.ts"
 import type { LayerForm } from "./choose.ts"
 import { openCommit } from "./commit.ts"
 import { measureSnapshots } from "./disk-use.ts"
-import { type TopDirectory, writeIndex } from "./erofs/write-layer.ts"
+import { syncLayer, type TopDirectory, writeIndex } from "./erofs/write-layer.ts"
 import { openFurnishing } from "./furnishing.ts"
 import { readFileRange } from "./read-range.ts"
 import { openReaper } from "./reaper.ts"
@@ -50,7 +50,10 @@ export const openOverlaySnapshotter = (parts: {
   const floor = join(root, "floor")
   for (const directory of [empty, floor]) mkdirSync(directory, { recursive: true, mode: 0o755 })
   const boot = parts.boot ?? currentBoot()
-  const settling = openSettling(state, boot)
+  const settling = openSettling(state, boot, (chainId) => {
+    const record = state.snapshots.find(chainId)
+    return record?.image === undefined ? undefined : syncLayer(join(root, record.directory))
+  })
   const reaper = openReaper(join(root, "reap"), kernel)
   const spares = openSpares(join(root, "spare"), kernel, reaper)
   const commits = new KeyedMutex()
@@ -190,19 +193,18 @@ export const openOverlaySnapshotter = (parts: {
     },
     release: (directory) => unrecorded.delete(directory),
     takeAway: reaper.take,
-    put(record, lazily) {
+    put(record, { lazy }) {
       const { key, image } = record
       state.transaction(
         () => {
           state.snapshots.put(key, record)
           // What is synced need not settle.
-          if (image === undefined || lazily !== undefined) settling.begin(key)
+          if (image === undefined || lazy) settling.begin(key)
         },
-        { durable: lazily === undefined },
+        { durable: !lazy },
       )
-      if (lazily?.onDisk !== undefined) settling.follow(key, lazily.onDisk)
     },
-    persist: settling.wait,
+    persist: settling.persist,
     mostLowers,
   })
 
@@ -210,7 +212,8 @@ export const openOverlaySnapshotter = (parts: {
     name: form,
     commitLayer: (request) => commits.run(request.chainId, () => commit(request)),
     async persist(chainId) {
-      for (let at = chainId; at !== ""; at = state.snapshots.find(at)?.parent ?? "") await settling.wait(at)
+      for (let at = chainId; at !== ""; at = state.snapshots.find(at)?.parent ?? "")
+        await settling.persist(at)
     },
     async describe(parent, path, entries, tarBytes) {
       return form === "erofs" ? writeIndex(path, entries(), { tarBytes, top: ownerOf(parent) }) : undefined
@@ -344,7 +347,6 @@ export const openOverlaySnapshotter = (parts: {
       reaper.recover()
     },
     async settle() {
-      await settling.settle()
       await spares.settle()
       await reaper.settle()
     },

@@ -1,16 +1,13 @@
-// Which layers may not have reached the disk yet: unpacked files are not synced one by one, the system writes them back
-// within half a minute. After power loss in that time such layers are dropped; images unpacks them again from their blobs.
+// Which layers may not have reached the disk yet: unpacked files, and layers of builds, are not synced; the system writes them
+// back within half a minute. After power loss in that time such layers are dropped; images unpacks them again from their
+// blobs, or drops what was built a moment before. Whoever must be sure asks for a layer to be brought to the disk now.
 import type { State } from "../state/state.ts"
 
 export interface Settling {
   /** Notes a fresh layer; to be called in the transaction that records it. */
   begin(chainId: string): void
-  /** A fresh layer is being brought to the disk; when it is there it has settled. */
-  follow(chainId: string, onDisk: Promise<void>): void
-  /** Waits for what is followed; throws what kept it from the disk. */
-  wait(chainId: string): Promise<void>
-  /** Waits for all that are followed. */
-  settle(): Promise<void>
+  /** Brings a fresh layer to the disk where that can be done; free for others. Throws what kept it from there. */
+  persist(chainId: string): Promise<void>
   /** Layers that were fresh when the machine went down, and are forgotten by this call. */
   takeLost(): string[]
 }
@@ -19,7 +16,12 @@ export interface Settling {
 const settledAfter = 90_000
 const prefix = "unsettled-layer:"
 
-export const openSettling = (state: State, boot: string): Settling => {
+/** `sync` brings a layer's files to the disk; undefined for layers of which that cannot be said. */
+export const openSettling = (
+  state: State,
+  boot: string,
+  sync: (chainId: string) => Promise<void> | undefined,
+): Settling => {
   const end = (chainId: string): void => {
     try {
       state.settings.remove(prefix + chainId, { durable: false })
@@ -30,8 +32,7 @@ export const openSettling = (state: State, boot: string): Settling => {
   const settleLater = (chainId: string): void => {
     setTimeout(() => end(chainId), settledAfter).unref()
   }
-  /** Layers on their way to the disk; one that failed stays until somebody has heard of it. */
-  const followed = new Map<string, Promise<void>>()
+  const running = new Map<string, Promise<void>>()
   for (const [key, value] of state.settings.entries())
     if (key.startsWith(prefix) && value === boot) settleLater(key.slice(prefix.length))
 
@@ -40,17 +41,19 @@ export const openSettling = (state: State, boot: string): Settling => {
       state.settings.put(prefix + chainId, boot)
       settleLater(chainId)
     },
-    follow(chainId, onDisk) {
-      const work = onDisk.then(() => {
-        followed.delete(chainId)
+    async persist(chainId) {
+      if (state.settings.find(prefix + chainId) === undefined) return
+      const known = running.get(chainId)
+      if (known !== undefined) return known
+      const work = sync(chainId)
+      if (work === undefined) return
+      running.set(chainId, work)
+      try {
+        await work
         end(chainId)
-      })
-      work.catch(() => {})
-      followed.set(chainId, work)
-    },
-    wait: (chainId) => followed.get(chainId) ?? Promise.resolve(),
-    async settle() {
-      await Promise.allSettled(followed.values())
+      } finally {
+        running.delete(chainId)
+      }
     },
     takeLost() {
       const lost = state.settings.entries().filter(([key, value]) => key.startsWith(prefix) && value !== boot)

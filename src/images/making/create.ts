@@ -35,13 +35,13 @@ export const targetName = (text: string, refusal: string): Reference => {
   return name
 }
 
-/** Writes the config blob and then, last, the image and its name. */
+/** Writes the config blob and then, last, the image and its name. `lazy`: its layers need not be on the disk before. */
 const register = async (
   workshop: Workshop,
   document: Omit<ConfigDocument, "document">,
   parts: { layers: ImageRecord["layers"]; chainId: string; parent: string; names: readonly Reference[] },
   suspect: (blob: string) => void,
-  bytes = encodeConfigDocument(document),
+  { bytes = encodeConfigDocument(document), lazy = false } = {},
 ): Promise<string> => {
   const { digest: id } = await workshop.content.ingest(once(bytes))
   suspect(id)
@@ -55,7 +55,7 @@ const register = async (
     addedAt: Date.now(),
     parent: parts.parent,
   }
-  await Promise.all([workshop.content.sync(), workshop.snapshots.persist(parts.chainId)])
+  await Promise.all([workshop.content.sync(), lazy ? undefined : workshop.snapshots.persist(parts.chainId)])
   workshop.catalog.put([{ record, names: parts.names }])
   return id
 }
@@ -101,7 +101,10 @@ export const registerImage = (
         if (workshop.catalog.idOf(name) !== id) workshop.catalog.setName(name, id)
       return { id, isNew: false }
     }
-    await register(workshop, config, { layers, chainId, parent, names: references }, suspect, bytes)
+    await register(workshop, config, { layers, chainId, parent, names: references }, suspect, {
+      bytes,
+      lazy: true,
+    })
     return { id, isNew: true }
   })
 

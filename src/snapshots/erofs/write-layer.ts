@@ -29,8 +29,6 @@ export interface WrittenLayer {
   readonly diskBytes: number
   /** The layer's root directory. */
   readonly top: TopDirectory
-  /** Both files are on the disk; what has to be waited for when they were written lazily. */
-  readonly onDisk: Promise<void>
 }
 
 /** Bytes that may wait for the disk while more come in; then their way there begins. */
@@ -142,15 +140,13 @@ export const writeIndex = async (
   return { path, tarBytes, size: tree.bytes, inodes: tree.inodes.count, top: topOf(tree) }
 }
 
-/** Brings both files and their names to the disk, and closes them. */
-const settle = async (directory: string, data: FileHandle, index: FileHandle): Promise<void> => {
-  try {
-    await Promise.all([data.datasync(), index.datasync()])
-    await using names = await open(directory, "r")
-    await names.sync()
-  } finally {
-    await Promise.all([data.close(), index.close()])
-  }
+/** Brings both files of a layer and their names to the disk. */
+export const syncLayer = async (directory: string): Promise<void> => {
+  await using data = await open(join(directory, tarName), "r")
+  await using index = await open(join(directory, "index"), "r")
+  await Promise.all([data.datasync(), index.datasync()])
+  await using names = await open(directory, "r")
+  await names.sync()
 }
 
 /** Puts an index that was made before beside the tar that is there already. As {@link writeLayer} otherwise. */
@@ -169,15 +165,14 @@ export const placeIndex = async (
   await rename(index.path, join(directory, "index"))
   const placed = await open(join(directory, "index"), "r")
   const [dataStatus, indexStatus] = await Promise.all([data.stat(), placed.stat()])
-  const onDisk = settle(directory, data, placed)
-  onDisk.catch(() => {})
-  if (!options.lazy) await onDisk
-  return { size, inodes, tarBytes, diskBytes: 512 * (dataStatus.blocks + indexStatus.blocks), top, onDisk }
+  await Promise.all([data.close(), placed.close()])
+  if (!options.lazy) await syncLayer(directory)
+  return { size, inodes, tarBytes, diskBytes: 512 * (dataStatus.blocks + indexStatus.blocks), top }
 }
 
 /**
  * Writes a layer into an existing directory, empty but for the tar when that is "linked"; both files are on the disk when
- * it returns, or with `lazy` some time after. `top` tells, once the tar has come in, what the root directory is unless the
+ * it returns, or with `lazy` when the system brings them there. `top` tells, once the tar has come in, what the root directory is unless the
  * tar says otherwise. Throws Failure "invalid" for a tar that cannot be unpacked.
  */
 export const writeLayer = async (
@@ -208,16 +203,14 @@ export const writeLayer = async (
     await writeImage(index, tree, data, { tarBytes, uuid: randomBytes(16), seconds })
     const [dataStatus, indexStatus] = await Promise.all([data.stat(), index.stat()])
     await early
-    const onDisk = settle(directory, data, index)
-    onDisk.catch(() => {})
-    if (!options.lazy) await onDisk
+    await Promise.all(opened.map((handle) => handle.close()))
+    if (!options.lazy) await syncLayer(directory)
     return {
       size: tree.bytes,
       inodes: tree.inodes.count,
       tarBytes,
       diskBytes: 512 * (dataStatus.blocks + indexStatus.blocks),
       top: topOf(tree),
-      onDisk,
     }
   } catch (error) {
     await Promise.all(opened.map((handle) => handle.close().catch(() => {})))
