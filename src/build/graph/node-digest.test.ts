@@ -2,6 +2,7 @@ import { expect, test } from "bun:test"
 import fc from "fast-check"
 import type { CopyAction, ExecMount, Input } from "./graph.ts"
 import { type Draft, newNodes, nodeInputs } from "./node-digest.ts"
+import { copyAction } from "./testing/file-nodes.ts"
 
 const platform = { os: "linux", architecture: "amd64", variant: "" }
 const common = { name: "step", platform, fresh: false } as const
@@ -33,21 +34,7 @@ const copy = (change: Partial<CopyAction> = {}): Draft<"file"> => ({
   type: "file",
   root: "scratch",
   independent: false,
-  actions: [
-    {
-      type: "copy",
-      input: context,
-      sources: ["a"],
-      destination: "/a",
-      owner: "0:0",
-      parents: false,
-      exclude: [],
-      unpack: false,
-      follow: true,
-      required: true,
-      ...change,
-    },
-  ],
+  actions: [copyAction({ input: context, sources: ["a"], destination: "/a", owner: "0:0", ...change })],
 })
 
 const mounted = (mount: ExecMount): Draft<"exec"> => exec({ mounts: [mount] })

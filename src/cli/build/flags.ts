@@ -2,35 +2,11 @@
 import { parseReference } from "../../oci/reference.ts"
 import { ulimit } from "../container/checks.ts"
 import { readBytes } from "../container/values.ts"
+import { bool, int, list as plainList, text } from "../flag-kinds.ts"
 import type { Flag } from "../flags.ts"
 
-const bool = (name: string, summary: string, more: Partial<Flag> = {}): Flag => ({
-  name,
-  kind: "bool",
-  summary,
-  ...more,
-})
-const text = (name: string, summary: string, value = "string", more: Partial<Flag> = {}): Flag => ({
-  name,
-  kind: "string",
-  value,
-  summary,
-  ...more,
-})
-const list = (name: string, summary: string, value = "stringArray", more: Partial<Flag> = {}): Flag => ({
-  name,
-  kind: "list",
-  value,
-  summary,
-  ...more,
-})
-const whole = (name: string, summary: string, more: Partial<Flag> = {}): Flag => ({
-  name,
-  kind: "int",
-  value: "int",
-  summary,
-  ...more,
-})
+const list = (name: string, summary: string, value = "stringArray", more: Partial<Flag> = {}): Flag =>
+  plainList(name, summary, value, more)
 /** Taken as docker takes it, without meaning here. */
 const ignored = (name: string, kind: "bool" | "string", more: Partial<Flag> = {}): Flag => ({
   name,
@@ -56,9 +32,9 @@ export const buildFlags: readonly Flag[] = [
   text("cgroup-parent", 'Set the parent cgroup for the "RUN" instructions during build'),
   bool("check", 'Shorthand for "--call=check"'),
   ignored("compress", "bool"),
-  whole("cpu-period", "Limit the CPU CFS (Completely Fair Scheduler) period"),
-  whole("cpu-quota", "Limit the CPU CFS (Completely Fair Scheduler) quota"),
-  whole("cpu-shares", "CPU shares (relative weight)", { short: "c" }),
+  int("cpu-period", "Limit the CPU CFS (Completely Fair Scheduler) period"),
+  int("cpu-quota", "Limit the CPU CFS (Completely Fair Scheduler) quota"),
+  int("cpu-shares", "CPU shares (relative weight)", { short: "c" }),
   text("cpuset-cpus", "CPUs in which to allow execution (0-3, 0,1)"),
   text("cpuset-mems", "MEMs in which to allow execution (0-3, 0,1)"),
   bool("debug", "Show all warnings in full", { short: "D" }),

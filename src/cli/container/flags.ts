@@ -1,35 +1,8 @@
 // The flags of run and create.
+import { bool, int, list, text } from "../flag-kinds.ts"
 import type { Flag } from "../flags.ts"
 import * as check from "./checks.ts"
 import { readNetwork } from "./networks.ts"
-
-const bool = (name: string, summary: string, more: Partial<Flag> = {}): Flag => ({
-  name,
-  kind: "bool",
-  summary,
-  ...more,
-})
-const text = (name: string, summary: string, value = "string", more: Partial<Flag> = {}): Flag => ({
-  name,
-  kind: "string",
-  summary,
-  value,
-  ...more,
-})
-const list = (name: string, summary: string, value = "list", more: Partial<Flag> = {}): Flag => ({
-  name,
-  kind: "list",
-  summary,
-  value,
-  ...more,
-})
-const int = (name: string, summary: string, more: Partial<Flag> = {}): Flag => ({
-  name,
-  kind: "int",
-  summary,
-  value: "int",
-  ...more,
-})
 
 const identity: readonly Flag[] = [
   text("name", "Assign a name to the container"),

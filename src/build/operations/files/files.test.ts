@@ -4,40 +4,13 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { tarOf } from "../../../../launcher/test/tar.ts"
-import { hostPlatform } from "../../../oci/platform.ts"
-import type { CopyAction, FileNode } from "../../graph/graph.ts"
+import type { CopyAction } from "../../graph/graph.ts"
+import { copyAction, fileNode } from "../../graph/testing/file-nodes.ts"
 import type { Tree } from "../../solver/solver.ts"
 import { openDirectory } from "../../sources/local/local.ts"
 import { emptyTree, type LayersTree } from "../operations.ts"
 import { openStepGround, type StepGround } from "../testing/ground.ts"
 import { openFiles } from "./files.ts"
-
-const copyOf = (changes: Partial<CopyAction>): CopyAction => ({
-  type: "copy",
-  input: "scratch",
-  sources: ["."],
-  destination: "/",
-  owner: "",
-  parents: false,
-  exclude: [],
-  unpack: false,
-  follow: true,
-  required: true,
-  ...changes,
-})
-
-const nodeOf = (actions: FileNode["actions"], changes: Partial<FileNode> = {}): FileNode => ({
-  type: "file",
-  digest: "sha256:step",
-  definition: "sha256:definition",
-  name: "COPY",
-  platform: hostPlatform(),
-  fresh: false,
-  root: "scratch",
-  independent: false,
-  actions,
-  ...changes,
-})
 
 for (const form of ["overlay", "erofs"] as const)
   describe(form, () => {
@@ -70,7 +43,7 @@ for (const form of ["overlay", "erofs"] as const)
       return opened.tree({ ignore: [] })
     }
     const copy = (tree: Tree, changes: Partial<CopyAction>, root: LayersTree = emptyTree) =>
-      files.files(nodeOf([copyOf(changes)]), root, new Map([[0, tree]]), ground.run())
+      files.files(fileNode([copyAction(changes)]), root, new Map([[0, tree]]), ground.run())
     const told = async (tree: LayersTree): Promise<string[]> =>
       [...(await ground.layer(tree))].map(([name, { entry, text }]) =>
         `${name} ${entry.type} ${entry.mode.toString(8)} ${entry.uid}:${entry.gid} ${entry.linkName || text}`.trim(),
@@ -259,7 +232,7 @@ for (const form of ["overlay", "erofs"] as const)
     test("several actions make one layer and see each other", async () => {
       const tree = await context({ f: "one" })
       const made = await files.files(
-        nodeOf([
+        fileNode([
           { type: "directory", path: "/w/x", owner: "", mode: 0o755 },
           {
             type: "file",
@@ -270,7 +243,7 @@ for (const form of ["overlay", "erofs"] as const)
             mode: undefined,
           },
           { type: "file", path: "/w/script", content: Buffer.from("#!"), owner: "", mode: 0o755 },
-          copyOf({ sources: ["f"], destination: "/w/x" }),
+          copyAction({ sources: ["f"], destination: "/w/x" }),
         ]),
         emptyTree,
         new Map([[3, tree]]),
@@ -291,7 +264,7 @@ for (const form of ["overlay", "erofs"] as const)
         await Bun.sleep(5)
         return (
           await files.files(
-            nodeOf([copyOf({ destination: "/app/" })]),
+            fileNode([copyAction({ destination: "/app/" })]),
             emptyTree,
             new Map([[0, tree]]),
             ground.run({}, { epoch: 1000 }),
@@ -343,7 +316,7 @@ for (const form of ["overlay", "erofs"] as const)
 
     test("digests tell of contents, not of times or places", async () => {
       const digest = async (entries: Parameters<typeof context>[0], changes: Partial<CopyAction> = {}) =>
-        files.contentDigest(copyOf(changes), await context(entries), new AbortController().signal)
+        files.contentDigest(copyAction(changes), await context(entries), new AbortController().signal)
       const one = await digest({ "a/f": "x" })
       expect(await digest({ "a/f": "x" })).toBe(one)
       expect(await digest({ "a/f": "y" })).not.toBe(one)

@@ -5,8 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import fc from "fast-check"
 import { readTar } from "../../../base/tar-reader.ts"
-import { hostPlatform } from "../../../oci/platform.ts"
-import type { CopyAction, FileNode } from "../../graph/graph.ts"
+import { copyAction, fileNode } from "../../graph/testing/file-nodes.ts"
 import type { Tree } from "../../solver/solver.ts"
 import { openDirectory } from "../../sources/local/local.ts"
 import { emptyTree, type LayersTree } from "../operations.ts"
@@ -63,29 +62,7 @@ const contextOf = async (entries: Files): Promise<{ tree: Tree; remove: () => vo
 }
 
 const copyAll = async (entries: Files, destination: string, root: LayersTree): Promise<LayersTree> => {
-  const action: CopyAction = {
-    type: "copy",
-    input: "scratch",
-    sources: ["."],
-    destination,
-    owner: "0:0",
-    parents: false,
-    exclude: [],
-    unpack: false,
-    follow: true,
-    required: true,
-  }
-  const node: FileNode = {
-    type: "file",
-    digest: "sha256:step",
-    definition: "sha256:definition",
-    name: "COPY",
-    platform: hostPlatform(),
-    fresh: false,
-    root: "scratch",
-    independent: false,
-    actions: [action],
-  }
+  const node = fileNode([copyAction({ destination, owner: "0:0" })])
   const { tree: context, remove } = await contextOf(entries)
   try {
     return await files.files(node, root, new Map([[0, context]]), ground.run())

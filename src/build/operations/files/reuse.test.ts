@@ -3,8 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { hostPlatform } from "../../../oci/platform.ts"
-import type { FileNode } from "../../graph/graph.ts"
+import { copyAction, fileNode } from "../../graph/testing/file-nodes.ts"
 import { openDirectory } from "../../sources/local/local.ts"
 import { emptyTree } from "../operations.ts"
 import { openStepGround, type StepGround } from "../testing/ground.ts"
@@ -21,22 +20,7 @@ afterAll(async () => {
   rmSync(place, { recursive: true, force: true })
 })
 
-const everything: FileNode = {
-  type: "file",
-  digest: "sha256:step",
-  definition: "sha256:definition",
-  name: "COPY",
-  platform: hostPlatform(),
-  fresh: false,
-  root: "scratch",
-  independent: false,
-  actions: [
-    {
-      ...{ type: "copy", input: "scratch", sources: ["."], destination: "/app/", owner: "" },
-      ...{ parents: false, exclude: [], unpack: false, follow: true, required: true },
-    },
-  ],
-}
+const everything = fileNode([copyAction({ destination: "/app/" })])
 
 const pathOf = (at: number) => join(place, `d${Math.floor(at / 60)}`, `f${at}`)
 const write = (at: number, text: string) => writeFileSync(pathOf(at), text.padEnd(24_000 + at, `${at} `))

@@ -1,11 +1,11 @@
 // sloop network create
 import * as check from "../../container/checks.ts"
 import { readPairs } from "../../container/values.ts"
+import { bool } from "../../flag-kinds.ts"
 import type { Flag } from "../../flags.ts"
 import { eachOf, readPools } from "../../network/pools.ts"
 import type { Verb } from "../../verb.ts"
 
-const bool = (name: string, summary: string): Flag => ({ name, kind: "bool", summary })
 const strings = (name: string, summary: string): Flag => ({ name, kind: "list", value: "strings", summary })
 const map = (name: string, summary: string): Flag => ({ name, kind: "list", value: "map", summary })
 
