@@ -90,11 +90,30 @@ export interface StatsReading extends Reading {
   readonly networks: readonly EndpointCounters[]
 }
 
+/** What an image shall say instead of what its container says, or besides it. */
+export type CommitConfig = Pick<
+  CreateConfig,
+  | (
+      | "user"
+      | "exposedPorts"
+      | "env"
+      | "entrypoint"
+      | "command"
+      | "argsEscaped"
+      | "volumes"
+      | "workingDirectory"
+    )
+  | ("labels" | "stopSignal" | "healthcheck" | "shell" | "onBuild")
+>
+
 export interface CommitOptions {
   readonly reference?: string
   readonly author?: string
   readonly comment?: string
   readonly pause: boolean
+  /** Comes before the changes. */
+  readonly config?: CommitConfig
+  /** Instructions of a Dockerfile. */
   readonly changes: readonly string[]
 }
 

@@ -31,6 +31,7 @@ export const volumeCreateSchema = v.object({
 })
 
 export const commitSchema = v.object({ ...containerConfigEntries })
+export type CommitRequest = v.InferOutput<typeof commitSchema>
 
 export const networkCreateSchema = v.object({
   Name: text,

@@ -7,6 +7,7 @@ import { readOptionalJson } from "../body.ts"
 import type { Call } from "../call.ts"
 import type { Route } from "../route.ts"
 import { receiveBytes, sendBytes } from "../stream/bytes.ts"
+import { commitConfig } from "../translate/create.ts"
 import { targetReference } from "../translate/registry.ts"
 import { pathStatHeader } from "../translate/things.ts"
 
@@ -46,12 +47,13 @@ export function containerFileRoutes({ containers }: Pick<Engine, "containers">):
     const { query } = call
     const container = query.text("container")
     if (container === "") throw failure("invalid", "bad parameter: container cannot be empty")
-    await readOptionalJson(call.request, commitSchema)
+    const config = commitConfig(await readOptionalJson(call.request, commitSchema))
     const id = await containers.commit(container, {
       reference: targetReference(query.text("repo"), query.text("tag")),
       author: query.optional("author"),
       comment: query.optional("comment"),
       pause: query.flag("pause", true),
+      config,
       changes: query
         .all("changes")
         .flatMap((text) => text.split("\n"))
@@ -76,7 +78,7 @@ export function containerFileRoutes({ containers }: Pick<Engine, "containers">):
       method: "POST",
       path: "/commit",
       summary: "Make an image of a container",
-      support: "partly",
+      support: "yes",
       run: commit,
     },
   ]

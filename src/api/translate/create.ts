@@ -1,9 +1,9 @@
 // A create request as the engine takes it. Pure; throws invalid in Docker's words.
 import { failure } from "../../base/errors.ts"
-import type { CreateConfig } from "../../engine/engine.ts"
+import type { CommitConfig, CreateConfig } from "../../engine/engine.ts"
 import { LOG_DRIVERS, parseTarget } from "../../logs/logs.ts"
 import type { Healthcheck } from "../../state/state.ts"
-import type { CreateRequest, WireHostConfig } from "../../wire/wire.ts"
+import type { CommitRequest, CreateRequest, WireHostConfig } from "../../wire/wire.ts"
 import { anonymousVolumes, mountRequests } from "./mounts.ts"
 import { endpointRequests } from "./networking.ts"
 import { exposedPorts, portRequests } from "./ports.ts"
@@ -59,6 +59,24 @@ export function createConfig(
   } as { [K in keyof CreateConfig]: CreateConfig[K] | undefined })
   return { config, warnings }
 }
+
+/** What a commit asks to be changed in the image's config; what it left out is absent. Throws invalid. */
+export const commitConfig = (request: CommitRequest): CommitConfig =>
+  present<CommitConfig>({
+    user: request.User || undefined,
+    exposedPorts: filled(exposedPorts(request.ExposedPorts)),
+    env: filled(environment(request.Env)),
+    entrypoint: request.Entrypoint,
+    command: filled(request.Cmd ?? []),
+    argsEscaped: request.ArgsEscaped,
+    volumes: filled(anonymousVolumes(request.Volumes, [])),
+    workingDirectory: workingDirectory(request.WorkingDir),
+    labels: filledMap(request.Labels),
+    stopSignal: request.StopSignal || undefined,
+    healthcheck: healthcheck(request.Healthcheck),
+    shell: request.Shell,
+    onBuild: request.OnBuild,
+  } as { [K in keyof CommitConfig]: CommitConfig[K] | undefined })
 
 function hostOptions(
   host: WireHostConfig,

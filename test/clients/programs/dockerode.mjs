@@ -117,7 +117,7 @@ const doings = {
     const container = await sleeper()
     const run = async (options, stdin) => {
       const exec = await container.exec({ AttachStdout: true, AttachStderr: true, ...options })
-      const stream = await exec.start({ hijack: true, stdin: stdin !== undefined })
+      const stream = await exec.start({ hijack: true, stdin: stdin !== undefined, Tty: options.Tty ?? false })
       if (stdin !== undefined) stream.end(stdin)
       const output = options.Tty ? await text(stream) : await apart(stream)
       return [output, (await exec.inspect()).ExitCode]

@@ -227,6 +227,11 @@ def images():
     container = client.containers.create("busybox", "true")
     image = container.commit(repository="py-made", tag="1", changes=["ENV A=b"])
     same(image.tags, ["py-made:1"])
+    wished = container.commit(conf={"Cmd": ["served"], "Labels": {"made": "py"}, "Env": ["C=d"]}, changes=["USER 7"])
+    config = wished.attrs["Config"]
+    same((config["Cmd"], config["Labels"], config["User"]), (["served"], {"made": "py"}, "7"))
+    assert "C=d" in config["Env"] and any(one.startswith("PATH=") for one in config["Env"]), config["Env"]
+    client.images.remove(wished.id)
     container.remove()
     same(image.tag("py-other", "2"), True)
     same(sorted(client.images.get("py-made:1").tags), ["py-made:1", "py-other:2"])
