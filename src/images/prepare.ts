@@ -7,7 +7,7 @@ import type { ContentStore } from "../content/content.ts"
 import { chainIdOf, extendChain } from "../oci/chain-id.ts"
 import { type ConfigDocument, parseConfigDocument } from "../oci/config.ts"
 import type { Reference } from "../oci/reference.ts"
-import type { Snapshotter } from "../snapshots/snapshotter.ts"
+import type { ScannedTar, Snapshotter } from "../snapshots/snapshotter.ts"
 import type { ImageRecord, State } from "../state/state.ts"
 import type { ImageProgress } from "./images.ts"
 import type { LayerBlobs } from "./keeping/layer-blobs.ts"
@@ -19,6 +19,8 @@ export interface Foundation {
   readonly state: State
   readonly bounds: DecompressionBounds
   readonly blobs: LayerBlobs
+  /** What layers' tars amount to, by digest, as far as that is known. */
+  readonly scanned?: Map<string, ScannedTar>
 }
 
 /** An image whose blobs are in the content store. */
@@ -108,11 +110,14 @@ const commitLayers = async (
       // The files are there already, but this blob must prove that it is what it claims to be.
       for await (const _ of tar()) signal?.throwIfAborted()
     }
+    const scanned = blob === diffId ? foundation.scanned?.get(blob) : undefined
+    foundation.scanned?.delete(blob)
     const { size } = await snapshots.commitLayer({
       chainId,
       parent,
       tar: tar(),
       ...(blob === diffId ? { link: (path: string) => foundation.content.link(blob, path) } : {}),
+      ...(scanned ? { scanned } : {}),
       ...(signal ? { signal } : {}),
     })
     layers.push({ diffId, blob, size })

@@ -78,7 +78,12 @@ export const openCommit = (parts: {
     const written =
       index !== undefined && tar === "linked"
         ? await placeIndex(path, index, { lazy: request.lazy === true })
-        : await writeLayer(path, tar, { top, signal: request.signal, lazy: request.lazy === true })
+        : await writeLayer(path, tar, {
+            top,
+            signal: request.signal,
+            lazy: request.lazy === true,
+            scanned: request.scanned,
+          })
     const { size, tarBytes, inodes, diskBytes } = written
     return { size, disk: diskBytes, image: { tarBytes, inodes, top: written.top } }
   }

@@ -21,7 +21,7 @@ import type { SnapshotRecord, State } from "../state/state.ts"
 import type { LayerForm } from "./choose.ts"
 import { openCommit } from "./commit.ts"
 import { measureSnapshots } from "./disk-use.ts"
-import { syncLayer, type TopDirectory, writeIndex } from "./erofs/write-layer.ts"
+import { followTar, syncLayer, type TopDirectory, writeIndex } from "./erofs/write-layer.ts"
 import { openFurnishing } from "./furnishing.ts"
 import { readFileRange } from "./read-range.ts"
 import { openReaper } from "./reaper.ts"
@@ -218,6 +218,7 @@ export const openOverlaySnapshotter = (parts: {
     async describe(parent, path, entries, tarBytes) {
       return form === "erofs" ? writeIndex(path, entries(), { tarBytes, top: ownerOf(parent) }) : undefined
     },
+    follow: (most) => (form === "erofs" ? followTar(most) : undefined),
     has: (chainId) => state.snapshots.find(chainId)?.kind === "committed",
     tar(chainId) {
       const record = state.snapshots.find(chainId)

@@ -3,7 +3,7 @@
 import type { Operation } from "../kernel/kernel.ts"
 import type { RootMount } from "../kernel/mount.ts"
 import type { LayerEntry } from "./erofs/tar-scan.ts"
-import type { WrittenIndex } from "./erofs/write-layer.ts"
+import type { ScannedTar, TarFollower, WrittenIndex } from "./erofs/write-layer.ts"
 
 /** Bytes in whole blocks, as du counts them. */
 export interface SnapshotsUse {
@@ -41,6 +41,8 @@ export interface Snapshotter {
     signal?: AbortSignal
     /** The index of the very tar that `link` names, made by describe(); it is moved. */
     index?: WrittenIndex
+    /** What the very tar that `link` names amounts to, found by follow(); it is used up. */
+    scanned?: ScannedTar
     /** It need not be on the disk at once: power loss may take it until persist() has been waited for. */
     lazy?: boolean
   }): Promise<{ size: number }>
@@ -56,6 +58,11 @@ export interface Snapshotter {
     entries: () => Iterable<LayerEntry>,
     tarBytes: number,
   ): Promise<WrittenIndex | undefined>
+  /**
+   * Follows a layer's tar while its bytes come in, so that they need not be read again; it gives up after `most` entries.
+   * Undefined where layers are unpacked.
+   */
+  follow(most: number): TarFollower | undefined
   has(chainId: string): boolean
   /**
    * The very tar that a layer was committed from, where it is kept (and on the disk, synced); undefined for layers that
@@ -97,5 +104,5 @@ export interface Snapshotter {
 
 export { chooseLayerForm, type LayerForm } from "./choose.ts"
 export type { LayerEntry } from "./erofs/tar-scan.ts"
-export type { WrittenIndex } from "./erofs/write-layer.ts"
+export type { ScannedTar, TarFollower, WrittenIndex } from "./erofs/write-layer.ts"
 export { openOverlaySnapshotter } from "./overlay.ts"

@@ -5,6 +5,7 @@ import { digestOf } from "../../base/digest-stream.ts"
 import { failure } from "../../base/errors.ts"
 import { readTar, type TarEntry } from "../../base/tar-reader.ts"
 import type { ContentStore } from "../../content/content.ts"
+import type { ScannedTar, Snapshotter } from "../../snapshots/snapshotter.ts"
 
 export interface Archive {
   has(path: string): boolean
@@ -12,6 +13,8 @@ export interface Archive {
   read(path: string, what: string): Promise<Uint8Array>
   /** The digest of a member, which is in the content store when this returns. */
   store(path: string, what: string): Promise<{ digest: string; size: number }>
+  /** What blobs of it amount to as layers, by digest, as far as they were followed while they came in. */
+  readonly scanned: Map<string, ScannedTar>
 }
 
 type Member =
@@ -26,6 +29,11 @@ const mostMembers = 65_536
 const longestName = 4096
 const namesBudget = 16 << 20
 const longestChain = 16
+const largeChunk = 1 << 20
+/** One being filled, up to two being written, one between. */
+const ringSize = 4
+/** Of all layers together that are kept in memory until their turn comes. */
+const mostEntries = 100_000
 
 /** "a/./b/../c" as "a/c"; undefined when it leads out of the archive or to nothing. */
 export const cleanPath = (path: string): string | undefined => {
@@ -45,6 +53,32 @@ const whole = async (entry: TarEntry): Promise<Uint8Array> => {
   return Buffer.concat(parts)
 }
 
+/**
+ * The same bytes in large chunks, because clients send small ones and everything after this costs by the chunk. A chunk
+ * stays as it is until the third one after it is asked for.
+ */
+async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const ring = Array.from({ length: ringSize }, () => Buffer.allocUnsafeSlow(largeChunk))
+  let room = Buffer.alloc(0)
+  let filled = 0
+  for await (const chunk of source) {
+    for (let done = 0; done < chunk.length; ) {
+      if (filled === 0) {
+        room = ring.shift() ?? Buffer.allocUnsafeSlow(largeChunk)
+        ring.push(room)
+      }
+      const part = Math.min(largeChunk - filled, chunk.length - done)
+      room.set(chunk.subarray(done, done + part), filled)
+      done += part
+      filled += part
+      if (filled < largeChunk) continue
+      yield room
+      filled = 0
+    }
+  }
+  if (filled > 0) yield room.subarray(0, filled)
+}
+
 /** Where a link leads, as a path of the archive. A hard link names its target from the root of the archive. */
 const linkTarget = (entry: TarEntry, path: string): string | undefined =>
   entry.linkName.startsWith("/")
@@ -57,13 +91,15 @@ const linkTarget = (entry: TarEntry, path: string): string | undefined =>
 
 /** Reads the whole archive. `suspect` learns of every blob that is written. Throws "invalid" for what is no archive. */
 export const spoolArchive = async (
-  content: ContentStore,
+  { content, snapshots }: { content: ContentStore; snapshots: Snapshotter },
   tar: AsyncIterable<Uint8Array>,
   options: { bounds: DecompressionBounds; suspect: (blob: string) => void; signal?: AbortSignal | undefined },
 ): Promise<Archive> => {
   const members = new Map<string, Member>()
   let budget = memoryBudget
   let namesLeft = namesBudget
+  const scanned = new Map<string, ScannedTar>()
+  let entriesLeft = mostEntries
 
   const spool = async (entry: TarEntry): Promise<Member> => {
     if (entry.size <= smallMember && entry.size <= budget) {
@@ -71,8 +107,20 @@ export const spoolArchive = async (
       const bytes = await whole(entry)
       return { kind: "memory", bytes, digest: digestOf(bytes) }
     }
-    const { digest, size } = await content.ingest(entry.body, { size: entry.size }, options.signal)
+    const follower = snapshots.follow(entriesLeft)
+    async function* followed() {
+      for await (const chunk of entry.body) {
+        follower?.write(chunk)
+        yield chunk
+      }
+    }
+    const { digest, size } = await content.ingest(followed(), { size: entry.size }, options.signal)
     options.suspect(digest)
+    const found = follower?.finish()
+    if (found !== undefined && !scanned.has(digest)) {
+      scanned.set(digest, found)
+      entriesLeft -= follower?.entries ?? 0
+    }
     return { kind: "blob", digest, size }
   }
   const add = (path: string, member: Member): void => {
@@ -89,7 +137,7 @@ export const spoolArchive = async (
     members.set(path, member)
   }
 
-  for await (const entry of readTar(decompress(tar, "the archive", options.bounds))) {
+  for await (const entry of readTar(decompress(gathered(tar), "the archive", options.bounds))) {
     options.signal?.throwIfAborted()
     const path = cleanPath(entry.name)
     namesLeft -= entry.name.length + entry.linkName.length
@@ -119,6 +167,7 @@ export const spoolArchive = async (
   }
 
   return {
+    scanned,
     has: (path) => members.has(path),
     async read(path, what) {
       const member = find(path, what)

@@ -21,7 +21,7 @@ export const loadImages = (
   foundation.garbage.during((suspect) =>
     withBallast(async () => {
       const { content, bounds, catalog } = foundation
-      const archive = await spoolArchive(content, tar, { bounds, suspect, signal })
+      const archive = await spoolArchive(foundation, tar, { bounds, suspect, signal })
       crashPoint("load:spooled")
       const sources = archive.has("manifest.json")
         ? await readDockerArchive(archive)
@@ -37,7 +37,10 @@ export const loadImages = (
         )
       const images: NewImage[] = []
       for (const source of sources)
-        images.push({ record: await prepareImage(foundation, source, report, signal), names: source.names })
+        images.push({
+          record: await prepareImage({ ...foundation, scanned: archive.scanned }, source, report, signal),
+          names: source.names,
+        })
       signal?.throwIfAborted()
       await content.sync()
       for (const { record } of images) await foundation.snapshots.persist(record.chainId)

@@ -76,6 +76,54 @@ const follow = async (path: string, scan: TarScan, signal: AbortSignal | undefin
   return size
 }
 
+/** What a tar amounts to, found while its bytes passed; good for one layer. */
+export interface ScannedTar {
+  readonly tarBytes: number
+  /** Unix seconds of the directories that the tar does not describe. */
+  readonly seconds: number
+  readonly tree: LayerTree
+}
+
+/** Follows bytes on their way somewhere else. */
+export interface TarFollower {
+  write(chunk: Uint8Array): void
+  /** Entries so far; 0 once it has given up. */
+  readonly entries: number
+  /** Undefined when the bytes were no tar that can be unpacked, or of more entries than were wanted. */
+  finish(): ScannedTar | undefined
+}
+
+/** Gives up after so many entries. */
+export const followTar = (most: number): TarFollower => {
+  const seconds = Math.floor(Date.now() / 1000)
+  let tarBytes = 0
+  let open: { readonly tree: LayerTree; readonly scan: TarScan } | undefined
+  const attempt = (work: (opened: { tree: LayerTree; scan: TarScan }) => void): void => {
+    try {
+      if (open !== undefined) work(open)
+      if ((open?.tree.inodes.count ?? 0) > most) open = undefined
+    } catch {
+      // Whoever unpacks it will find what is wrong, and say so.
+      open = undefined
+    }
+  }
+  const tree = new LayerTree([seconds, 0])
+  open = { tree, scan: new TarScan((entry) => tree.apply(entry)) }
+  return {
+    write(chunk) {
+      tarBytes += chunk.length
+      attempt(({ scan }) => scan.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)))
+    },
+    get entries() {
+      return open?.tree.inodes.count ?? 0
+    },
+    finish() {
+      attempt(({ scan }) => scan.end())
+      return open === undefined ? undefined : { tarBytes, seconds, tree: open.tree }
+    },
+  }
+}
+
 /** Writes the tar and follows it. Gives its length. */
 const takeIn = async (
   file: FileHandle,
@@ -178,10 +226,17 @@ export const placeIndex = async (
 export const writeLayer = async (
   directory: string,
   tar: AsyncIterable<Uint8Array> | "linked",
-  options: { top: () => Promise<TopDirectory>; signal?: AbortSignal | undefined; lazy?: boolean },
+  options: {
+    top: () => Promise<TopDirectory>
+    signal?: AbortSignal | undefined
+    lazy?: boolean
+    /** What the "linked" tar amounts to, when that is known. */
+    scanned?: ScannedTar | undefined
+  },
 ): Promise<WrittenLayer> => {
-  const seconds = Math.floor(Date.now() / 1000)
-  const tree = new LayerTree([seconds, 0])
+  const scanned = tar === "linked" ? options.scanned : undefined
+  const seconds = scanned?.seconds ?? Math.floor(Date.now() / 1000)
+  const tree = scanned?.tree ?? new LayerTree([seconds, 0])
   const scan = new TarScan((entry) => tree.apply(entry))
   const path = join(directory, tarName)
   const opened: FileHandle[] = []
@@ -194,7 +249,7 @@ export const writeLayer = async (
     const data = await openFile(path, tar === "linked" ? "r" : "wx+")
     const tarBytes =
       tar === "linked"
-        ? await follow(path, scan, options.signal)
+        ? (scanned?.tarBytes ?? (await follow(path, scan, options.signal)))
         : await takeIn(data, tar, scan, options.signal)
     const early = options.lazy ? undefined : data.datasync()
     early?.catch(() => {})
