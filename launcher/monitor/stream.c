@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "plan.h"
+#include "report.h"
 
 int stream_in_open(struct stream_in *in, int fd) {
   memset(in, 0, sizeof *in);
@@ -79,6 +82,16 @@ int64_t stream_skip(struct stream_in *in, uint64_t count) {
     done += part;
   }
   return (int64_t)done;
+}
+
+int stream_refuse(struct stream_in *in, const struct failure *failure) {
+  struct timeval patience = {.tv_sec = 10};
+  int result = report_failure(in->fd, failure);
+  shutdown(in->fd, SHUT_WR);
+  setsockopt(in->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  in->limit = 0;
+  stream_skip(in, UINT64_MAX);
+  return result;
 }
 
 int stream_out_open(struct stream_out *out, int fd) {

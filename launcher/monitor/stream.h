@@ -26,6 +26,11 @@ ssize_t stream_read(struct stream_in *in, void *out, size_t count);
 // Discards up to count bytes and returns how many there were. -1 with errno.
 int64_t stream_skip(struct stream_in *in, uint64_t count);
 
+// Reports a failure, then takes what still comes until the stream's end or ten silent seconds: a client that is still sending
+// would lose the report. -1 when the client has gone.
+struct failure;
+int stream_refuse(struct stream_in *in, const struct failure *failure);
+
 struct stream_out {
   int fd;
   uint8_t *buffer;  // frame header, then FRAME_BYTES_MAX bytes

@@ -251,6 +251,18 @@ test("an output that is there is left alone", async () => {
   expect(readFileSync(output, "utf8")).toBe("mine")
 })
 
+test("who is still sending when it fails learns why", async () => {
+  using place = fresh()
+  const output = join(place.path, "out")
+  writeFileSync(output, "mine")
+  const script = Buffer.concat([literal(Buffer.alloc(24 << 20)), Buffer.from("X")])
+  const report = await assemble([["output", output]], script)
+  expect(report.kind).toBe("failed")
+  expect(report.fields.join(" ")).toContain("it cannot be created: File exists")
+  rmSync(output)
+  expect((await assemble([["output", output]], Buffer.concat([Buffer.from("X"), script]))).kind).toBe("failed")
+})
+
 test("a directory that becomes a link while files are copied leads nowhere", async () => {
   using place = fresh()
   const root = join(place.path, "root")

@@ -338,7 +338,10 @@ int verb_assemble(struct request *request, struct failure *failure) {
   for (uint32_t i = 0; i < assembly->root_count; i++) close(assembly->roots[i]);
   for (uint32_t i = 0; i < assembly->file_count; i++) close(assembly->files[i]);
   for (int i = 0; i < SLOTS; i++) free(assembly->slots[i].bytes);
+  if (result)
+    stream_refuse(&assembly->in, failure);
+  else
+    answer(request, assembly);
   stream_in_close(&assembly->in);
-  if (!result) answer(request, assembly);
-  return result;
+  return 0;
 }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "own.h"
 #include "resolve.h"
@@ -172,17 +171,6 @@ static int unpack_all(struct unpack *unpack, struct failure *failure) {
   return got ? -1 : unpack_directory_times(unpack, failure);
 }
 
-// A client that is still sending sees the failure only when its bytes are taken.
-static int report_and_drain(struct request *request, struct stream_in *in, const struct failure *failure) {
-  struct timeval patience = {.tv_sec = 10};
-  int result = report_failure(request->connection, failure);
-  shutdown(request->connection, SHUT_WR);
-  setsockopt(request->connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  in->limit = 0;
-  if (failure->error != EPROTO) stream_skip(in, UINT64_MAX);
-  return result;
-}
-
 static void release(struct unpack *unpack) {
   tar_reader_close(&unpack->reader);
   unpack_forget_parent(unpack);
@@ -206,7 +194,7 @@ int verb_unpack(struct request *request, struct failure *failure) {
   snprintf(entries, sizeof entries, "%" PRIu64, unpack.entries);
   snprintf(bytes, sizeof bytes, "%" PRIu64, unpack.bytes);
   if (result < 0)
-    result = report_and_drain(request, &in, failure);
+    result = stream_refuse(&in, failure);
   else
     result = report(request->connection, "ok", "entries", entries, "bytes", bytes, NULL);
   release(&unpack);
