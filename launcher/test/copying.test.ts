@@ -260,7 +260,9 @@ test("who is still sending when it fails learns why", async () => {
   expect(report.kind).toBe("failed")
   expect(report.fields.join(" ")).toContain("it cannot be created: File exists")
   rmSync(output)
-  expect((await assemble([["output", output]], Buffer.concat([Buffer.from("X"), script]))).kind).toBe("failed")
+  expect((await assemble([["output", output]], Buffer.concat([Buffer.from("X"), script]))).kind).toBe(
+    "failed",
+  )
 })
 
 test("a directory that becomes a link while files are copied leads nowhere", async () => {
