@@ -18,7 +18,7 @@ export interface Vertex {
 }
 
 /** An instruction of a stage, as faces tell of it that count them. */
-export interface PlannedStep {
+export interface ToldStep {
   /** As written, on one line: "RUN make", "FROM busybox AS one". */
   readonly original: string
   /** Digest of the node that it became; "" when it changes only the config. */
@@ -30,9 +30,9 @@ export interface PlannedStep {
 }
 
 /** A stage that is needed, in the Dockerfile's order; its first step is FROM. */
-export interface PlannedStage {
+export interface ToldStage {
   readonly name: string
-  readonly steps: readonly PlannedStep[]
+  readonly steps: readonly ToldStep[]
 }
 
 export type BuildEvent =
@@ -40,7 +40,7 @@ export type BuildEvent =
   | {
       readonly type: "plan"
       readonly globalArgs: readonly string[]
-      readonly stages: readonly PlannedStage[]
+      readonly stages: readonly ToldStage[]
     }
   | { readonly type: "vertex"; readonly vertex: Vertex }
   | {

@@ -4,7 +4,7 @@ import { shortId } from "../../base/ids.ts"
 import type { BuildEvent } from "../../build/build.ts"
 
 type Plan = Extract<BuildEvent, { type: "plan" }>
-type PlannedStep = Plan["stages"][number]["steps"][number]
+type ToldStep = Plan["stages"][number]["steps"][number]
 
 /** Characters that are kept of a step whose turn has not come; what comes after them is left out. */
 const MOST_KEPT = 4 * 1024 * 1024
@@ -281,7 +281,7 @@ function linesOf({ globalArgs, stages }: Plan, labels: ReadonlyMap<string, strin
   ]
 }
 
-function kindOf({ original, vertex }: PlannedStep, index: number): Line["kind"] {
+function kindOf({ original, vertex }: ToldStep, index: number): Line["kind"] {
   if (index === 0) return "from"
   const keyword = original.split(/\s/, 1)[0]?.toUpperCase() ?? ""
   if (keyword === "RUN" || (keyword === "WORKDIR" && vertex !== "")) return "run"

@@ -1,7 +1,7 @@
 // Contract. What a build must do, as values: nodes that name their inputs. Made by reading only; nothing here runs anything.
 import type { ConfigDocument } from "../../oci/config.ts"
 import type { Platform } from "../../oci/platform.ts"
-import type { PlannedStage } from "../progress.ts"
+import type { ToldStage } from "../progress.ts"
 
 /** Files: a node's result, or one of its mounts. "scratch" is the empty tree. */
 export type Input = Node | "scratch"
@@ -215,7 +215,7 @@ export interface GraphResult {
 export interface Graph {
   readonly results: readonly GraphResult[]
   /** The Dockerfile's instructions with the nodes that they became, of the first platform: the "plan" event of progress. */
-  readonly plan?: { readonly globalArgs: readonly string[]; readonly stages: readonly PlannedStage[] }
+  readonly plan?: { readonly globalArgs: readonly string[]; readonly stages: readonly ToldStage[] }
   readonly findings: readonly {
     readonly rule: string
     readonly message: string

@@ -2,7 +2,7 @@
 import type { ExecutionConfig } from "../../oci/execution-config.ts"
 import type { Platform } from "../../oci/platform.ts"
 import type { Instruction, InstructionOf, Place } from "../dockerfile/instructions.ts"
-import type { PlannedStep } from "../progress.ts"
+import type { ToldStep } from "../progress.ts"
 import type { Environment } from "./environment.ts"
 import type { Input, ResolvedImage, StageStep } from "./graph.ts"
 
@@ -69,7 +69,7 @@ export interface PlannedStage {
   /** After all of them. */
   end: StageState | undefined
   /** What it consists of, as it is told: FROM, then the instructions with the digests of their nodes. */
-  readonly told: PlannedStep[]
+  readonly told: ToldStep[]
   /** Of the last CMD, ENTRYPOINT and HEALTHCHECK of its own. */
   readonly lastOf: Map<"CMD" | "ENTRYPOINT" | "HEALTHCHECK", Place>
 }

@@ -58,7 +58,7 @@ export interface Operations {
   close(): Promise<void>
 }
 
-/** Commands: operations/steps.ts, `openSteps(rooms, asLayers)`. */
-export type StepOperations = Omit<Operations, keyof FileOperations>
+/** Commands: operations/commands.ts, `openCommands(rooms, asLayers)`. */
+export type CommandOperations = Omit<Operations, keyof FileOperations>
 /** Files: operations/files/files.ts, `openFiles(rooms): FileOperations`. */
 export type FileOperations = Pick<Operations, "files" | "contentDigest" | "asLayers">

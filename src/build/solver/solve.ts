@@ -32,7 +32,7 @@ export interface SolveBuild extends StepBuild {
   defer(release: () => void): void
 }
 
-export interface Solved {
+export interface SolvedGraph {
   /** Of any node that was needed. */
   of(input: Input): Promise<Solution>
   layersOf(input: Input): Promise<LayersTree>
@@ -68,7 +68,7 @@ export const solveGraph = async (
   parts: SolveRooms,
   given: SolveBuild,
   results: readonly GraphResult[],
-): Promise<Solved> => {
+): Promise<SolvedGraph> => {
   const controller = new AbortController()
   const build: SolveBuild = { ...given, signal: AbortSignal.any([given.signal, controller.signal]) }
   const vertices = tellVertices(build.report, build.contextVertex)

@@ -16,9 +16,9 @@ import type { BuildEvent } from "../../progress.ts"
 import type { BuildRooms } from "../../rooms.ts"
 import type { Tree } from "../../solver/solver.ts"
 import { plainBuild } from "../../testing/plain-build.ts"
+import { openCommands } from "../commands.ts"
 import { commitTar } from "../commit.ts"
-import { emptyTree, type LayersTree, type StepOperations, type StepRun } from "../operations.ts"
-import { openSteps } from "../steps.ts"
+import { type CommandOperations, emptyTree, type LayersTree, type StepRun } from "../operations.ts"
 
 export interface Ran {
   readonly tree: LayersTree
@@ -30,7 +30,7 @@ export interface Ran {
 export interface StepGround {
   readonly directory: string
   readonly rooms: BuildRooms
-  readonly steps: StepOperations
+  readonly steps: CommandOperations
   readonly base: LayersTree
   readonly cgroupParent: string
   /** A run with a request of its own. */
@@ -53,7 +53,7 @@ export interface StepGround {
   /** What steps left: run directories, cgroups, active snapshots. */
   leftovers(): string[]
   /** The operations anew over the same state, as a restarted engine has them. */
-  reopen(): StepOperations
+  reopen(): CommandOperations
   close(): Promise<void>
   /** Closes everything; what steps left until then. */
   end(): Promise<readonly string[]>
@@ -109,7 +109,7 @@ export const openStepGround = async (
   for (const path of [rooms.root, rooms.runRoot]) mkdirSync(path, { recursive: true, mode: 0o700 })
   const asLayers = (tree: Tree) =>
     tree.kind === "layers" ? Promise.resolve(tree) : Promise.reject(new Error("no contexts here"))
-  const open = () => openSteps(rooms, asLayers)
+  const open = () => openCommands(rooms, asLayers)
   const run: StepGround["run"] = (request = {}, changes = {}) => ({
     id: `build-${randomBytes(12).toString("hex")}`,
     request: plainBuild(request),

@@ -7,12 +7,12 @@ import { openCacheMounts } from "./cache-mounts.ts"
 import { layersDirectory } from "./commit.ts"
 import { openExec } from "./exec/exec.ts"
 import { clearStep, isRunId } from "./exec/places.ts"
-import type { Operations, StepOperations } from "./operations.ts"
+import type { CommandOperations, Operations } from "./operations.ts"
 
 const log = createLog("build")
 
 /** `asLayers`: as Operations has it, for bind mounts of contexts. */
-export const openSteps = (rooms: BuildRooms, asLayers: Operations["asLayers"]): StepOperations => {
+export const openCommands = (rooms: BuildRooms, asLayers: Operations["asLayers"]): CommandOperations => {
   const caches = openCacheMounts(rooms)
   const room = openExec({ rooms, mounts: { rooms, asLayers, caches } })
 
