@@ -3,14 +3,7 @@
 import { afterAll, expect, test } from "bun:test"
 import { setTimeout } from "node:timers/promises"
 import fc from "fast-check"
-import {
-  ask,
-  connect,
-  encodeFrame,
-  encodePlan,
-  type Operation,
-  startLauncher,
-} from "./client.ts"
+import { ask, connect, encodeFrame, encodePlan, type Operation, startLauncher } from "./client.ts"
 
 const launcher = await startLauncher()
 afterAll(async () => {
