@@ -166,7 +166,8 @@ export interface Images {
    * its id; an image that is there already keeps what it was, and gets the names.
    */
   register(image: NewBuiltImage): Promise<string>
-  recover(): Promise<void>
+  /** `lost`: layers that had not reached the disk when the machine went down (Snapshotter.recover). */
+  recover(lost?: readonly string[]): Promise<void>
 }
 
 export {

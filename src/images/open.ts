@@ -167,10 +167,10 @@ export const openImages = (parts: {
       stored: () => storedBytes({ content, state }),
       unneeded: (chainId) => garbage.unneeded(chainId),
     },
-    async recover() {
+    async recover(lost = []) {
       // Nothing else writes blobs yet, so what is unfinished belongs to a process that has ended.
       await content.recover()
-      await garbage.during(() => restoreSnapshots(workshop))
+      await garbage.during(() => restoreSnapshots(workshop, new Set(lost)))
       await garbage.collect()
       // Parsed now, so that the first start does not wait for it.
       await list()

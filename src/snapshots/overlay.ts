@@ -332,7 +332,8 @@ export const openOverlaySnapshotter = (parts: {
     },
 
     async recover() {
-      for (const chainId of settling.takeLost())
+      const lost = settling.takeLost()
+      for (const chainId of lost)
         if (state.snapshots.find(chainId)?.kind === "committed") state.snapshots.remove(chainId)
       furnishing.recover()
       const recorded = new Map(state.snapshots.list().map((record) => [record.directory, record]))
@@ -346,6 +347,7 @@ export const openOverlaySnapshotter = (parts: {
       owners.clear()
       spares.recover()
       reaper.recover()
+      return lost
     },
     async settle() {
       await spares.settle()

@@ -96,8 +96,11 @@ export interface Snapshotter {
   diff(key: string, options?: { latest?: number; named?: boolean }): AsyncIterable<Uint8Array>
   /** Everything that a committed snapshot shows, as one tar whose bytes depend on nothing else. */
   flatten(chainId: string): AsyncIterable<Uint8Array>
-  /** Removes what a crash left: directories without a record, unfinished extractions. Called once at start-up. */
-  recover(): Promise<void>
+  /**
+   * Removes what a crash left: directories without a record, unfinished extractions. Called once at start-up. Gives the
+   * layers that had not reached the disk when the machine went down; they are gone.
+   */
+  recover(): Promise<readonly string[]>
   /** Waits for background reaping. */
   settle(): Promise<void>
 }

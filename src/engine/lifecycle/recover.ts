@@ -170,7 +170,8 @@ export const recoverEngine = async (context: Context): Promise<void> => {
     ),
   )
   for (const { record, outcome } of found) if (isTask(outcome)) adopt(context, record, outcome)
-  await Promise.all([context.snapshots.recover(), context.images.recover(), context.volumes.recover()])
+  const lost = await context.snapshots.recover()
+  await Promise.all([context.images.recover(lost), context.volumes.recover()])
 
   for (const removal of context.state.removals.list()) {
     try {

@@ -24,15 +24,14 @@ const giveUp = ({ catalog }: Workshop, record: ImageRecord): void => {
   )
 }
 
-/** Looks at every image. Never throws: one that cannot be helped is told of in the log. */
-export const restoreSnapshots = async (workshop: Workshop): Promise<void> => {
+/** Looks at every image; `lost`: chainIDs that power loss took. Never throws: one that cannot be helped is told of in the log. */
+export const restoreSnapshots = async (workshop: Workshop, lost: ReadonlySet<string>): Promise<void> => {
   const { content, snapshots, state, catalog } = workshop
   for (const record of state.images.list()) {
     const chain = chainIds(record.layers.map(({ diffId }) => diffId))
     if (chain.every((chainId) => snapshots.has(chainId))) continue
     const blobs = record.layers.map(({ blob }) => blob)
-    const isGone = blobs.some((blob, at) => !snapshots.has(chain[at] ?? "") && !content.has(blob))
-    if (record.manifestDigest === "" && isGone) {
+    if (chain.some((chainId, at) => lost.has(chainId) && !content.has(blobs[at] ?? ""))) {
       giveUp(workshop, record)
       continue
     }
