@@ -76,6 +76,8 @@ export class Narration {
   readonly #stages = new Map<string, string>()
   /** Id that stands for the state after the last told step. */
   #state = ""
+  /** A step of the present stage was made anew: dockerd takes nothing after it from its cache. */
+  #fresh = false
 
   constructor(options: NarrationOptions) {
     this.#options = options
@@ -215,6 +217,7 @@ export class Narration {
     if (line.kind === "argument") return
     const work = this.#work(line.vertex)
     if (line.firstOfStage) {
+      this.#fresh = false
       this.#state =
         line.base === "scratch"
           ? ""
@@ -229,7 +232,8 @@ export class Narration {
       const before = this.#state
       this.#state = hash(before, line.identity, work.chainId, JSON.stringify([...buildArgs]))
       const known = toldBefore.tell(this.#state)
-      const cached = line.vertex === "" ? known && !noCache : work.state === "cached"
+      const cached = line.vertex === "" ? known && !noCache && !this.#fresh : work.state === "cached"
+      this.#fresh ||= !cached
       if (cached) write(" ---> Using cache\n")
       else if (line.kind === "run" || line.kind === "config") {
         this.#showRun(line)
