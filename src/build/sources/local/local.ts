@@ -1,6 +1,6 @@
 // Contexts whose files lie on this machine: a directory as it is, a tar that flows in, and what a client keeps in step with its own files.
 import { randomBytes } from "node:crypto"
-import { mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, realpathSync, rmdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { type DecompressionBounds, decompress, defaultBounds } from "../../../base/decompress.ts"
 import { failure } from "../../../base/errors.ts"
@@ -91,18 +91,78 @@ const unpackFailure = (error: unknown): unknown =>
       })
     : error
 
+/** Archives up to so many bytes are unpacked in memory, where making and removing thousands of files is quick. */
+const mostInMemory = 16 << 20
+
+/** Where archives are unpacked in memory, when the run root lies there. */
+const memoryDirectory = (rooms: BuildRooms): string => join(rooms.runRoot, "contexts")
+
 /** A directory of the engine's own for the time of a build; removed by the function that comes with it. */
 export const makePlace = (
   rooms: BuildRooms,
   kind: string,
+  parent = contextsDirectory(rooms.root),
 ): { directory: string; remove: () => Promise<void> } => {
-  const directory = join(contextsDirectory(rooms.root), `${kind}-${randomBytes(12).toString("hex")}`)
+  const directory = join(parent, `${kind}-${randomBytes(12).toString("hex")}`)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   return {
     directory,
     async remove() {
       await rooms.kernel.perform([["remove-tree"], ["path", directory]])
+      if (parent !== memoryDirectory(rooms)) return
+      try {
+        rmdirSync(parent)
+      } catch {
+        // Other builds have theirs there.
+      }
     },
+  }
+}
+
+/** Says that an archive is not for memory. */
+const tooLarge = Symbol("too large")
+
+/**
+ * Unpacks an archive while it flows in: in memory, and from its beginning again on the disk once it turns out to be too
+ * large for that.
+ */
+const unpackSomewhere = async (
+  rooms: BuildRooms,
+  tar: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<ReturnType<typeof makePlace>> => {
+  const source = tar[Symbol.asyncIterator]()
+  const held: Uint8Array[] = []
+  const unpack = async (place: ReturnType<typeof makePlace>, bytes: AsyncIterable<Uint8Array>) => {
+    const plan = [["unpack"], ["root-path", place.directory], ["option", "whiteouts", "none"]] as const
+    try {
+      await rooms.kernel.send(plan, bytes, signal)
+    } catch (error) {
+      await place.remove().catch(() => {})
+      throw error
+    }
+    return place
+  }
+  async function* beginning() {
+    let size = 0
+    for (let next = await source.next(); !next.done; next = await source.next()) {
+      held.push(next.value)
+      size += next.value.length
+      if (size > mostInMemory) throw tooLarge
+      yield next.value
+    }
+  }
+  async function* whole() {
+    yield* held.splice(0)
+    for (let next = await source.next(); !next.done; next = await source.next()) yield next.value
+  }
+  try {
+    return await unpack(makePlace(rooms, "tar", memoryDirectory(rooms)), beginning())
+  } catch (error) {
+    if (error !== tooLarge) throw error
+    return await unpack(makePlace(rooms, "tar"), whole())
+  } finally {
+    await source.return?.()
   }
 }
 
@@ -113,15 +173,10 @@ export const openTar = async (
   signal: AbortSignal,
   bounds: DecompressionBounds = defaultBounds,
 ): Promise<OpenContext> => {
-  const place = makePlace(rooms, "tar")
-  try {
-    const tar = decompress(bytes, "the context's archive", bounds)
-    const plan = [["unpack"], ["root-path", place.directory], ["option", "whiteouts", "none"]] as const
-    await rooms.kernel.send(plan, tar, signal)
-  } catch (error) {
-    await place.remove().catch(() => {})
+  const tar = decompress(bytes, "the context's archive", bounds)
+  const place = await unpackSomewhere(rooms, tar, signal).catch((error: unknown) => {
     throw unpackFailure(error)
-  }
+  })
   return openPlace(rooms, place.directory, signal, () => void place.remove().catch(() => {}), {
     lasts: false,
   })
@@ -131,11 +186,12 @@ export { openKeptContexts, openSynced } from "./synced.ts"
 
 /** Removes what builds left that a crash ended: places that are no one's. Synced contexts and indexes stay. */
 export const recoverContexts = async (rooms: BuildRooms): Promise<void> => {
-  const root = contextsDirectory(rooms.root)
-  mkdirSync(root, { recursive: true, mode: 0o700 })
-  for (const name of readdirSync(root)) {
-    if (/\.tmp$/.test(name)) rmSync(join(root, name), { force: true })
-    if (/^(tar|archive)-[0-9a-f]{24}$/.test(name))
-      await rooms.kernel.perform([["remove-tree"], ["path", join(root, name)]])
+  mkdirSync(contextsDirectory(rooms.root), { recursive: true, mode: 0o700 })
+  for (const root of [contextsDirectory(rooms.root), memoryDirectory(rooms)]) {
+    for (const name of existsSync(root) ? readdirSync(root) : []) {
+      if (/\.tmp$/.test(name)) rmSync(join(root, name), { force: true })
+      if (/^(tar|archive)-[0-9a-f]{24}$/.test(name))
+        await rooms.kernel.perform([["remove-tree"], ["path", join(root, name)]])
+    }
   }
 }
