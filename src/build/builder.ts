@@ -1,4 +1,5 @@
 // The builder's verbs over the rooms: Dockerfile and contexts in, images out.
+import { withBallast } from "../base/ballast.ts"
 import { failure } from "../base/errors.ts"
 import { Limiter } from "../base/limiter.ts"
 import type { Builder, BuildRequest, BuiltImage, Solved } from "./build.ts"
@@ -142,7 +143,7 @@ export const loadBuilder = (rooms: BuildRooms, parts: BuilderParts): LoadedBuild
   const solve: LoadedBuilder["solve"] = async (request, report, signal) => {
     const build = begin(request, report, signal)
     try {
-      return await tracked(solveBuild(build))
+      return await tracked(withBallast(() => solveBuild(build)))
     } catch (error) {
       const told = ending(error, build.signal)
       build.complete({ error: told })

@@ -46,7 +46,7 @@ export const commitChanges = async (
     )
     const { digest, size, steady, states } = await writing
     const made = await commitFile(rooms, { path, digest, size, index }, parent, run)
-    if (steady) await reuse.keep(layout, made.chainId, begun, states)
+    if (steady) reuse.keep(layout, made.chainId, begun, states)
     return made
   } catch (error) {
     throw readable(error)

@@ -49,7 +49,10 @@ const headerOf = (path: string, node: Node, first: string | undefined): TarEntry
 
 /** Entries in the order of a walk, whatever the order of the changes. */
 export const layOut = (changes: ReadonlyMap<string, Node>): Layout => {
-  const nodes = [...changes].toSorted(([a], [b]) => walkOrder(a, b))
+  const nodes = [...changes]
+  // A copy of one tree puts its files in this order already, and a look costs less than a sort.
+  const isSorted = nodes.every(([path], at) => at === 0 || walkOrder(nodes[at - 1]?.[0] ?? "", path) < 0)
+  if (!isSorted) nodes.sort(([a], [b]) => walkOrder(a, b))
   const firsts = new Map<Body, { path: string; node: Node }>()
   const entries: LaidEntry[] = []
   let at = 0

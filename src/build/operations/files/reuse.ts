@@ -45,6 +45,8 @@ export const stateWithin = (
 /** Layers with fewer files are made as quickly without. */
 const worthwhile = 500
 const mostLayers = 4
+/** Milliseconds after a layer was made until it is remembered. */
+const keptAfter = 30
 /** Milliseconds after the last layer when all are forgotten, so that an idle engine is small. */
 const forgottenAfter = 600_000
 
@@ -90,6 +92,27 @@ export const openReuse = (snapshots: Snapshotter) => {
   const layers = new Map<string, MadeLayer>()
   let forgetting: ReturnType<typeof setTimeout> | undefined
 
+  const keepNow = async (layout: Layout, chainId: string, begun: number, states: string): Promise<void> => {
+    const path = snapshots.tar(chainId)?.path
+    const single = layout.entries.length < worthwhile || path === undefined ? undefined : singleCopy(layout)
+    if (single === undefined || path === undefined) return
+    const { scan, entries } = await single.local.scanned()
+    const places = new Float64Array(entries.length).fill(-1)
+    const heads = new Map<number, Buffer>()
+    for (const { body, at, header, end } of layout.entries)
+      if (body?.kind === "file") {
+        if (!isRacy(body.entry, begun)) places[body.entry.row] = at
+      } else if (body === undefined && heads.size < mostHeads && header.size === 0 && end > at)
+        heads.set(at, encodeEntry(header))
+    clearTimeout(forgetting)
+    forgetting = setTimeout(() => layers.clear(), forgottenAfter)
+    forgetting.unref()
+    layers.delete(single.key)
+    layers.set(single.key, { chainId, path, scan, places, heads, states })
+    for (const oldest of [...layers.keys()].slice(0, Math.max(0, layers.size - mostLayers)))
+      layers.delete(oldest)
+  }
+
   return {
     /** The layer that this layout's copy made last, and what of it can be used. */
     async find(layout: Layout): Promise<{ layer: MadeLayer; reuse: Reuse } | undefined> {
@@ -106,26 +129,16 @@ export const openReuse = (snapshots: Snapshotter) => {
       }
       return { layer, reuse: { find, beginning: beginningOf(layout, layer, find) } }
     },
-    /** Remembers a layer whose files were all steady while they were copied; `begun` (unix ms): when that began. */
-    async keep(layout: Layout, chainId: string, begun: number, states: string): Promise<void> {
-      const path = snapshots.tar(chainId)?.path
-      const single = layout.entries.length < worthwhile || path === undefined ? undefined : singleCopy(layout)
-      if (single === undefined || path === undefined) return
-      const { scan, entries } = await single.local.scanned()
-      const places = new Float64Array(entries.length).fill(-1)
-      const heads = new Map<number, Buffer>()
-      for (const { body, at, header, end } of layout.entries)
-        if (body?.kind === "file") {
-          if (!isRacy(body.entry, begun)) places[body.entry.row] = at
-        } else if (body === undefined && heads.size < mostHeads && header.size === 0 && end > at)
-          heads.set(at, encodeEntry(header))
-      clearTimeout(forgetting)
-      forgetting = setTimeout(() => layers.clear(), forgottenAfter)
-      forgetting.unref()
-      layers.delete(single.key)
-      layers.set(single.key, { chainId, path, scan, places, heads, states })
-      for (const oldest of [...layers.keys()].slice(0, Math.max(0, layers.size - mostLayers)))
-        layers.delete(oldest)
+    /**
+     * Remembers a layer whose files were all steady while they were copied; `begun` (unix ms): when that began. In a while,
+     * when the build has been answered.
+     */
+    keep(layout: Layout, chainId: string, begun: number, states: string): void {
+      setTimeout(() => {
+        keepNow(layout, chainId, begun, states).catch(() => {
+          // Whoever knows nothing copies everything.
+        })
+      }, keptAfter).unref()
     },
   }
 }
