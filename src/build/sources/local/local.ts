@@ -97,6 +97,15 @@ const mostInMemory = 16 << 20
 /** Where archives are unpacked in memory, when the run root lies there. */
 const memoryDirectory = (rooms: BuildRooms): string => join(rooms.runRoot, "contexts")
 
+/** Removes a directory unless other builds have their places there. */
+const removeEmpty = (directory: string): void => {
+  try {
+    rmdirSync(directory)
+  } catch {
+    // It is in use, or not there.
+  }
+}
+
 /** A directory of the engine's own for the time of a build; removed by the function that comes with it. */
 export const makePlace = (
   rooms: BuildRooms,
@@ -109,12 +118,7 @@ export const makePlace = (
     directory,
     async remove() {
       await rooms.kernel.perform([["remove-tree"], ["path", directory]])
-      if (parent !== memoryDirectory(rooms)) return
-      try {
-        rmdirSync(parent)
-      } catch {
-        // Other builds have theirs there.
-      }
+      if (parent === memoryDirectory(rooms)) removeEmpty(parent)
     },
   }
 }
@@ -194,4 +198,5 @@ export const recoverContexts = async (rooms: BuildRooms): Promise<void> => {
         await rooms.kernel.perform([["remove-tree"], ["path", join(root, name)]])
     }
   }
+  removeEmpty(memoryDirectory(rooms))
 }
