@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import { join } from "node:path"
 import { eventually, execute, startEngine } from "../fixtures/engine.ts"
+import { addNamespace, deleteNamespace } from "../fixtures/named-namespace.ts"
 import { proof } from "./proof.ts"
 
 const engine = await startEngine()
@@ -165,7 +166,7 @@ proof(
     }
     const block = process.pid % 250
     const [here, there] = [`198.18.${block}.1`, `198.18.${block}.2`]
-    ip("netns", "add", name)
+    addNamespace(name)
     const port = await freePort()
     const server = { stop: () => {} }
     try {
@@ -210,7 +211,7 @@ proof(
       await ok("rm", "-f", "outside")
     } finally {
       server.stop()
-      ip("netns", "del", name)
+      deleteNamespace(name)
       spawnSync("ip", ["link", "del", `${name}h`])
     }
   },

@@ -1,5 +1,5 @@
 // What a session tells only when asked: secrets, registry credentials; and connections to its SSH agents.
-import { Duplex } from "node:stream"
+import type { Duplex } from "node:stream"
 import type { BuildRequest, SecretSource, SshSource } from "../../../build/build.ts"
 import { BytesMessage, Empty } from "../../../wire/buildkit/control.ts"
 import {
@@ -9,6 +9,7 @@ import {
   GetSecretRequest,
   GetSecretResponse,
 } from "../../../wire/buildkit/session.ts"
+import { byteStream } from "../grpc/byte-stream.ts"
 import { CODE, GrpcFailure } from "../grpc/status.ts"
 import type { Session } from "./sessions.ts"
 
@@ -77,30 +78,19 @@ function agentConnection(session: Session, id: string): Duplex {
   const call = session.connection.call(FORWARD_AGENT, BytesMessage, BytesMessage, {
     metadata: { "buildkit.ssh.id": [id] },
   })
-  let reading = false
-  const connection = new Duplex({
-    read() {
-      if (reading) return
-      reading = true
-      call
-        .receive()
-        .then((message) => {
-          reading = false
-          connection.push(message === undefined ? null : Buffer.from(message.data))
-        })
-        .catch((error) => connection.destroy(error))
+  return byteStream(
+    call,
+    (connection) => connection.push(null),
+    (connection, error) => connection.destroy(error instanceof Error ? error : new Error(String(error))),
+    {
+      final(done) {
+        call.end()
+        done()
+      },
+      destroy(error, done) {
+        call.cancel()
+        done(error)
+      },
     },
-    write(bytes: Buffer, _encoding, done) {
-      call.send({ data: bytes }).then(() => done(), done)
-    },
-    final(done) {
-      call.end()
-      done()
-    },
-    destroy(error, done) {
-      call.cancel()
-      done(error)
-    },
-  })
-  return connection
+  )
 }
