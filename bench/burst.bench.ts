@@ -1,6 +1,6 @@
 // Thirty `docker run -d`, eight at a time, against dockerd; then containers a second through the API alone.
-import { EngineHttp } from "./harness/http.ts"
-import { alternate, command, median, together } from "./harness/measure.ts"
+import { buildCaller, runTogether } from "./harness/caller.ts"
+import { command, median, together } from "./harness/measure.ts"
 import type { Peer } from "./harness/peers.ts"
 import type { Bench, Outcome } from "./harness/promise.ts"
 
@@ -34,14 +34,15 @@ async function thirty(peers: readonly Peer[], rounds: number): Promise<Outcome> 
 }
 
 async function perSecond(socket: string, rounds: number): Promise<Outcome> {
-  const http = new EngineHttp(socket)
-  const count = 200
-  const raw = await alternate(
-    { sloop: () => together(count, 8, () => http.runToEnd({ HostConfig: { AutoRemove: true } })) },
-    rounds,
-  )
-  http.close()
-  const measured = (count * 1000) / median(raw.sloop ?? [])
+  const { program, remove } = buildCaller()
+  const body = { Image: "busybox", Cmd: ["true"], HostConfig: { AutoRemove: true } }
+  const [width, count] = [8, 25]
+  const took: number[] = []
+  for (let round = 0; round <= rounds; round++)
+    took.push(await runTogether(program, socket, { condition: "removed", body }, { width, count }))
+  remove()
+  const raw = { sloop: took.slice(1) }
+  const measured = (width * count * 1000) / median(raw.sloop)
   return {
     promise: "containers started and removed a second through the API, bridge network, eight at once",
     measured,

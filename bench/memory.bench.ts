@@ -39,12 +39,12 @@ const megabytes = (peer: Peer) =>
   enginePids(peer).reduce((sum, pid) => sum + field(pid, "smaps_rollup", "Pss"), 0)
 const settle = (milliseconds = 3000) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 /** After so long without a request the daemon gives back what a burst left behind. */
-const IDLE = 25_000
+const IDLE = 35_000
 
 export const bench: Bench = {
   name: "memory",
   async run({ sloop, docker }) {
-    await settle()
+    await settle(IDLE)
     const resident = field(sloop.pids()[0] ?? 0, "status", "VmRSS")
     const figures: Record<string, number> = { "sloop daemon resident": resident }
     const added: Record<string, number> = {}

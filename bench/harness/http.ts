@@ -32,23 +32,6 @@ export class EngineHttp {
     })
   }
 
-  async #must(method: string, path: string, body?: unknown): Promise<string> {
-    const { status, text } = await this.call(method, path, body)
-    if (status >= 300) throw new Error(`${method} ${path}: ${status} ${text}`)
-    return text
-  }
-
-  /** Creates, waits for and starts a container of true; resolves when its exit is known. With AutoRemove, when removed. */
-  async runToEnd(config: { HostConfig: Record<string, unknown> }): Promise<void> {
-    const { Id } = JSON.parse(
-      await this.#must("POST", "/containers/create", { Image: "busybox", Cmd: ["true"], ...config }),
-    ) as { Id: string }
-    const condition = config.HostConfig.AutoRemove ? "removed" : "next-exit"
-    const ended = this.#must("POST", `/containers/${Id}/wait?condition=${condition}`)
-    await this.#must("POST", `/containers/${Id}/start`)
-    await ended
-  }
-
   close(): void {
     this.#agent.destroy()
   }

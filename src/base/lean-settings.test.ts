@@ -4,5 +4,5 @@ import { LEAN_SETTINGS } from "./lean-settings.ts"
 
 test("each setting is one of the runtime's, as text", () => {
   for (const [name, value] of Object.entries(LEAN_SETTINGS))
-    expect(`${name}=${value}`).toMatch(/^BUN_JSC_\w+=\d+$/)
+    expect(`${name}=${value}`).toMatch(/^BUN_JSC_\w+=\d+(\.\d+)?$/)
 })

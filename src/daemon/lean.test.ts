@@ -18,7 +18,12 @@ console.log(JSON.stringify({ pid: process.pid, words: process.argv.slice(2), giv
   )
   try {
     const child = Bun.spawn([process.execPath, script, "--one", "two words"], {
-      env: { ...process.env, BUN_JSC_forceRAMSize: undefined, BUN_JSC_useFTLJIT: undefined },
+      env: {
+        ...process.env,
+        BUN_JSC_forceRAMSize: undefined,
+        BUN_JSC_useFTLJIT: undefined,
+        BUN_JSC_jitPolicyScale: undefined,
+      },
     })
     const lines = (await new Response(child.stdout).text()).trim().split("\n")
     expect(lines.slice(0, 2)).toEqual(["began", "began"])

@@ -165,6 +165,19 @@ export const openOverlaySnapshotter = (parts: {
     }
   }
 
+  /** Becomes durable with the first start, or within a second. */
+  const keepActive = (record: SnapshotRecord, together: (() => void) | undefined): void => {
+    if (together === undefined) state.snapshots.put(record.key, record, { durable: false })
+    else
+      state.transaction(
+        () => {
+          state.snapshots.put(record.key, record)
+          together()
+        },
+        { durable: false },
+      )
+  }
+
   const mountOf = (record: SnapshotRecord): OverlayMount => {
     const work = join(root, record.directory, "work")
     const ephemeral = record.directory.endsWith("v")
@@ -228,29 +241,26 @@ export const openOverlaySnapshotter = (parts: {
       return { size, path, open: (range) => readFileRange(path, size, range) }
     },
 
-    // All of it runs before the promise is returned, so that a caller may put it into a transaction with writes of its own.
-    prepare(key, parent, { ephemeral }) {
-      try {
-        if (state.snapshots.find(key) !== undefined)
-          throw failure("conflict", `snapshot ${key} exists already`)
-        const lower = lowerOf(parent)
-        if (lower.length > mostLowers) throw failure("invalid", "max depth exceeded")
-        const directory = makeWritable(parent, ephemeral ? "v" : "")
-        crashPoint("snapshot:made")
-        const record: SnapshotRecord = {
-          key,
-          parent,
-          kind: "active",
-          directory,
-          createdAt: Date.now(),
-          size: 0,
-        }
-        // Becomes durable with the container's own record, which the caller writes next.
-        state.snapshots.put(key, record, { durable: false })
-        return Promise.resolve(mountOf(record))
-      } catch (error) {
-        return Promise.reject(error)
+    async prepare(key, parent, { ephemeral, together }) {
+      if (state.snapshots.find(key) !== undefined) throw failure("conflict", `snapshot ${key} exists already`)
+      if (lowerOf(parent).length > mostLowers) throw failure("invalid", "max depth exceeded")
+      const directory = makeWritable(parent, ephemeral ? "v" : "")
+      crashPoint("snapshot:made")
+      const record: SnapshotRecord = {
+        key,
+        parent,
+        kind: "active",
+        directory,
+        createdAt: Date.now(),
+        size: 0,
       }
+      try {
+        keepActive(record, together)
+      } catch (error) {
+        reaper.take(join(root, directory))
+        throw error
+      }
+      return mountOf(record)
     },
     async furnish(key, operations) {
       const { parent } = active(key)

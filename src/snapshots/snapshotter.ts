@@ -69,8 +69,16 @@ export interface Snapshotter {
    * are only unpacked, and for unknown ones.
    */
   tar(chainId: string): LayerTar | undefined
-  /** Makes a writable layer over a committed one. `ephemeral`: contents need not survive power loss (overlay volatile). */
-  prepare(key: string, parent: string, options: { ephemeral: boolean }): Promise<RootMount>
+  /**
+   * Makes a writable layer over a committed one. `ephemeral`: contents need not survive power loss (overlay volatile).
+   * `together`: writes of the caller's that are one transaction with the layer's record; when they throw, so does this, and
+   * nothing is left. A killed engine leaves both or neither.
+   */
+  prepare(
+    key: string,
+    parent: string,
+    options: { readonly ephemeral: boolean; readonly together?: () => void },
+  ): Promise<RootMount>
   /**
    * Makes what a start needs in the root (operations of the launcher's `furnish`) once for all snapshots over the same
    * parent, beneath the writable layer: it is no part of diff, usage or changes. To be called before a start.

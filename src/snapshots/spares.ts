@@ -1,6 +1,7 @@
 // Writable layers are used again: one that its container left empty is renewed, because making one costs the file system more
-// than all the rest of a start. The others are deleted. Both in the background, many at a time.
-import { mkdirSync, readdirSync, renameSync } from "node:fs"
+// than all the rest of a start. The others are deleted. Both in the background, many at a time. Where none is left to be used
+// again, a few are made ahead.
+import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs"
 import { basename, join } from "node:path"
 import { errorMessage } from "../base/errors.ts"
 import { createLog } from "../base/log.ts"
@@ -25,6 +26,9 @@ const most = 128
 /** Layers in one request, and milliseconds that they wait for it. */
 const batch = 64
 const delay = 250
+/** Layers that are there for the next containers, and milliseconds without one after which they are made. */
+const ahead = 2
+const quiet = 20
 
 /** `root` is on the file system of the layers. */
 export const openSpares = (root: string, kernel: Kernel, reaper: Reaper): Spares => {
@@ -33,6 +37,7 @@ export const openSpares = (root: string, kernel: Kernel, reaper: Reaper): Spares
   const waiting: string[] = []
   let working: Promise<void> | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
+  let making: ReturnType<typeof setTimeout> | undefined
   let sequence = 0
 
   const renew = async (paths: readonly string[]): Promise<readonly string[]> => {
@@ -64,6 +69,23 @@ export const openSpares = (root: string, kernel: Kernel, reaper: Reaper): Spares
     return working
   }
 
+  const makeAhead = (): void => {
+    making = undefined
+    while (ready.length < ahead) {
+      const path = join(root, `new-${sequence++}`)
+      try {
+        mkdirSync(path, { mode: 0o700 })
+        mkdirSync(join(path, "fs"), { mode: 0o755 })
+        mkdirSync(join(path, "work"), { mode: 0o700 })
+      } catch {
+        // Whoever needs a layer now is told why there is none.
+        rmSync(path, { recursive: true, force: true })
+        return
+      }
+      ready.push(path)
+    }
+  }
+
   return {
     give(directory) {
       const aside = join(root, `${basename(directory)}-${sequence++}`)
@@ -78,8 +100,14 @@ export const openSpares = (root: string, kernel: Kernel, reaper: Reaper): Spares
       timer = setTimeout(() => void start(), delay)
       timer.unref()
     },
-    // The one that was renewed longest ago: its file system work is over.
-    take: () => ready.shift(),
+    take() {
+      if (making === undefined) {
+        making = setTimeout(makeAhead, quiet)
+        making.unref()
+      } else making.refresh()
+      // The one that was renewed longest ago: its file system work is over.
+      return ready.shift()
+    },
     recover() {
       for (const name of readdirSync(root)) reaper.take(join(root, name))
       ready.length = 0

@@ -7,7 +7,6 @@ import { type Ground, openGround } from "./ground.ts"
 /** Scenario, where it is killed, and the states that the victim may be in afterwards ("" = it is not there). */
 const cases: readonly (readonly [scenario: string, step: string, states: readonly string[]])[] = [
   ["create", "create:begun", [""]],
-  ["create", "create:snapshot", [""]],
   ["create", "create:volumes", [""]],
   ["create", "create:recorded", ["created"]],
   ["start", "start:begun", ["created"]],

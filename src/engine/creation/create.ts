@@ -109,27 +109,18 @@ export const createContainer = async (
     const name = takeName(context, request.name, id)
     undo.push("name", () => catalogue.unreserve(name, id))
     let record = newRecord(id, name, image.id, config)
-    // Until the record is written, this tells a restarted engine what to clear.
-    state.removals.put(id, { container: record, volumes: [] }, { durable: false })
-    undo.push("removal", () => state.removals.remove(id, { durable: false }))
     crashPoint("create:begun")
-
-    await context.snapshots.prepare(id, image.chainId, { ephemeral: config.autoRemove })
-    undo.push("snapshot", () => context.snapshots.remove(id))
-    crashPoint("create:snapshot")
 
     const mountPoints = await makeMountPoints(context, record, undo, () => context.images.view(image))
     if (mountPoints.length > 0) record = { ...record, mountPoints }
     crashPoint("create:volumes")
 
     // On the disk with the start, which is, or within a second.
-    state.transaction(
-      () => {
-        catalogue.put(record)
-        state.removals.remove(id)
-      },
-      { durable: false },
-    )
+    const together = () => {
+      catalogue.put(record)
+      state.removals.remove(id)
+    }
+    await context.snapshots.prepare(id, image.chainId, { ephemeral: config.autoRemove, together })
     undo.discard()
     crashPoint("create:recorded")
     announce(context, record, "create")

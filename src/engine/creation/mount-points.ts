@@ -54,6 +54,13 @@ const bindPoint = (mount: MountRequest): MountPoint => {
   }
 }
 
+/** Until the container's record is written, this tells a restarted engine what to clear. */
+const noteAnonymous = (context: Context, { record, anonymous }: Made, undo: UndoStack): void => {
+  const { removals } = context.state
+  if (anonymous.length === 1) undo.push("removal", () => removals.remove(record.id, { durable: false }))
+  removals.put(record.id, { container: record, volumes: anonymous.slice() }, { durable: false })
+}
+
 const volumePoint = async (
   context: Context,
   made: Made,
@@ -65,11 +72,7 @@ const volumePoint = async (
   const known = context.volumes.find(name)
   if (anonymous) {
     made.anonymous.push(name)
-    context.state.removals.put(
-      made.record.id,
-      { container: made.record, volumes: made.anonymous.slice() },
-      { durable: false },
-    )
+    noteAnonymous(context, made, undo)
   }
   const volume =
     known ??
