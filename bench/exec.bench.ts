@@ -1,4 +1,6 @@
-// `docker exec` of true with the same client against dockerd.
+// `docker exec` of true with the same client against dockerd; and against an engine that does nothing, which shows what
+// of it is the client's own.
+import { cannedExec } from "./harness/canned.ts"
 import { alternate, command, median } from "./harness/measure.ts"
 import type { Bench } from "./harness/promise.ts"
 
@@ -8,12 +10,18 @@ export const bench: Bench = {
     const peers = [sloop, ...(docker ? [docker] : [])]
     for (const peer of peers)
       await command([...peer.client, "run", "-d", "--name", "bench-exec", "busybox", "sleep", "3600"])
+    const canned = await cannedExec(sloop.socket, "bench-exec")
+    const contenders = [...peers, { name: "the client alone", client: canned.client }]
     const raw = await alternate(
       Object.fromEntries(
-        peers.map((peer) => [peer.name, () => command([...peer.client, "exec", "bench-exec", "true"])]),
+        contenders.map(({ name, client }) => [
+          name,
+          () => command([...client, "exec", "bench-exec", "true"]),
+        ]),
       ),
       rounds,
     )
+    canned.close()
     for (const peer of peers) await command([...peer.client, "rm", "-f", "bench-exec"])
     const figures = Object.fromEntries(Object.entries(raw).map(([name, samples]) => [name, median(samples)]))
     return [
