@@ -3,8 +3,9 @@ import { VERSION } from "./base/version.ts"
 
 const [verb] = process.argv.slice(2)
 if (verb === "--version" || verb === "-v") {
-  process.stdout.write(`Sloop version ${VERSION}\n`)
+  console.log(`Sloop version ${VERSION}`) // the runtime's process.stdout takes as long to load as all the rest
 } else if (verb === "daemon") {
+  Bun.unsafe.setJITPolicy(1) // the executable starts as a command does, reluctant to compile (scripts/build.mjs)
   const { runDaemon } = await import("./daemon/daemon.ts")
   await runDaemon(process.argv.slice(3))
 } else {

@@ -14,8 +14,12 @@ import { findVerb, groups, shortVerbs } from "./verbs.ts"
 
 const tell = (text: string) => void standardError.write(`${text}\n`)
 
+/** Milliseconds after which a command is no longer one that compiling would only delay (scripts/build.mjs). */
+const soonOver = 200
+
 /** Runs one command line (without the program's name) and resolves to the exit code, with all output written. */
 export async function runCli(words: readonly string[]): Promise<number> {
+  setTimeout(() => Bun.unsafe.setJITPolicy(1), soonOver).unref()
   const code = await dispatch(words).catch((error: unknown) => {
     tell(`sloop: ${errorMessage(error)}`)
     return 1

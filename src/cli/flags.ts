@@ -164,8 +164,9 @@ function parsed(
   flags: readonly Flag[],
   positional: readonly string[],
 ): Parsed {
+  const byName = new Map(flags.map((flag) => [flag.name, flag]))
   const find = (name: string): Flag => {
-    const flag = flags.find((candidate) => candidate.name === name)
+    const flag = byName.get(name)
     if (!flag) throw failure("internal", `the verb asked for a flag that it does not declare: --${name}`)
     return flag
   }

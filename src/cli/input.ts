@@ -1,12 +1,12 @@
 // Standard input as bytes. Read by descriptor: the runtime's own stream loses the end of a pipe at times when it was paused.
-import { read } from "node:fs"
+import { fileSystem } from "./lazy-modules.ts"
 
 const chunk = 256 * 1024 // bytes
 const pause = 5 // milliseconds, where whoever started us made the descriptor non-blocking
 
 const readOnce = (buffer: Buffer): Promise<number> =>
   new Promise((resolve, reject) => {
-    read(0, buffer, 0, buffer.length, null, (error, bytes) => {
+    fileSystem().read(0, buffer, 0, buffer.length, null, (error, bytes) => {
       if (!error) resolve(bytes)
       else if (error.code === "EOF") resolve(0)
       else reject(error)

@@ -1,5 +1,5 @@
 // Standard output and error: small outputs are written at once, large ones through the runtime's stream with back-pressure.
-import { fstatSync, writeSync } from "node:fs"
+import { fileSystem } from "./lazy-modules.ts"
 
 const atOnce = 16 * 1024 // bytes that an empty pipe takes without blocking us
 
@@ -49,7 +49,7 @@ export class StandardOutput implements Output {
 
   #kind(): "device" | "file" | "other" {
     try {
-      const stat = fstatSync(this.#fd)
+      const stat = fileSystem().fstatSync(this.#fd)
       return stat.isCharacterDevice() ? "device" : stat.isFile() ? "file" : "other"
     } catch {
       return "other" // closed by whoever started us
@@ -93,7 +93,7 @@ export class StandardOutput implements Output {
   #writeNow(beginning: Uint8Array, whole: Uint8Array): Uint8Array {
     let written = 0
     try {
-      while (written < beginning.length) written += writeSync(this.#fd, beginning, written)
+      while (written < beginning.length) written += fileSystem().writeSync(this.#fd, beginning, written)
     } catch (error) {
       if (codeOf(error) === "EAGAIN") this.#left = 0
       else {

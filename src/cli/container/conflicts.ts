@@ -15,7 +15,8 @@ const modes: readonly (readonly [flag: string, words: RegExp, what: string])[] =
 
 /** Throws invalid for the first flag whose value cannot be meant. */
 export function refuseImpossible(parsed: Parsed): void {
-  for (const [flag, words, what] of modes) if (!words.test(parsed.string(flag) ?? "")) refuse(what)
+  for (const [flag, words, what] of modes)
+    if (parsed.given(flag) && !words.test(parsed.string(flag) ?? "")) refuse(what)
   const mac = parsed.string("mac-address")
   if (mac && !/^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i.test(mac)) refuse(`${mac} is not a valid mac address`)
   const swappiness = parsed.int("memory-swappiness") ?? -1

@@ -1,15 +1,15 @@
 // Creates a container for create and run: cidfile, warnings, the missing image.
-import { existsSync, writeFileSync } from "node:fs"
 import { failure } from "../../base/errors.ts"
 import { ApiFailure } from "../../client/client.ts"
 import type { Parsed } from "../flags.ts"
+import { fileSystem } from "../lazy-modules.ts"
 import type { Context } from "../verb.ts"
 import { createRequest } from "./request.ts"
 
 /** The new container's id. Throws Failure; `--pull` says whether a missing image is pulled. */
 export async function createContainer(context: Context, parsed: Parsed, detach: boolean): Promise<string> {
   const cidfile = parsed.string("cidfile")
-  if (cidfile && existsSync(cidfile))
+  if (cidfile && fileSystem().existsSync(cidfile))
     throw failure(
       "conflict",
       `container ID file found, make sure the other container isn't running or delete ${cidfile}`,
@@ -44,7 +44,7 @@ export async function createContainer(context: Context, parsed: Parsed, detach: 
     created = await post()
   }
   for (const warning of created.Warnings ?? []) context.warn(`WARNING: ${warning}`)
-  if (cidfile) writeFileSync(cidfile, created.Id)
+  if (cidfile) fileSystem().writeFileSync(cidfile, created.Id)
   return created.Id
 }
 

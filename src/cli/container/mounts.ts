@@ -1,6 +1,6 @@
 // --mount, --tmpfs and -v as the Engine API takes them.
-import { isAbsolute, resolve } from "node:path"
 import { failure } from "../../base/errors.ts"
+import { paths } from "../lazy-modules.ts"
 import { readBytes, splitCsv } from "./values.ts"
 
 interface WireMount {
@@ -142,10 +142,10 @@ function applyMountField(mount: WireMount, key: string, value: string | undefine
   if (
     mount.Type === "bind" &&
     mount.Source &&
-    !isAbsolute(mount.Source) &&
+    !mount.Source.startsWith("/") &&
     /^\.{1,2}(\/|$)/.test(mount.Source)
   )
-    mount.Source = resolve(mount.Source)
+    mount.Source = paths().resolve(mount.Source)
 }
 
 /** -v values: paths alone are anonymous volumes, the rest are binds (host paths made absolute). */
@@ -155,7 +155,7 @@ export function readVolumes(values: readonly string[]): { binds: string[]; volum
   for (const value of values) {
     const [source = "", target, ...rest] = value.split(":")
     if (target === undefined) volumes[source] = {}
-    else if (/^\.{1,2}(\/|$)/.test(source)) binds.push([resolve(source), target, ...rest].join(":"))
+    else if (/^\.{1,2}(\/|$)/.test(source)) binds.push([paths().resolve(source), target, ...rest].join(":"))
     else binds.push(value)
   }
   return { binds, volumes }

@@ -1,7 +1,7 @@
 // Flags of run and create into the Engine API's create request.
-import { readFileSync } from "node:fs"
 import { errorMessage, failure } from "../../base/errors.ts"
 import type { Parsed } from "../flags.ts"
+import { fileSystem } from "../lazy-modules.ts"
 import { refuseImpossible } from "./conflicts.ts"
 import { readMount, readVolumes } from "./mounts.ts"
 import { readNetworking } from "./networks.ts"
@@ -66,7 +66,7 @@ const securityOptions = (values: readonly string[]): string[] =>
     const file = match?.[1]
     if (file === undefined || ["unconfined", "builtin"].includes(file)) return value
     try {
-      return `seccomp=${JSON.stringify(JSON.parse(readFileSync(file, "utf8")))}`
+      return `seccomp=${JSON.stringify(JSON.parse(fileSystem().readFileSync(file, "utf8")))}`
     } catch (error) {
       throw failure(
         "invalid",

@@ -1,7 +1,7 @@
 // Joins the terminal to a hijacked connection: raw mode, demultiplexing, half-close, resize, signals.
-import { spawnSync } from "node:child_process"
 import { type Connection, Demultiplexer, type EngineClient } from "../../client/client.ts"
 import { readStandardInput } from "../input.ts"
+import { processes } from "../lazy-modules.ts"
 import type { Context } from "../verb.ts"
 
 /** Writes a body of frames (or, of a terminal, plain bytes) to our own output, as fast as that takes it. */
@@ -53,7 +53,7 @@ export function joinStreams(
 /** The runtime's raw mode still turns LF into CR LF, which the remote terminal has done already. */
 function setOutputProcessing(on: boolean): void {
   // Without stty the screen looks the same, with one CR too many on each line.
-  spawnSync("stty", [on ? "opost" : "-opost"], { stdio: ["inherit", "ignore", "ignore"] })
+  processes().spawnSync("stty", [on ? "opost" : "-opost"], { stdio: ["inherit", "ignore", "ignore"] })
 }
 
 /** A connection that breaks ends the stream like one that is closed: the exit code tells the rest. */

@@ -1,6 +1,6 @@
 // Reads the values that docker's flags take: sizes, durations, key=value lists, files of variables.
-import { readFileSync } from "node:fs"
 import { failure } from "../../base/errors.ts"
+import { fileSystem } from "../lazy-modules.ts"
 
 const factors: Readonly<Record<string, number>> = {
   "": 1,
@@ -47,7 +47,8 @@ export function readDuration(value: string): number {
 /** Non-empty, non-comment lines of a file. */
 export function readLinesOf(path: string): string[] {
   try {
-    return readFileSync(path === "-" ? 0 : path, "utf8")
+    return fileSystem()
+      .readFileSync(path === "-" ? 0 : path, "utf8")
       .split(/\r?\n/)
       .map((line) => line.trimStart())
       .filter((line) => line !== "" && !line.startsWith("#"))

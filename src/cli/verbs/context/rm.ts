@@ -18,7 +18,7 @@ export const verb: Verb = {
     const force = parsed.bool("force")
     return forEach(context, parsed.arguments, async (name) => {
       if (name === "default") throw failure("invalid", 'context "default" cannot be removed')
-      const kept = currentContext(config) === name
+      const kept = (await currentContext(config)) === name
       if (!force && (kept || context.contextName === name))
         throw failure("conflict", `context "${name}" is in use, set -f flag to force remove`)
       if (!force && !findContext(config, name)) throw failure("not-found", `context "${name}" does not exist`)
