@@ -9,14 +9,14 @@
 #include "birth.h"
 #include "calls.h"
 #include "cgroup.h"
-#include "hold.h"
+#include "counter.h"
 #include "rlimits.h"
 #include "namespaces.h"
 #include "own.h"
 #include "process.h"
+#include "root.h"
 #include "rootfs.h"
 #include "rules.h"
-#include "stock.h"
 #include "task.h"
 
 // Pseudo file systems have no source that must be found in the launcher's namespace.
@@ -39,21 +39,32 @@ static bool is_new(const struct plan *plan, const char *kind) {
   return false;
 }
 
-// Asks early for what is made ahead; the answer is read when it is needed.
-static void order(struct request *request) {
+// Asks early for what the parent holds and has made ahead; the answer is read when it is needed.
+static void order_make(struct request *request, struct order *order) {
   const struct plan *plan = request->plan;
-  const bool wanted[STOCK_KINDS] = {[STOCK_MOUNTS] = is_new(plan, "mount") && suits_nursery(plan),
-                                    [STOCK_IPC] = is_new(plan, "ipc"),
-                                    [STOCK_NETWORK] = is_new(plan, "network")};
+  order_begin(order);
   // What a user namespace shall own must be made in it.
-  request->order = is_new(plan, "user") ? -1 : stock_ask(request->counter, wanted);
-  own_close(&request->counter);
-  request->counter = -1;
+  if (!request->spent && !is_new(plan, "user")) {
+    order->kinds[STOCK_MOUNTS] = is_new(plan, "mount") && suits_nursery(plan);
+    order->kinds[STOCK_IPC] = is_new(plan, "ipc");
+    order->kinds[STOCK_NETWORK] = is_new(plan, "network");
+  }
+  for (uint32_t i = 0; i < plan->count; i++) {
+    const struct operation *operation = &plan->operations[i];
+    overlay_order(order, operation);
+    if (strcmp(operation->name, "namespace") || strncmp(operation->args[1], "held:", 5)) continue;
+    order_add(order, operation->args[1] + 5);
+    // The monitor asks for names there.
+    if (plan_find(plan, "name-relay", 0)) order_add(order, operation->args[1] + 5);
+  }
+  order_send(order, request->counter);
+  request->order = order;
 }
 
 int verb_launch(struct request *request, struct failure *failure) {
+  struct order order;
   if (rules_check(request->plan, launch_rules, failure)) return -1;
-  order(request);
+  order_make(request, &order);
   return monitor_main(request, failure);
 }
 
@@ -164,16 +175,18 @@ static int parent_attend(struct launch *launch, bool placed, struct process *ini
 
 static void stock_use(struct launch *launch) {
   static const uint64_t flags[STOCK_KINDS] = {CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWNET};
-  static const char *const names[STOCK_KINDS] = {NULL, "ipc", "network"};
-  int given[STOCK_KINDS];
-  stock_receive(launch->request->order, given);
-  launch->request->order = -1;
-  launch->nursery = given[STOCK_MOUNTS];
+  static const char *const names[STOCK_KINDS] = {"mount", "ipc", "network"};
+  struct order *order = launch->request->order;
+  order_receive(order);
+  launch->nursery = give_fd(&order->stock[STOCK_MOUNTS]);
+  if (launch->nursery >= 0) launch->namespaces.fresh &= ~flags[STOCK_MOUNTS];
   for (int kind = 0; kind < STOCK_KINDS; kind++) {
-    if (given[kind] < 0) continue;
+    if (order->stock[kind] < 0) continue;
     launch->namespaces.fresh &= ~flags[kind];
-    if (names[kind]) launch->namespaces.joined[namespace_index(names[kind])] = given[kind];
+    launch->namespaces.joined[namespace_index(names[kind])] = give_fd(&order->stock[kind]);
   }
+  order_end(order);
+  launch->request->order = NULL;
 }
 
 static void ends_close(struct stdio_ends *ends) {
@@ -189,10 +202,9 @@ static int prepare(struct launch *launch, struct failure *failure) {
   if (!(launch->namespaces.fresh & CLONE_NEWNS))
     return fail(failure, "namespace", "mount", EINVAL, "a container needs a mount namespace of its own");
   if (sources_open(launch->request, &launch->sources, failure)) return -1;
-  // A monitor lives as long as its container: it must keep no other namespace alive, nor write to the parent.
-  held_close_all();
-  own_close(&launch->request->mailbox);
-  launch->request->mailbox = -1;
+  // A monitor lives as long as its container: it has nothing to say to the parent.
+  own_close(&launch->request->counter);
+  launch->request->counter = -1;
   // Root in a user namespace may not enter the data root: its overlay is made on this side.
   const struct operation *overlay = plan_find(plan, "root-overlay", 0);
   if (overlay && launch->namespaces.fresh & CLONE_NEWUSER)

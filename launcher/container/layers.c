@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "calls.h"
+#include "counter.h"
 #include "own.h"
 
 #define IMAGE "erofs:"
@@ -60,33 +61,50 @@ static int image_mount(int directory, int index, const char *path, struct failur
   return tree < 0 ? refused(fs, path, "the layer cannot be mounted", failure) : tree;
 }
 
+// The name that the image in a directory would be held by.
+static bool name_at(const char *directory, struct layer_name *name) {
+  char path[PATH_MAX];
+  struct stat status;
+  if ((size_t)snprintf(path, sizeof path, "%s/index", directory) >= sizeof path) return false;
+  if (lstat(path, &status) || !S_ISREG(status.st_mode)) return false;
+  *name = name_of(&status);
+  return true;
+}
+
 static int image_open(struct request *request, const char *path, struct failure *failure) {
   struct stat status;
+  struct layer_name name;
+  int held = name_at(path, &name) ? held_get(request, name.text) : -1;
+  if (held >= 0) return held;
   OWN_FD directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   OWN_FD index = directory < 0 ? -1 : openat(directory, "index", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   if (index < 0 || fstat(index, &status))
     return fail(failure, STEP, path, errno, "the layer cannot be opened: %s", strerror(errno));
-  struct layer_name name = name_of(&status);
-  int held = held_find(name.text);
-  // A copy: a monitor closes what it was born with.
-  int tree = held >= 0 ? fcntl(held, F_DUPFD_CLOEXEC, 0) : image_mount(directory, index, path, failure);
-  if (tree < 0) return held >= 0 ? fail(failure, STEP, path, errno, "the layer cannot be opened") : -1;
+  int tree = image_mount(directory, index, path, failure);
   // Not being held costs the next root a mount and nothing else.
-  if (held < 0 && request->mailbox >= 0) held_hold(request, name.text, tree);
+  if (tree >= 0) held_hold(request, name_of(&status).text, tree);
   return tree;
+}
+
+static bool is_image(const char *lower) { return !strncmp(lower, IMAGE, strlen(IMAGE)); }
+
+void layers_order(struct order *order, const struct operation *overlay) {
+  struct layer_name name;
+  for (uint32_t i = 3; i < overlay->count; i++)
+    if (is_image(overlay->args[i]) && name_at(overlay->args[i] + strlen(IMAGE), &name)) order_add(order, name.text);
 }
 
 int layers_open(struct request *request, const struct operation *overlay, struct layers *layers,
                 struct failure *failure) {
   *layers = (struct layers){0};
   bool any = false;
-  for (uint32_t i = 3; overlay && i < overlay->count; i++) any |= !strncmp(overlay->args[i], IMAGE, strlen(IMAGE));
+  for (uint32_t i = 3; overlay && i < overlay->count; i++) any |= is_image(overlay->args[i]);
   if (!any) return 0;
   layers->trees = calloc(overlay->count, sizeof *layers->trees);
   if (!layers->trees) return fail(failure, STEP, "", ENOMEM, "out of memory");
   for (uint32_t i = 3; i < overlay->count; i++) {
     const char *lower = overlay->args[i];
-    bool image = !strncmp(lower, IMAGE, strlen(IMAGE));
+    bool image = is_image(lower);
     int tree = image ? image_open(request, lower + strlen(IMAGE), failure) : -1;
     if (image && tree < 0) return layers_close(layers), -1;
     layers->trees[layers->count++] = tree;
@@ -101,9 +119,6 @@ void layers_close(struct layers *layers) {
 }
 
 void layers_forget(struct request *request, const char *directory) {
-  char path[PATH_MAX];
-  struct stat status;
-  if ((size_t)snprintf(path, sizeof path, "%s/index", directory) >= sizeof path) return;
-  if (request->mailbox < 0 || lstat(path, &status) || !S_ISREG(status.st_mode)) return;
-  held_drop(request, name_of(&status).text);
+  struct layer_name name;
+  if (name_at(directory, &name)) held_drop(request, name.text);
 }

@@ -16,6 +16,8 @@ int layers_open(struct request *request, const struct operation *overlay, struct
 void layers_close(struct layers *layers);
 // The parent lets go of the image in this directory, if it holds it: its files are about to be removed.
 void layers_forget(struct request *request, const char *directory);
+// The names under which the images of an overlay's lowers are held go into the order; unreadable ones do not.
+void layers_order(struct order *order, const struct operation *overlay);
 // Whether a held name is an image's.
 bool layers_owns(const char *name);
 #endif

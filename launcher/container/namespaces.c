@@ -36,8 +36,7 @@ static int namespace_type(int fd) { return (int)syscall(SYS_ioctl, fd, 0xb703); 
 
 int namespace_open(struct request *request, const char *text, struct failure *failure) {
   if (!strncmp(text, "held:", 5)) {
-    int held = held_find(text + 5);
-    int fd = held < 0 ? -1 : fcntl(held, F_DUPFD_CLOEXEC, 0);
+    int fd = held_get(request, text + 5);
     if (fd >= 0) return fd;
     return fail(failure, "namespace", text, ENOENT, "the launcher holds no network namespace of that name");
   }

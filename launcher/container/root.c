@@ -48,6 +48,13 @@ static int sources_open_here(const struct plan *plan, struct sources *sources, s
   return 0;
 }
 
+void overlay_order(struct order *order, const struct operation *operation) {
+  struct operation overlay = *operation;
+  if (!strcmp(operation->name, "tree")) overlay = tree_overlay(operation);
+  else if (strcmp(operation->name, "root-overlay") && strcmp(operation->name, "view")) return;
+  layers_order(order, &overlay);
+}
+
 static int views_open(struct request *request, struct sources *sources, struct failure *failure) {
   const struct plan *plan = request->plan;
   if (!plan_find(plan, "view", 0) && !plan_find(plan, "tree", 0)) return 0;

@@ -17,6 +17,8 @@ struct sources {
   int *view_trees;       // the same as mounts, once they are made
   uint32_t view_count;
 };
+// The names of the images among an operation's layers go into the order, if it is one that has layers.
+void overlay_order(struct order *order, const struct operation *operation);
 int sources_open(struct request *request, struct sources *sources, struct failure *failure);
 void sources_close(struct sources *sources);
 

@@ -8,7 +8,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "layers.h"
 #include "netlink.h"
 #include "own.h"
 
@@ -35,7 +34,8 @@ int verb_netns_create(struct request *request, struct failure *failure) {
   const struct operation *name = plan_find(request->plan, "name", 0);
   if (!name || name->count != 1 || !*name->args[0])
     return fail(failure, "name", "", EINVAL, "netns-create needs one name");
-  if (held_find(name->args[0]) >= 0)
+  OWN_FD present = held_get(request, name->args[0]);
+  if (present >= 0)
     return fail(failure, "name", name->args[0], EEXIST, "a namespace of this name is held already");
   OWN_FD namespace = make_namespace(failure);
   if (namespace < 0) return -1;
@@ -56,43 +56,27 @@ int verb_netns_drop(struct request *request, struct failure *failure) {
   const struct operation *operation;
   for (uint32_t i = 0; (operation = plan_find(request->plan, "name", i)); i++)
     for (uint32_t n = 0; n < operation->count; n++)
-      if (held_drop(request, operation->args[n]) && errno != ENOENT)
+      if (held_drop(request, operation->args[n]))
         return fail(failure, "netns-drop", operation->args[n], errno, "the launcher cannot drop the namespace: %s",
                     strerror(errno));
   report(request->connection, "ok", NULL);
   return 0;
 }
 
-struct listing {
-  char *bytes;
-  size_t used, room;
-};
-
-static void listing_add(struct listing *listing, const char *text) {
-  size_t length = strlen(text) + 1;
-  if (listing->used + length > FRAME_BYTES_MAX) return;
-  if (listing->used + length > listing->room) {
-    size_t room = (listing->used + length) * 2;
-    char *bytes = realloc(listing->bytes, room);
-    if (!bytes) return;
-    listing->bytes = bytes;
-    listing->room = room;
-  }
-  memcpy(listing->bytes + listing->used, text, length);
-  listing->used += length;
-}
-
-static void list_name(const char *name, void *context) {
-  if (layers_owns(name)) return;
-  listing_add(context, "name");
-  listing_add(context, name);
-}
-
 int verb_netns_list(struct request *request, struct failure *failure) {
-  struct listing listing = {0};
-  listing_add(&listing, "ok");
-  held_each(list_name, &listing);
-  frame_write(request->connection, FRAME_REPORT, listing.bytes, listing.used);
-  free(listing.bytes);
+  static const char field[] = "name";
+  size_t bytes = 0, used = 3;
+  OWN_MEMORY char *names = held_list(request, &bytes);
+  OWN_MEMORY char *listing = names ? malloc(used + bytes * (1 + sizeof field)) : NULL;
+  if (!listing) return fail(failure, "netns-list", "", errno, "the launcher's namespaces cannot be listed");
+  memcpy(listing, "ok", used);
+  for (const char *name = names; name < names + bytes; name += strlen(name) + 1) {
+    size_t length = strlen(name) + 1;
+    if (used + sizeof field + length > FRAME_BYTES_MAX) break;
+    memcpy(listing + used, field, sizeof field);
+    memcpy(listing + used + sizeof field, name, length);
+    used += sizeof field + length;
+  }
+  frame_write(request->connection, FRAME_REPORT, listing, used);
   return 0;
 }

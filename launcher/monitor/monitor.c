@@ -106,7 +106,7 @@ static void hold_namespaces(struct monitor *monitor) {
 
 static int by_number(const void *left, const void *right) { return *(const int *)left - *(const int *)right; }
 
-// Closes every inherited descriptor: held namespaces of others, the launcher's socket, its mailbox.
+// Closes every inherited descriptor: held namespaces of others, the launcher's own.
 static void close_others(struct monitor *monitor) {
   const struct task *init = monitor->tasks;
   int names[4];
@@ -129,7 +129,7 @@ static void close_others(struct monitor *monitor) {
     from = (unsigned)kept[i] + 1;
   }
   syscall(SYS_close_range, from, ~0U, 0);
-  monitor->request->mailbox = monitor->request->host_mounts = monitor->request->host_network = -1;
+  monitor->request->host_mounts = monitor->request->host_network = -1;
 }
 
 // Becomes a process of its own (the session it has already): deaf to the terminal's signals, nothing of the launcher's kept open.

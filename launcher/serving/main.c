@@ -7,6 +7,7 @@
 
 #include "serve.h"
 #include "verbs.h"
+#include "waiting.h"
 
 #define LAUNCHER_VERSION "1"
 
@@ -40,7 +41,7 @@ static const struct {
 
 int verb_version(struct request *request, struct failure *failure) {
   char pid[16];
-  snprintf(pid, sizeof pid, "%d", getppid());
+  snprintf(pid, sizeof pid, "%d", request->launcher);
   return report(request->connection, "ok", "version", LAUNCHER_VERSION, "pid", pid, NULL);
 }
 
@@ -64,6 +65,7 @@ static int perform(struct request *request, const char *verb, struct failure *fa
 static int connection_main(struct request *request) {
   struct plan plan = {0};
   struct failure failure = {0};
+  if (!plan_await(request)) return 0;
   int result = plan_read(&plan, request->connection, &failure);
   request->plan = &plan;
   if (!result) result = perform(request, plan.operations[0].name, &failure);

@@ -19,6 +19,7 @@
 #include "calls.h"
 #include "cgroup-view.h"
 #include "claim.h"
+#include "counter.h"
 #include "hold.h"
 #include "own.h"
 #include "process.h"
@@ -54,15 +55,16 @@ static bool peer_trusted(int connection) {
 struct launcher {
   struct request request;  // what every child gets
   struct stock_keeper stock;
-  int listener, mailbox;
+  int listener, counter;
 };
 
-// In the child: a session of its own, so that signals to the daemon's group spare it.
+// In the child: nothing of what the parent holds, and a session of its own, so that signals to the daemon's group spare it.
 static int child_main(struct launcher *launcher, connection_function *connection) {
   struct request *request = &launcher->request;
-  close(launcher->listener);
-  close(launcher->mailbox);
-  request->counter = stock_leave(&launcher->stock);
+  int own[] = {request->connection, request->counter, request->host_mounts, request->host_network};
+  process_keep_only(own, sizeof own / sizeof *own);
+  request->spent = stock_spent(&launcher->stock);
+  request->full = held_full();
   setsid();
   signal(SIGCHLD, SIG_DFL);
   signal(SIGPIPE, SIG_IGN);
@@ -104,44 +106,42 @@ static int64_t now_ms(void) {
 
 static int open_all(struct launcher *launcher, const char *socket_path, const char *data_root) {
   struct request *request = &launcher->request;
-  int mailbox[2];
+  int counter[2];
   request->host_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
   request->host_network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
   if (request->host_mounts < 0 || request->host_network < 0) return complain("open", "/proc/self/ns");
   if (seat_take(socket_path, data_root)) return complain("make", "the launcher's mount namespace");
-  if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, mailbox)) return complain("make", "the mailbox");
-  launcher->mailbox = mailbox[0];
-  request->mailbox = mailbox[1];
-  if (stock_open(&launcher->stock)) return complain("make", "the stock of namespaces");
+  if (counter_open(counter)) return complain("make", "the counter");
+  launcher->counter = counter[0];
+  request->counter = counter[1];
+  if (stock_open(&launcher->stock, counter[1])) return complain("make", "the stock of namespaces");
   cgroup_view_learn();
   return 0;
 }
 
 // Until something comes, the path is looked at again or the stock is to be renewed.
-static int wait_for(struct pollfd waited[3], int due) {
+static int wait_for(struct pollfd waited[2], int due) {
   bool look = due < 0 || due > LOOK_MS;
-  int ready = poll(waited, 3, look ? LOOK_MS : due);
+  int ready = poll(waited, 2, look ? LOOK_MS : due);
   return ready < 0 && errno == EINTR ? 1 : ready || look ? ready : 1;
 }
 
 int serve(const char *socket_path, const char *data_root, connection_function *connection) {
-  struct launcher launcher = {.request = {.host_mounts = -1, .host_network = -1, .mailbox = -1, .counter = -1, .order = -1}};
+  struct launcher launcher = {.request = {.host_mounts = -1, .host_network = -1, .counter = -1, .launcher = getpid()}};
   struct claim claim;
   settle_in();
   launcher.listener = claim_socket(socket_path);
   if (launcher.listener < 0 || open_all(&launcher, socket_path, data_root)) return -1;
   claim_note(&claim, socket_path);
   struct pollfd waited[] = {{.fd = launcher.listener, .events = POLLIN},
-                            {.fd = launcher.mailbox, .events = POLLIN},
-                            {.fd = launcher.stock.counter[0], .events = POLLIN}};
+                            {.fd = launcher.counter, .events = POLLIN}};
   for (;;) {
     int ready = wait_for(waited, stock_renew(&launcher.stock, now_ms()));
     if (ready < 0) return complain("poll", socket_path);
     // Whoever needs a launcher starts another one: this one would stay for ever, unseen.
     if (ready == 0 && claim_lost(&claim)) return errno = ENOENT, complain("serve", socket_path);
     // A letter was sent before its sender's client was answered: drained first, the next request sees its effect.
-    held_drain(launcher.mailbox);
-    stock_serve(&launcher.stock, now_ms());
+    counter_serve(launcher.counter, &launcher.stock, now_ms());
     if (waited[0].revents & POLLIN) serve_one(&launcher, connection);
   }
 }

@@ -1,65 +1,71 @@
-// Two connections to a monitor for the next exec, made ahead while its client still thinks.
-import { type Connection, open } from "./connection.ts"
+// Connections for the next request, made ahead while its client still thinks.
+import type { Connection } from "./connection.ts"
 
-/** Milliseconds that prepared connections wait for their exec. */
-const patience = 3000
-
-type Pair = readonly [first: Connection, second: Connection]
-
-/** The monitor reads the newest of its connections first, so the one that is to be read first is dialled last. */
-async function dialPair(socket: string): Promise<Pair> {
-  const halves = [open(socket), open(socket)] as const
-  try {
-    const [second, first] = await Promise.all(halves)
-    return [first, second]
-  } catch (error) {
-    for (const half of halves)
-      half.then(
-        (connection) => connection.destroy(),
-        () => {},
-      )
-    throw error
-  }
+const drop = (made: readonly Connection[]): void => {
+  for (const connection of made) connection.destroy()
 }
 
-const drop = (pair: Pair): void => {
-  for (const connection of pair) connection.destroy()
-}
-
-export class Doorway {
-  readonly #socket: string
-  #prepared: Promise<Pair> | undefined
+/** What waits keeps no process alive. */
+export class Doorway<Made extends readonly Connection[]> {
+  readonly #dial: () => Promise<Made>
+  readonly #patience: number | undefined
+  #prepared: Promise<Made> | undefined
+  #waiting: Made | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(socket: string) {
-    this.#socket = socket
+  /** `patience`: milliseconds that prepared connections wait for their request; without it they wait until they are closed. */
+  constructor(dial: () => Promise<Made>, patience?: number) {
+    this.#dial = dial
+    this.#patience = patience
   }
 
-  /** Makes a pair ahead, unless one waits already. */
+  /** Makes connections ahead, unless some wait already that are open still. */
   prepare(): void {
+    if (this.#waiting?.some((connection) => connection.ended)) this.close()
     if (this.#prepared !== undefined) return
-    this.#prepared = dialPair(this.#socket)
-    // Who takes it hears of the error.
-    this.#prepared.catch(() => {})
-    this.#timer = setTimeout(() => this.close(), patience)
+    const prepared = this.#dial()
+    this.#prepared = prepared
+    prepared.then(
+      (made) => {
+        if (this.#prepared !== prepared) return
+        for (const connection of made) connection.socket.unref()
+        this.#waiting = made
+      },
+      // Who needs a connection dials again and hears of the error.
+      () => {
+        if (this.#prepared === prepared) this.#forget()
+      },
+    )
+    if (this.#patience === undefined) return
+    this.#timer = setTimeout(() => this.close(), this.#patience)
     this.#timer.unref()
   }
 
-  /** Two open connections: what is written to both at once is read from the first one first. Throws the socket's error. */
-  async take(): Promise<Pair> {
-    const prepared = this.#prepared
-    this.#prepared = undefined
-    clearTimeout(this.#timer)
-    const pair = await prepared?.catch(() => undefined)
-    if (pair === undefined) return dialPair(this.#socket)
-    if (!pair.some((connection) => connection.ended)) return pair
-    drop(pair)
-    return dialPair(this.#socket)
+  /** The connections that wait, unless there are none or one has ended: what is written now leaves at once. */
+  takeWaiting(): Made | undefined {
+    const made = this.#waiting
+    if (made === undefined) return undefined
+    this.#forget()
+    for (const connection of made) connection.socket.ref()
+    if (!made.some((connection) => connection.ended)) return made
+    drop(made)
+    return undefined
+  }
+
+  /** Open connections, made now if none were made ahead. Throws the socket's error. */
+  async take(): Promise<Made> {
+    await this.#prepared?.catch(() => {})
+    return this.takeWaiting() ?? this.#dial()
   }
 
   close(): void {
-    clearTimeout(this.#timer)
     this.#prepared?.then(drop, () => {})
+    this.#forget()
+  }
+
+  #forget(): void {
+    clearTimeout(this.#timer)
     this.#prepared = undefined
+    this.#waiting = undefined
   }
 }

@@ -26,11 +26,16 @@ const report = (...fields: string[]): Buffer =>
   frame(frameKind.report, Buffer.from(fields.map((field) => `${field}\0`).join("")))
 const data = (bytes: Buffer): Buffer => frame(frameKind.data, bytes)
 
-/** A launcher that answers `version` with a process that cannot be compared, and leaves the rest to the script. */
-async function listen(path: string, answer: Answer): Promise<void> {
+/**
+ * A launcher that answers `version` with a process that cannot be compared, and leaves the rest to the script. Tells how
+ * many connections were made to it.
+ */
+async function listen(path: string, answer: Answer): Promise<() => number> {
   const sockets = new Set<Socket>()
+  let connections = 0
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket)
+    connections++
     let got: Buffer = Buffer.alloc(0)
     let planned = false
     const { promise: ended, resolve } = Promise.withResolvers<void>()
@@ -55,17 +60,18 @@ async function listen(path: string, answer: Answer): Promise<void> {
     for (const socket of sockets) socket.destroy()
     server.close()
   })
+  return () => connections
 }
 
 async function scripted(answer: Answer, monitor?: Answer) {
   const root = mkdtempSync(join(tmpdir(), "sloop-kernel-"))
   cleanups.push(() => rmSync(root, { recursive: true, force: true }))
-  await listen(join(root, "launcher.sock"), answer)
+  const connections = await listen(join(root, "launcher.sock"), answer)
   const monitorSocket = join(root, "monitor.sock")
   if (monitor !== undefined) await listen(monitorSocket, monitor)
   const kernel = await openKernel({ launcherBinary: "/nonexistent", runRoot: root, dataRoot: root })
   cleanups.push(() => kernel.close())
-  return { root, kernel, monitorSocket }
+  return { root, kernel, monitorSocket, connections }
 }
 
 const caught = async (promise: Promise<unknown>): Promise<unknown> => {
@@ -225,6 +231,38 @@ test("a launch is started, then exited on the same connection", async () => {
     finishedAt: 1700000000123.456,
     reason: "",
   })
+})
+
+test("a launch leaves in the same tick over a connection made ahead, and the next one is made after it", async () => {
+  const sockets = new Set<Socket>()
+  const { kernel, monitorSocket, connections } = await scripted((socket) => {
+    sockets.add(socket)
+    socket.write(report("started", "42"))
+  })
+  for (const round of [1, 2]) {
+    await sleep(40)
+    const before = connections()
+    let sent = false
+    const launch = kernel.launch("box", [], monitorSocket, {
+      sent: () => {
+        sent = true
+      },
+    })
+    expect(sent).toBe(true)
+    expect((await launch).pid).toBe(42)
+    expect(connections()).toBe(before)
+    expect(sockets.size).toBe(round)
+  }
+})
+
+test("launches at once share no connection", async () => {
+  let launches = 0
+  const { kernel, monitorSocket } = await scripted((socket) => {
+    socket.write(report("started", String(++launches)))
+  })
+  await sleep(40)
+  const all = await Promise.all(Array.from({ length: 8 }, () => kernel.launch("box", [], monitorSocket)))
+  expect(new Set(all.map(({ pid }) => pid)).size).toBe(8)
 })
 
 test("a launch that lost its connection watches the monitor", async () => {

@@ -1,6 +1,7 @@
 // The real kernel: requests to the launcher over its socket, which is started when none answers.
 import { errorMessage, failure } from "../base/errors.ts"
-import { type Connection, connect, isUnheard } from "./connection.ts"
+import { type Connection, connect, isUnheard, open } from "./connection.ts"
+import { Doorway } from "./doorway.ts"
 import { readFeatures } from "./features.ts"
 import type { Answer, Kernel, KernelFeatures, Monitor, Plan } from "./kernel.ts"
 import { encodePlan, frameHeader, frameKind, maxFrameBytes, writeHeader } from "./plan.ts"
@@ -10,6 +11,8 @@ import { identify, isSameBinary, type LauncherPlace, launcherSocket, start, term
 
 /** Most milliseconds that the end of a launcher waits for requests under way. */
 const patience = 5000
+/** Milliseconds after a launch until the next one's connection is made ahead: what follows upon a launch comes first. */
+const quiet = 10
 
 /** The kernel as its owner sees it. */
 export interface LauncherKernel extends Kernel {
@@ -27,6 +30,10 @@ class RealKernel implements LauncherKernel {
   readonly #socket: string
   readonly #leases = new Set<Lease>()
   readonly #connections = new Set<Connection>()
+  /** The next launch's: its process in the launcher waits for nothing but the plan. */
+  readonly #doorway: Doorway<readonly [Connection]>
+  #refilling: NodeJS.Timeout | undefined
+  #launches = 0
   #starting: Promise<number> | undefined
   #features: Promise<KernelFeatures> | undefined
   /** Requests that were begun and have no end yet. */
@@ -37,14 +44,17 @@ class RealKernel implements LauncherKernel {
   constructor(place: LauncherPlace) {
     this.#place = place
     this.#socket = launcherSocket(place)
+    this.#doorway = new Doorway(async () => [await open(this.#socket)] as const)
   }
 
   /** Makes sure that the launcher of this very binary answers. */
   async ready(): Promise<void> {
     const found = await identify(this.#socket)
-    if (found !== undefined && isSameBinary(found.pid, this.#place.launcherBinary)) return
-    if (found !== undefined) await terminate(found.pid, this.#socket)
-    await this.#start()
+    if (found === undefined || !isSameBinary(found.pid, this.#place.launcherBinary)) {
+      if (found !== undefined) await terminate(found.pid, this.#socket)
+      await this.#start()
+    }
+    this.#prepareLaunch()
   }
 
   async launcherPid(): Promise<number> {
@@ -52,7 +62,7 @@ class RealKernel implements LauncherKernel {
   }
 
   async stopLauncher(): Promise<void> {
-    this.#closed = true
+    this.#shut()
     await this.#starting?.catch(() => {})
     await this.#finished()
     const found = await identify(this.#socket)
@@ -155,11 +165,37 @@ class RealKernel implements LauncherKernel {
     { exitRecord, sent }: { exitRecord?: string; sent?: () => void } = {},
   ): Promise<Monitor> {
     const request = encodePlan([["launch", id], ...operations])
+    this.#launches++
     return this.#heard(async () => {
-      const connection = await this.#connect(request)
+      const connection = this.#sendAtOnce(request) ?? (await this.#connect(request))
       sent?.()
       return launched(connection, socket, new Lease(this.#leases), exitRecord)
+    }).finally(() => {
+      this.#launches--
+      this.#prepareLaunch()
     })
+  }
+
+  #sendAtOnce(request: Buffer): Connection | undefined {
+    const connection = this.#doorway.takeWaiting()?.[0]
+    connection?.socket.write(request)
+    return connection
+  }
+
+  #prepareLaunch(): void {
+    if (this.#closed || this.#refilling !== undefined) return
+    this.#refilling = setTimeout(() => {
+      this.#refilling = undefined
+      if (this.#launches > 0) return
+      this.#doorway.prepare()
+    }, quiet)
+    this.#refilling.unref()
+  }
+
+  #shut(): void {
+    this.#closed = true
+    clearTimeout(this.#refilling)
+    this.#doorway.close()
   }
 
   rejoin(socket: string, exitRecord?: string): Promise<Monitor | undefined> {
@@ -167,7 +203,7 @@ class RealKernel implements LauncherKernel {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
+    this.#shut()
     for (const lease of [...this.#leases]) lease.release()
     for (const connection of this.#connections) connection.destroy()
     this.#leases.clear()

@@ -2,7 +2,7 @@
 import { closeSync, openSync } from "node:fs"
 import type { Duplex } from "node:stream"
 import { errorKind, failure } from "../base/errors.ts"
-import { type Connection, connect, isUnheard } from "./connection.ts"
+import { type Connection, connect, isUnheard, open } from "./connection.ts"
 import { Doorway } from "./doorway.ts"
 import type {
   ExitRecord,
@@ -72,6 +72,27 @@ export class Lease {
     for (const connection of this.#connections) connection.destroy()
     this.#connections.clear()
     this.#leases.delete(this)
+  }
+}
+
+/** Milliseconds that connections wait for the exec that they were made for. */
+const patience = 3000
+
+type Pair = readonly [first: Connection, second: Connection]
+
+/** The monitor reads the newest of its connections first, so the one that is to be read first is dialled last. */
+async function dialPair(socket: string): Promise<Pair> {
+  const halves = [open(socket), open(socket)] as const
+  try {
+    const [second, first] = await Promise.all(halves)
+    return [first, second]
+  } catch (error) {
+    for (const half of halves)
+      half.then(
+        (connection) => connection.destroy(),
+        () => {},
+      )
+    throw error
   }
 }
 
@@ -211,7 +232,7 @@ const processAt = (address: Address, pid: number, ending: Promise<Ending>): Foll
 /** Starts an exec and joins its streams: both requests leave together, so that their answers come together. */
 async function execute(
   address: Address,
-  doorway: Doorway,
+  doorway: Doorway<Pair>,
   plan: Buffer,
   streams: Streams | undefined,
 ): Promise<StartedExec> {
@@ -233,7 +254,7 @@ async function execute(
 
 function monitorOf(address: Address, init: Followed): Monitor {
   const { socket, lease } = address
-  const doorway = new Doorway(socket)
+  const doorway = new Doorway(() => dialPair(socket), patience)
   return {
     ...init,
     exec: async (id, operations, streams) => {

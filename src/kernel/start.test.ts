@@ -107,16 +107,26 @@ test("requests that are under way when the kernel is closed and the launcher sto
   }
 })
 
-/** Launchers of a run root that live, by their command line; for a moment also their children for single requests. */
-const launchersOf = (where: ReturnType<typeof place>): number[] =>
-  readdirSync("/proc").flatMap((name) => {
-    try {
-      const words = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0")
-      return words[1] === "serve" && words[2] === launcherSocket(where) ? [Number(name)] : []
-    } catch {
-      return []
-    }
-  })
+/** Launchers of a run root that live, by their command line, and their children for requests: pid and parent. */
+const servingFor = (where: ReturnType<typeof place>): Map<number, number> =>
+  new Map(
+    readdirSync("/proc").flatMap((name) => {
+      try {
+        const words = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0")
+        if (words[1] !== "serve" || words[2] !== launcherSocket(where)) return []
+        const status = readFileSync(`/proc/${name}/status`, "utf8")
+        return [[Number(name), Number(/^PPid:\s+(\d+)$/m.exec(status)?.[1])] as const]
+      } catch {
+        return []
+      }
+    }),
+  )
+
+/** Without the processes that wait for the plan of a launch. */
+const launchersOf = (where: ReturnType<typeof place>): number[] => {
+  const serving = servingFor(where)
+  return [...serving].flatMap(([pid, parent]) => (serving.has(parent) ? [] : [pid]))
+}
 
 /** Resolves when the launcher that was spawned has ended; its exit code. */
 const spawnLauncher = (where: ReturnType<typeof place>): Promise<number | null> => {
@@ -171,3 +181,40 @@ test("a launcher whose socket was removed makes way, and ends by itself when nob
   rmSync(socket)
   await eventually(() => launchersOf(where).length === 0)
 }, 30_000)
+
+/** One process waits for the next launch's plan. */
+const oneWaits = (where: ReturnType<typeof place>): Promise<void> =>
+  eventually(() => servingFor(where).size === 2)
+
+test("a process waits for the next launch, until the kernel is closed", async () => {
+  const where = place()
+  const kernel = await open(where)
+  await oneWaits(where)
+  await kernel.close()
+  await eventually(() => servingFor(where).size === 1)
+})
+
+test("an engine that is killed leaves no process that waits, and its launcher serves on", async () => {
+  const where = place()
+  const script = `import { openKernel } from "${join(import.meta.dirname, "kernel.ts")}"
+    await openKernel(${JSON.stringify(where)}); setInterval(() => {}, 1000)`
+  const engine = spawn(process.execPath, ["-e", script], { stdio: "ignore" })
+  await oneWaits(where)
+  engine.kill("SIGKILL")
+  await eventually(() => servingFor(where).size === 1)
+  await open(where)
+})
+
+test("a launch whose waiting process died with its launcher is asked of the next one", async () => {
+  const where = place()
+  const kernel = await open(where)
+  for (const noticed of [false, true]) {
+    await oneWaits(where)
+    process.kill(await kernel.launcherPid(), "SIGKILL")
+    if (noticed) await Bun.sleep(30)
+    // It answers: that it does not like the plan.
+    expect(await kernel.launch("x", [], "/none").catch((error: unknown) => error)).toMatchObject({
+      step: "monitor-socket",
+    })
+  }
+})
