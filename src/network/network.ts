@@ -43,6 +43,11 @@ export interface Attachment {
   readonly resolvConf?: string
   /** Opaque; stored by the engine and given back to leave() and rejoin(). */
   readonly lease: string
+  /**
+   * Looks whether the network's bridge still works, and repairs it. To be called while the launch is under way and awaited
+   * before the start counts; absent when it was looked at already.
+   */
+  readonly ensure?: () => Promise<void>
 }
 
 export interface JoinRequest {

@@ -143,8 +143,8 @@ export class Segment {
     return this.driver.hasHostEnd ? hostEnd(newSerial()) : ""
   }
 
-  /** A namespace with its first interface on this network: a prepared one where it fits. */
-  async take(wishes: EndpointWishes): Promise<Prepared> {
+  /** A prepared namespace with its first interface on this network, if one is there that fits. */
+  takeReady(wishes: EndpointWishes): Prepared | undefined {
     const isPlain =
       wishes.macAddress === undefined &&
       wishes.interfaceName === undefined &&
@@ -153,8 +153,7 @@ export class Segment {
     const fits = ({ addresses }: Prepared): boolean =>
       (wishes.ipv4 === undefined || addresses.ipv4?.address === wishes.ipv4) &&
       (wishes.ipv6 === undefined || addresses.ipv6?.address === wishes.ipv6)
-    const taken = isPlain ? this.pool.take(fits) : undefined
-    return taken ?? (await this.make(wishes))
+    return isPlain ? this.pool.take(fits) : undefined
   }
 
   /**

@@ -260,6 +260,7 @@ for (const name of ["blue", "bridge"])
     await ground.serve(placeOf(container), 80)
     run("ip", "link", "delete", name === "blue" ? bridgeOf(networks, "blue") : ground.bridge)
     const near = await networks.join(joining("near", [on(name)]))
+    await near.ensure?.()
     expect(peerSeenBy(await ground.placeOf(near), web.endpoints[0]?.ipv4 ?? "", 80)).toBe(
       near.endpoints[0]?.ipv4 ?? "?",
     )

@@ -82,6 +82,7 @@ const launch = async (
   crashPoint("start:intended")
 
   const pending = [...live.pending]
+  let network: Promise<void> | undefined
   undo.push("launch", () => context.runtime.clean({ id, config, runDirectory: run }))
   const task = await context.runtime.launch({
     id,
@@ -100,10 +101,15 @@ const launch = async (
     runDirectory: run,
     log: { ...parseLog(config.logDriver, config.logOptions), path: logPath(context, id) },
     durableExit: !config.autoRemove,
-    // The intent reaches the disk while the launcher works, so that nobody waits for both one after the other.
-    sent: config.autoRemove ? undefined : () => context.state.flush(),
+    // What nobody should wait for is done while the launcher works: the intent reaches the disk, the bridge is looked at.
+    sent: () => {
+      if (!config.autoRemove) context.state.flush()
+      network = attachment?.ensure?.()
+      network?.catch(() => {})
+    },
   })
   crashPoint("start:launched")
+  await network
   for (const attach of pending) live.pending.delete(attach)
   if (attachment !== undefined) context.networks.joined(attachment.lease)
   connectPending(context, task, pending)

@@ -222,14 +222,23 @@ const makeAttachment = async (
 /** See Networks.join. */
 export const join = async (room: Room, request: JoinRequest): Promise<Attachment> => {
   const wanted = wantedEndpoints(room, request)
-  const [main] = wanted
+  const [main, ...rest] = wanted
   if (!main) throw failure("internal", `container ${request.containerName} was to join no network`)
+  const ensure = async (): Promise<void> => {
+    for (const { segment } of wanted) await segment.ensure(() => room.members.linksOn(segment.record.id))
+  }
   for (const { segment } of wanted) segment.joining++
   try {
-    for (const { segment } of wanted) await segment.ensure(() => room.members.linksOn(segment.record.id))
-    const prepared = await main.segment.take(main.wishes)
+    const isAlone = rest.length === 0
+    if (!isAlone) await ensure()
+    const ready = main.segment.takeReady(main.wishes)
+    // With a namespace at hand, a bridge that somebody broke can be mended beneath it, later.
+    const later = isAlone && ready !== undefined
+    if (isAlone && !later) await ensure()
+    const prepared = ready ?? (await main.segment.make(main.wishes))
     try {
-      return await makeAttachment(room, request, wanted, prepared)
+      const attachment = await makeAttachment(room, request, wanted, prepared)
+      return later ? { ...attachment, ensure } : attachment
     } catch (error) {
       void main.segment
         .discard([prepared])

@@ -49,6 +49,10 @@ export const connectStep = async (
       dnsOptions: [],
       links: [],
     })
+    await attachment.ensure?.().catch(async (error: unknown) => {
+      await networks.leave(attachment.lease)
+      throw error
+    })
     const { lease, namespace, nameRelay, hosts = "", resolvConf = "" } = attachment
     return {
       namespace,
