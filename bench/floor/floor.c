@@ -1,6 +1,7 @@
 // One clock for both sides: performs a plan itself, or asks a launcher to. Reads lines, answers each with microseconds.
 //   floor PLAN            performs the plan in this process, the fastest way there is
-//   ask SOCKET PLAN       hands it to a launcher; until its `exited` report is there
+//   dial SOCKET           connects to a launcher ahead of the next plan, as the daemon does
+//   ask PLAN              hands it over there; until its `exited` report is there
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -70,17 +71,20 @@ static bool report_read(int fd, char *text) {
   return true;
 }
 
-static double ask(const char *socket_path, const char *plan) {
-  static char bytes[1 << 20], text[FRAME_MAX];
+static int dial(const char *socket_path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "%s", socket_path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return connect(fd, (struct sockaddr *)&address, sizeof address) ? -1 : fd;
+}
+
+static double ask(int fd, const char *plan) {
+  static char bytes[1 << 20], text[FRAME_MAX];
   int file = open(plan, O_RDONLY | O_CLOEXEC);
   ssize_t length = file < 0 ? -1 : read(file, bytes, sizeof bytes);
   close(file);
   double since = now_us(), took = -1;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (length <= 0 || connect(fd, (struct sockaddr *)&address, sizeof address)) return -1;
-  if (write(fd, bytes, (size_t)length) != length) return -1;
+  if (length <= 0 || write(fd, bytes, (size_t)length) != length) return -1;
   while (report_read(fd, text)) {
     if (!strncmp(text, "failed ", 7)) fprintf(stderr, "%s\n", text);
     // Read on: the connection's end tells that everything is taken down.
@@ -98,11 +102,12 @@ int main(int argc, char **argv) {
   prctl(PR_SET_NAME, "floor");
   if (seat_take(inside, argv[1])) return perror("floor: a small mount namespace cannot be made"), 1;
   setvbuf(stdout, NULL, _IOLBF, 0);
-  while (fgets(line, sizeof line, stdin)) {
-    char *verb = strtok(line, " \n"), *first = strtok(NULL, " \n"), *second = strtok(NULL, " \n");
+  for (int launcher = -1; fgets(line, sizeof line, stdin);) {
+    char *verb = strtok(line, " \n"), *named = strtok(NULL, " \n");
     double took = -1;
-    if (verb && !strcmp(verb, "floor") && first) took = perform(first);
-    if (verb && !strcmp(verb, "ask") && second) took = ask(first, second);
+    if (verb && !strcmp(verb, "floor") && named) took = perform(named);
+    if (verb && !strcmp(verb, "dial") && named) took = (launcher = dial(named)) < 0 ? -1 : 1;
+    if (verb && !strcmp(verb, "ask") && named) took = ask(launcher, named);
     printf("%.0f\n", took);
   }
   return 0;
