@@ -81,7 +81,8 @@ async function verbRun(words: readonly string[], globals: Parsed): Promise<numbe
   } catch (error) {
     return explain(typed, verb, error)
   } finally {
-    context.client.close()
+    // Sockets are closed with the process, sooner than by us; only a program between (ssh) has to be told.
+    if (context.client.host.startsWith("ssh:")) context.client.close()
   }
 }
 

@@ -49,6 +49,46 @@ test("chunks cut anywhere, and the connection is used again", async () => {
   engine.close()
 })
 
+test("connections opened ahead carry the requests that follow together", async () => {
+  const engine = client()
+  const before = connections
+  answer = () => ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "{}"]
+  await engine.call("POST", "/first", { ahead: 2 })
+  await Bun.sleep(20)
+  expect(connections - before).toBe(3)
+  await Promise.all(["/a", "/b", "/c"].map((at) => engine.call("GET", at)))
+  expect(connections - before).toBe(3)
+  engine.close()
+  const nobody = new EngineClient(`unix://${directory}/none`)
+  const error = await nobody.call("GET", "/x", { ahead: 2 }).catch((reason: unknown) => reason)
+  expect(String(error)).toContain("Cannot connect to the Sloop daemon")
+})
+
+test("queries are written so that every server reads them back", async () => {
+  const engine = client()
+  answer = () => ["HTTP/1.1 204 No Content\r\n\r\n"]
+  const query = {
+    name: "a b+c&d=é",
+    all: true,
+    none: undefined,
+    off: false,
+    list: ["1", "/"],
+    lone: "\ud800",
+  }
+  await engine.call("GET", "/x", { query: { ...query, filters: { label: ["k=v"] } } })
+  const asked = new URL(`http://x${/^GET (\S+) /.exec(received)?.[1]}`).searchParams
+  expect([...asked]).toEqual([
+    ["name", "a b+c&d=é"],
+    ["all", "1"],
+    ["off", "0"],
+    ["list", "1"],
+    ["list", "/"],
+    ["lone", "\ufffd"],
+    ["filters", '{"label":["k=v"]}'],
+  ])
+  engine.close()
+})
+
 test("refusals carry status and words; heads say what they must", async () => {
   const engine = client()
   answer = () => ['HTTP/1.1 404 Not Found\r\nContent-Length: 27\r\n\r\n{"message":"No such thing"}\n']

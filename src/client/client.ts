@@ -1,6 +1,6 @@
 // A typed door to an Engine API server over a unix socket or TCP: plain calls, streams and hijacked connections.
 import { type ErrorKind, errorMessage, Failure, failure } from "../base/errors.ts"
-import { Connection, type Place, type Tls } from "./connection.ts"
+import { Connection, encode, type Place, type Tls } from "./connection.ts"
 import { type Head, readBody, readHead, requestHead, reusable } from "./http.ts"
 import { readText } from "./lines.ts"
 
@@ -25,6 +25,8 @@ export interface CallOptions {
   readonly contentType?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal | undefined
+  /** How many connections are opened while the answer is awaited, for requests that will follow it together. */
+  readonly ahead?: number
 }
 
 /** An answer whose body has not been read: read it to its end, or cancel it. */
@@ -102,15 +104,16 @@ export function parseHost(host: string, tls?: Tls): Place {
 }
 
 function encodeQuery(query: Query): string {
-  const parameters = new URLSearchParams()
+  const parameters: string[] = []
+  const add = (key: string, text: string) =>
+    parameters.push(`${encodeURIComponent(key)}=${encodeURIComponent(text.toWellFormed())}`)
   for (const [key, value] of Object.entries(query)) {
     if (value === undefined) continue
-    if (Array.isArray(value)) for (const item of value) parameters.append(key, item)
-    else if (typeof value === "object") parameters.append(key, JSON.stringify(value))
-    else parameters.append(key, value === true ? "1" : value === false ? "0" : String(value))
+    if (Array.isArray(value)) for (const item of value) add(key, item)
+    else if (typeof value === "object") add(key, JSON.stringify(value))
+    else add(key, value === true ? "1" : value === false ? "0" : String(value))
   }
-  const text = parameters.toString()
-  return text ? `?${text}` : ""
+  return parameters.length > 0 ? `?${parameters.join("&")}` : ""
 }
 
 async function refuse(connection: Connection, head: Head, method: string): Promise<never> {
@@ -178,6 +181,7 @@ export class EngineClient {
       let sent = false
       const sending = this.#write(connection, method, path, options).then(() => {
         sent = true
+        this.#openAhead(options.ahead ?? 0)
       })
       const reading = readHead(connection)
       reading.catch(() => undefined)
@@ -191,6 +195,16 @@ export class EngineClient {
       this.#drop(connection)
       throw signal?.aborted ? signal.reason : error
     }
+  }
+
+  /** What fails here is left to the request that will need it. */
+  #openAhead(count: number): void {
+    if ("command" in this.#place) return // a program for each would cost more than it spares
+    for (let opened = 0; opened < count; opened++)
+      void Connection.open(this.#place).then(
+        (connection) => this.#idle.push(connection),
+        () => undefined,
+      )
   }
 
   #answer(
@@ -251,7 +265,7 @@ export class EngineClient {
     const payload = JSON.stringify(body)
     const head = {
       "Content-Type": options.contentType ?? "application/json",
-      "Content-Length": String(Buffer.byteLength(payload)),
+      "Content-Length": String(encode(payload).length),
     }
     return connection.write(this.#head(method, path, options, head) + payload)
   }
@@ -284,7 +298,7 @@ export class EngineClient {
         Connection: "Upgrade",
         Upgrade: "tcp",
         "Content-Type": "application/json",
-        "Content-Length": String(Buffer.byteLength(payload)),
+        "Content-Length": String(encode(payload).length),
       }
       await connection.write(this.#head("POST", path, options, head) + payload)
       const answer = await readHead(connection)

@@ -36,6 +36,9 @@ export interface TransportEvents {
   close(error?: Error): void
 }
 
+/** A text's bytes. The first Buffer that a program makes of a text takes it 0.2 ms longer. */
+export const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
+
 const enough = 1024 * 1024 // bytes held for a slow reader before the peer is made to wait
 
 /** Without node:net, which costs 4 ms of start-up. */
@@ -152,7 +155,7 @@ export class Connection {
 
   /** Resolves when the kernel has taken every byte. Rejects when the peer is gone. */
   async write(bytes: Uint8Array | string): Promise<void> {
-    let rest = typeof bytes === "string" ? Buffer.from(bytes) : bytes
+    let rest = typeof bytes === "string" ? encode(bytes) : bytes
     while (rest.length > 0) {
       const taken = this.#socket?.write(rest) ?? -1
       if (taken < 0) throw this.#problem ?? new Error("the connection was closed by the other side")

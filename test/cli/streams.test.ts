@@ -57,6 +57,29 @@ test("streams stay apart, exit codes come through", async () => {
   expect(executed).toEqual({ code: 8, stdout: "out\n", stderr: "err\n" })
 })
 
+test("the shortest of runs, many at once, lose no output and no exit code", async () => {
+  const script = "echo out; echo err >&2; exit 9"
+  const runs = Array.from({ length: 12 }, () => engine.sloop("run", "--rm", "busybox", "sh", "-c", script))
+  for (const ran of await Promise.all(runs))
+    expect(ran).toEqual({ code: 9, stdout: "out\n", stderr: "err\n" })
+}, 60_000)
+
+test("a run that cannot be created or started has docker's exit code and leaves no container", async () => {
+  const before = await engine.ok("ps", "-aq")
+  const cases: [number, string[]][] = [
+    [127, ["busybox", "nosuch"]],
+    [126, ["busybox", "/etc"]],
+    [125, ["-m", "1k", "busybox", "true"]],
+    [125, ["--pull", "never", "nosuchimage", "true"]],
+  ]
+  for (const [code, words] of cases) {
+    const ran = await engine.sloop("run", "--rm", ...words)
+    expect([words, ran.code, ran.stdout]).toEqual([words, code, ""])
+    expect(ran.stderr).toStartWith("sloop: ")
+  }
+  expect(await engine.ok("ps", "-aq")).toEqual(before)
+})
+
 test("a reader that leaves early is no error", async () => {
   await engine.ok("run", "--name", "ll", "busybox", "seq", "1", "200000")
   for (const verb of ["logs ll", "run --rm busybox seq 1 200000", "exec cc seq 1 200000"]) {

@@ -209,7 +209,8 @@ function ofRestarts(container: Ended): string[] {
 
 const seconds = (from: string, to: string): number | undefined => {
   const passed = (Date.parse(to) - Date.parse(from)) / 1000
-  return Number.isFinite(passed) && passed >= 0 && !from.startsWith("0001") ? passed : undefined
+  if (!Number.isFinite(passed) || from.startsWith("0001") || to.startsWith("0001")) return undefined
+  return Math.max(0, passed) // the shortest of lives may be over before the daemon notes its beginning
 }
 
 function heading(container: Ended): string {

@@ -40,10 +40,12 @@ async function runAttached(
   const exit = readText(waiting.body).then((text) => JSON.parse(text) as Waited)
   exit.catch(() => undefined)
   let joined: Joined | undefined
+  const starting = client.call("POST", `/containers/${id}/start`)
+  // Done while it starts, when our time costs nothing.
   const stopForwarding = parsed.bool("sig-proxy") ? forwardSignals(client, id) : () => undefined
   let stopSizing: () => void = () => undefined
   try {
-    await client.call("POST", `/containers/${id}/start`)
+    await starting
     timing?.mark("start")
     joined = joinStreams(timing?.watch(context) ?? context, socket, { tty, stdin: streams.stdin })
     if (tty) stopSizing = followSize(context, client, `/containers/${id}`)
@@ -104,7 +106,7 @@ export const verb: Verb = {
     const timing = parsed.bool("timing")
       ? (await import("../../container/timing.ts")).startTiming()
       : undefined
-    const id = await createContainer(context, parsed, detach)
+    const id = await createContainer(context, parsed, { detach, ahead: detach ? 0 : 2 })
     timing?.mark("create")
     if (!detach) {
       const code = await runAttached(context, parsed, id, timing)
