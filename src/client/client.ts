@@ -25,8 +25,6 @@ export interface CallOptions {
   readonly contentType?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal | undefined
-  /** How many connections are opened while the answer is awaited, for requests that will follow it together. */
-  readonly ahead?: number
 }
 
 /** An answer whose body has not been read: read it to its end, or cancel it. */
@@ -132,6 +130,7 @@ async function refuse(connection: Connection, head: Head, method: string): Promi
 export class EngineClient {
   readonly #place: Place
   readonly #idle: Connection[] = []
+  readonly #opening: Promise<Connection | undefined>[] = []
   readonly #busy = new Set<Connection>()
   readonly #whenUnreachable: (() => Promise<void>) | undefined
   readonly host: string
@@ -150,6 +149,8 @@ export class EngineClient {
 
   async #connect(): Promise<Connection> {
     for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) if (idle.open) return idle
+    const ahead = await this.#opening.shift()
+    if (ahead?.open) return ahead
     try {
       return await Connection.open(this.#place)
     } catch (error) {
@@ -181,7 +182,6 @@ export class EngineClient {
       let sent = false
       const sending = this.#write(connection, method, path, options).then(() => {
         sent = true
-        this.#openAhead(options.ahead ?? 0)
       })
       const reading = readHead(connection)
       reading.catch(() => undefined)
@@ -195,16 +195,6 @@ export class EngineClient {
       this.#drop(connection)
       throw signal?.aborted ? signal.reason : error
     }
-  }
-
-  /** What fails here is left to the request that will need it. */
-  #openAhead(count: number): void {
-    if ("command" in this.#place) return // a program for each would cost more than it spares
-    for (let opened = 0; opened < count; opened++)
-      void Connection.open(this.#place).then(
-        (connection) => this.#idle.push(connection),
-        () => undefined,
-      )
   }
 
   #answer(
@@ -284,6 +274,13 @@ export class EngineClient {
     return status
   }
 
+  /** Begins to open connections for requests that will come. What fails here is left to the request that will need it. */
+  openAhead(count: number): void {
+    if ("command" in this.#place) return // a program for each would cost more than it spares
+    for (let opened = 0; opened < count; opened++)
+      this.#opening.push(Connection.open(this.#place).catch(() => undefined))
+  }
+
   /** A connection as it is, for one who speaks HTTP himself; `close` of the client does not end it. */
   dial(): Promise<Connection> {
     return this.#connect()
@@ -315,6 +312,7 @@ export class EngineClient {
   close(): void {
     for (const connection of [...this.#idle.splice(0), ...this.#busy]) connection.close()
     this.#busy.clear()
+    for (const opening of this.#opening.splice(0)) void opening.then((connection) => connection?.close())
   }
 
   #drop(connection: Connection): void {

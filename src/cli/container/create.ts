@@ -6,15 +6,8 @@ import { fileSystem } from "../lazy-modules.ts"
 import type { Context } from "../verb.ts"
 import { createRequest } from "./request.ts"
 
-/**
- * The new container's id; `ahead` is how many requests will follow together (CallOptions).
- * Throws Failure; `--pull` says whether a missing image is pulled.
- */
-export async function createContainer(
-  context: Context,
-  parsed: Parsed,
-  { detach, ahead = 0 }: { detach: boolean; ahead?: number },
-): Promise<string> {
+/** The new container's id. Throws Failure; `--pull` says whether a missing image is pulled. */
+export async function createContainer(context: Context, parsed: Parsed, detach: boolean): Promise<string> {
   const cidfile = parsed.string("cidfile")
   if (cidfile && fileSystem().existsSync(cidfile))
     throw failure(
@@ -35,11 +28,7 @@ export async function createContainer(
     )
   if (policy === "always") await pull(context, parsed)
   const post = () =>
-    context.client.json<{ Id: string; Warnings?: string[] }>("POST", "/containers/create", {
-      query,
-      body,
-      ahead,
-    })
+    context.client.json<{ Id: string; Warnings?: string[] }>("POST", "/containers/create", { query, body })
   let created: { Id: string; Warnings?: string[] }
   try {
     created = await post()

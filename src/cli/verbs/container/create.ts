@@ -11,7 +11,7 @@ export const verb: Verb = {
   least: 1,
   most: Number.POSITIVE_INFINITY,
   async run(context, parsed) {
-    context.print(await createContainer(context, parsed, { detach: false }))
+    context.print(await createContainer(context, parsed, false))
     return 0
   },
 }
