@@ -69,6 +69,8 @@ static int prepare_meanwhile(void *context, struct failure *failure) {
   monitor->listening = listen_at(socket_path, failure);
   if (monitor->listening < 0) return -1;
   monitor->socket_path = socket_path;
+  // Who will attach can dial now, while the launch goes on.
+  if (monitor->tasks->attaches_expected) report(monitor->request->connection, "listening", NULL);
   oom_watch(monitor);
   // Where that fails it is tried again at the end, when there may be room.
   if (monitor->record_path) monitor->record = exit_record_make(monitor->record_path);

@@ -56,6 +56,23 @@ test("attach-expect: output and end wait for the clients", async () => {
   expect((await end).fields[0]).toBe("0")
 })
 
+test("who is expected may dial as soon as the monitor listens, before the process runs", async () => {
+  const container = await shell(launcher, "echo early", { expect: 1 })
+  expect((await container.plan.report()).kind).toBe("listening")
+  const client = await container.attach("stdout")
+  await container.started()
+  expect(demultiplex(await client.rest()).stdout).toBe("early\n")
+  expect((await container.ended()).fields[0]).toBe("0")
+})
+
+test("who dials a launch that fails is hung up on", async () => {
+  const container = await launch(launcher, ["/bin/nothing"], { expect: 1 })
+  expect((await container.plan.report()).kind).toBe("listening")
+  const client = await container.attach("stdout").catch(() => undefined)
+  expect((await container.plan.report()).kind).toBe("failed")
+  expect(client).toBeUndefined()
+})
+
 test("attach-expect ends with the plan's connection, and the container lives on without it", async () => {
   const container = await shell(launcher, "sleep 0.2; echo alone", { expect: 1 })
   await container.started()

@@ -96,7 +96,8 @@ export class Monitored {
   }
 
   async started(): Promise<number> {
-    const report = await this.plan.report()
+    let report = await this.plan.report()
+    if (report.kind === "listening") report = await this.plan.report()
     if (report.kind !== "started") throw new Error(`not started: ${report.fields.join(" ")}`)
     return Number(report.fields[0])
   }

@@ -109,6 +109,11 @@ export interface Kernel {
       readonly exitRecord?: string
       /** Called when the plan is on its way: what follows overlaps with the launch. */
       readonly sent?: () => void
+      /**
+       * Called once the monitor listens, if its plan expects attachments: those made by then are joined before anything of
+       * the process's output is read. An attach fails when the launch does.
+       */
+      readonly listening?: (attach: MonitoredProcess["attach"]) => void
     },
   ): Promise<Monitor>
   /** Finds a running monitor again; undefined when none listens there. */

@@ -162,14 +162,14 @@ class RealKernel implements LauncherKernel {
     id: string,
     operations: Plan,
     socket: string,
-    { exitRecord, sent }: { exitRecord?: string; sent?: () => void } = {},
+    { sent, ...options }: Parameters<Kernel["launch"]>[3] = {},
   ): Promise<Monitor> {
     const request = encodePlan([["launch", id], ...operations])
     this.#launches++
     return this.#heard(async () => {
       const connection = this.#sendAtOnce(request) ?? (await this.#connect(request))
       sent?.()
-      return launched(connection, socket, new Lease(this.#leases), exitRecord)
+      return launched(connection, socket, new Lease(this.#leases), options)
     }).finally(() => {
       this.#launches--
       this.#prepareLaunch()

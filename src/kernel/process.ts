@@ -193,11 +193,22 @@ async function awaitEnding(address: Address, connection: Connection, mayAskAgain
 /** A process and when its monitor is done with it. */
 type Followed = MonitoredProcess & Pick<Monitor, "cleared">
 
+type Listening = (attach: MonitoredProcess["attach"]) => void
+
 /** The pid and end of a process, from the connection that carried its plan. Throws what `failed` told. */
-async function follow(address: Address, connection: Connection, mayAskAgain: boolean): Promise<Followed> {
+async function follow(
+  address: Address,
+  connection: Connection,
+  mayAskAgain: boolean,
+  listening?: Listening,
+): Promise<Followed> {
   address.lease.add(connection)
   try {
-    const fields = await connection.report()
+    let fields = await connection.report()
+    if (fields[0] === "listening") {
+      listening?.((streams) => attach(address, streams))
+      fields = await connection.report()
+    }
     // A watched process that had already ended when it was asked for.
     if (fields[0] === "exited")
       return processAt(address, 0, Promise.resolve(endingOf(address, connection, fields)))
@@ -288,10 +299,10 @@ export async function launched(
   connection: Connection,
   socket: string,
   lease: Lease,
-  exitRecord?: string,
+  { exitRecord, listening }: { readonly exitRecord?: string; readonly listening?: Listening } = {},
 ): Promise<Monitor> {
   const address: Address = { socket, exitRecord, lease, kills: new Kills() }
-  return monitorOf(address, await follow(address, connection, true))
+  return monitorOf(address, await follow(address, connection, true, listening))
 }
 
 /** The monitor that listens at a socket; undefined when none does. */

@@ -206,9 +206,9 @@ test("an engine that is killed leaves no process that waits, and its launcher se
 })
 
 test("a launch whose waiting process died with its launcher is asked of the next one", async () => {
-  const where = place()
-  const kernel = await open(where)
   for (const noticed of [false, true]) {
+    const where = place()
+    const kernel = await open(where)
     await oneWaits(where)
     process.kill(await kernel.launcherPid(), "SIGKILL")
     if (noticed) await Bun.sleep(30)

@@ -39,6 +39,8 @@ export interface LaunchRequest {
   readonly durableExit: boolean
   /** Called when the launch is on its way; work done in it overlaps with the launch. */
   readonly sent?: () => void
+  /** Called when attachments can be made, while the launch goes on; not called where none is expected. */
+  readonly listening?: (attach: Task["attach"]) => void
 }
 
 export interface ExecRequest {

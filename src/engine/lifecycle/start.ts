@@ -36,14 +36,20 @@ export const startFailureCode = (message: string): number => {
  * Joins the clients that were waiting to the running process, whether or not they are still there. The monitor holds
  * the output until as many have come as it was told, so nobody waits for this.
  */
-const connectPending = (context: Context, task: Task, pending: readonly PendingAttach[]): void => {
-  for (const attach of pending) {
+const connectPending = (
+  context: Context,
+  live: Live,
+  attach: Task["attach"],
+  pending: readonly PendingAttach[],
+): void => {
+  for (const one of pending) {
+    live.pending.delete(one)
     context.background.run("connecting a client", async () => {
       try {
-        attach.stream.connect(await task.attach(attach.streams))
+        one.stream.connect(await attach(one.streams))
       } catch {
         // The process and its monitor are gone already: there is nothing to stream.
-        attach.stream.finish()
+        one.stream.finish()
       }
     })
   }
@@ -107,12 +113,11 @@ const launch = async (
       network = attachment?.ensure?.()
       network?.catch(() => {})
     },
+    listening: (attach) => connectPending(context, live, attach, pending),
   })
   crashPoint("start:launched")
   await network
-  for (const attach of pending) live.pending.delete(attach)
   if (attachment !== undefined) context.networks.joined(attachment.lease)
-  connectPending(context, task, pending)
   return task
 }
 
@@ -215,9 +220,7 @@ export const launchContainer = async (
   forwardLogs(context, live, started, live.ended)
   startHealthcheck(context, live, started)
   // Clients that came while the launch was under way.
-  const late = [...live.pending]
-  live.pending.clear()
-  connectPending(context, task, late)
+  connectPending(context, live, task.attach, [...live.pending])
 }
 
 const publishStart = (context: Context, record: ContainerRecord): void => {

@@ -78,7 +78,11 @@ export function createRuntime({ kernel, cgroupParent = "sloop", seccompProfile }
     try {
       return taskOf(
         id,
-        await kernel.launch(id, operations, monitorSocket, { exitRecord, sent: request.sent }),
+        await kernel.launch(id, operations, monitorSocket, {
+          exitRecord,
+          sent: request.sent,
+          listening: request.listening,
+        }),
         { layout, features },
         planExec,
       )
