@@ -1,5 +1,6 @@
 // npm run bench: every promise of SPECIFICATION.md, measured side by side in one run; raw figures go to bench/results/.
-//   npm run bench [-- --quick] [NAME…]
+//   npm run bench [-- --quick] [--record] [NAME…]
+// A whole run writes the table of SPECIFICATION.md; --record puts in what a run of some names measured.
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { cpus, release } from "node:os"
 import { join } from "node:path"
@@ -58,6 +59,7 @@ writeFileSync(
   ),
 )
 console.log(`raw figures: ${file}`)
-// Only a whole, unhurried run against a real peer speaks for the promises.
-if (names.length === 0 && !words.includes("--quick") && docker) writeFigures(outcomes)
+// Only a run against a real peer speaks for the promises, and for all of them only a whole, unhurried one.
+const whole = names.length === 0 && !words.includes("--quick")
+if (docker && (whole || words.includes("--record"))) writeFigures(outcomes, { whole })
 process.exitCode = outcomes.every(kept) ? 0 : 1

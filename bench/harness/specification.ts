@@ -16,15 +16,27 @@ function row(outcome: Outcome): string {
   return `| ${outcome.promise} | ${sign} ${outcome.limit} ${outcome.unit} | ${show(outcome.measured)} ${outcome.unit} | ${verdict} | ${figures.join(", ")} |`
 }
 
-/** Replaces the table of figures. Times are milliseconds, memory megabytes. */
-export function writeFigures(outcomes: readonly Outcome[]): void {
+const head = "| promise | limit | measured | | medians |\n| --- | --- | --- | --- | --- |"
+
+/** The table's rows, by promise. */
+function rowsOf(table: string): Map<string, string> {
+  const rows = table.split("\n").filter((line) => line.startsWith("| ") && !head.includes(line))
+  return new Map(rows.map((line) => [line.slice(2, line.indexOf(" | ")), line]))
+}
+
+/**
+ * Writes the table of figures: anew from a whole run, or the rows of what was measured and the others as they are. Times are
+ * milliseconds, memory megabytes.
+ */
+export function writeFigures(outcomes: readonly Outcome[], { whole }: { whole: boolean }): void {
   const text = readFileSync(path, "utf8")
   const [before = "", rest = ""] = text.split(begin)
-  const after = rest.split(end)[1] ?? ""
+  const [table = "", after = ""] = rest.split(end)
+  const rows = whole ? new Map<string, string>() : rowsOf(table)
+  for (const outcome of outcomes) rows.set(outcome.promise, row(outcome))
   const machine = `${cpus().length} cores (${cpus()[0]?.model ?? "unknown"}), Linux ${release()}, ${new Date().toISOString().slice(0, 10)}`
-  const head = "| promise | limit | measured | | medians |\n| --- | --- | --- | --- | --- |"
   writeFileSync(
     path,
-    `${before}${begin}\n\nMachine: ${machine}.\n\n${head}\n${outcomes.map(row).join("\n")}\n\n${end}${after}`,
+    `${before}${begin}\n\nMachine: ${machine}.\n\n${head}\n${[...rows.values()].join("\n")}\n\n${end}${after}`,
   )
 }
