@@ -18,6 +18,7 @@
 #include "rootfs.h"
 #include "rules.h"
 #include "task.h"
+#include "waiting.h"
 
 // Pseudo file systems have no source that must be found in the launcher's namespace.
 static bool suits_nursery(const struct plan *plan) {
@@ -57,7 +58,7 @@ static void order_make(struct request *request, struct order *order) {
     // The monitor asks for names there.
     if (plan_find(plan, "name-relay", 0)) order_add(order, operation->args[1] + 5);
   }
-  order_send(order, request->counter);
+  order_send(order, request);
   request->order = order;
 }
 
@@ -68,12 +69,15 @@ int verb_launch(struct request *request, struct failure *failure) {
   return monitor_main(request, failure);
 }
 
+static const uint64_t stock_flags[STOCK_KINDS] = {CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWNET};
+
 struct launch {
   struct request *request;
   struct stdio_ends *ends;
   struct namespaces namespaces;
   struct sources sources;
   struct cgroups cgroups;
+  uint64_t ordered;  // CLONE_NEW* of the new namespaces that were asked for: the child is given them, or makes them
   int nursery;     // the mount namespace that the root is put together in, -1: one of the clone's
   int line[2];     // parent's and child's end of the birth line
   meanwhile_function *meanwhile;
@@ -82,7 +86,6 @@ struct launch {
 
 // Root inside a new user namespace, once its maps are written.
 static int become_mapped_root(const struct launch *launch, struct failure *failure) {
-  if (!(launch->namespaces.fresh & CLONE_NEWUSER)) return 0;
   if (birth_wait(launch->line[1], BIRTH_MAPPED)) _exit(70);
   if (syscall(SYS_setresgid, 0, 0, 0) || syscall(SYS_setresuid, 0, 0, 0))
     return fail(failure, "uid-map", "", errno, "the maps give the container no root user: %s", strerror(errno));
@@ -97,12 +100,31 @@ static int settle(void *context, struct failure *failure) {
   return fail(failure, "namespace", "cgroup", errno, "the cgroup namespace cannot be made: %s", strerror(errno));
 }
 
+// What was asked of the launcher's parent, who answers while the child is made.
+static int order_use(struct launch *launch, struct failure *failure) {
+  static const char *const names[STOCK_KINDS] = {"mount", "ipc", "network"};
+  struct request *request = launch->request;
+  order_receive(request->order);
+  for (int kind = 0; kind < STOCK_KINDS; kind++) {
+    int given = give_fd(&request->order->stock[kind]);
+    if (given >= 0) launch->namespaces.fresh &= ~stock_flags[kind];
+    if (given >= 0 && kind == STOCK_MOUNTS) launch->nursery = given;
+    else if (given >= 0) launch->namespaces.joined[namespace_index(names[kind])] = given;
+    else if (launch->ordered & stock_flags[kind] && unshare((int)stock_flags[kind]))
+      return fail(failure, "namespace", names[kind], errno, "the kernel refuses a new namespace: %s", strerror(errno));
+  }
+  if (namespaces_read_held(request, &launch->namespaces, failure)) return -1;
+  return sources_open_layers(request, &launch->sources, failure);
+}
+
 static int child_prepare(struct launch *launch, struct birth *birth, struct failure *failure) {
   const struct plan *plan = launch->request->plan;
   process_heed_signals();
   umask(0);
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  if (become_mapped_root(launch, failure) || namespaces_join(&launch->namespaces, failure)) return -1;
+  bool mapped = launch->namespaces.fresh & CLONE_NEWUSER;
+  if (mapped ? become_mapped_root(launch, failure) : order_use(launch, failure)) return -1;
+  if (namespaces_join(&launch->namespaces, failure)) return -1;
   if (launch->namespaces.fresh & CLONE_NEWNET && loopback_up(failure)) return -1;
   struct rootfs rootfs = {.plan = plan, .ends = launch->ends, .sources = &launch->sources, .console = {-1, -1},
                           .empty = -1, .own = namespaces_own(&launch->namespaces), .settle = settle, .context = launch};
@@ -126,6 +148,7 @@ static int permitted(int line) {
 static int child_main(struct launch *launch) {
   struct failure failure = {0};
   struct birth birth = {launch->request->plan, launch->ends, {-1, -1}, launch->line[1]};
+  program_map();
   close(launch->line[0]);
   if (!child_prepare(launch, &birth, &failure) &&
       (birth.console.master < 0 || !birth_say(birth.line, BIRTH_CONSOLE, birth.console.master, NULL)) &&
@@ -142,7 +165,7 @@ static int clone_child(struct launch *launch, int cgroup, struct process *init, 
   if (others >= 0 && (own < 0 || setns(others, CLONE_NEWPID)))
     return fail(failure, "namespace", "pid", errno, "the pid namespace cannot be joined: %s", strerror(errno));
   struct clone_args args = {.exit_signal = SIGCHLD, .pidfd = (uintptr_t)&init->pidfd};
-  args.flags = CLONE_PIDFD | (launch->namespaces.fresh & ~(uint64_t)CLONE_NEWCGROUP);
+  args.flags = CLONE_PIDFD | (launch->namespaces.fresh & ~launch->ordered & ~(uint64_t)CLONE_NEWCGROUP);
   if (cgroup >= 0) args.flags |= CLONE_INTO_CGROUP;
   args.cgroup = cgroup < 0 ? 0 : (uint64_t)cgroup;
   pid_t pid = call_clone3(&args);
@@ -173,22 +196,6 @@ static int parent_attend(struct launch *launch, bool placed, struct process *ini
   return birth_attend(launch->line[0], &launch->ends->console, failure);
 }
 
-static void stock_use(struct launch *launch) {
-  static const uint64_t flags[STOCK_KINDS] = {CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWNET};
-  static const char *const names[STOCK_KINDS] = {"mount", "ipc", "network"};
-  struct order *order = launch->request->order;
-  order_receive(order);
-  launch->nursery = give_fd(&order->stock[STOCK_MOUNTS]);
-  if (launch->nursery >= 0) launch->namespaces.fresh &= ~flags[STOCK_MOUNTS];
-  for (int kind = 0; kind < STOCK_KINDS; kind++) {
-    if (order->stock[kind] < 0) continue;
-    launch->namespaces.fresh &= ~flags[kind];
-    launch->namespaces.joined[namespace_index(names[kind])] = give_fd(&order->stock[kind]);
-  }
-  order_end(order);
-  launch->request->order = NULL;
-}
-
 static void ends_close(struct stdio_ends *ends) {
   own_close(&ends->in);
   own_close(&ends->out);
@@ -196,24 +203,34 @@ static void ends_close(struct stdio_ends *ends) {
   ends->in = ends->out = ends->err = -1;
 }
 
+// Root in a user namespace may neither enter the data root nor ask the launcher's parent: its overlays are made here.
+static int prepare_for_mapped(struct launch *launch, struct failure *failure) {
+  struct request *request = launch->request;
+  const struct operation *overlay = plan_find(request->plan, "root-overlay", 0);
+  if (namespaces_read_held(request, &launch->namespaces, failure)) return -1;
+  if (sources_open_layers(request, &launch->sources, failure)) return -1;
+  if (overlay) launch->sources.root = mount_overlay(overlay, &launch->sources.layers, failure);
+  return overlay && launch->sources.root < 0 ? -1 : views_create(request->plan, &launch->sources, failure);
+}
+
 static int prepare(struct launch *launch, struct failure *failure) {
-  const struct plan *plan = launch->request->plan;
-  if (namespaces_read(launch->request, &launch->namespaces, failure)) return -1;
+  struct request *request = launch->request;
+  if (birth_line(launch->line)) return fail(failure, "spawn", "", errno, "the birth line cannot be made");
+  if (namespaces_read(request, &launch->namespaces, failure)) return -1;
   if (!(launch->namespaces.fresh & CLONE_NEWNS))
     return fail(failure, "namespace", "mount", EINVAL, "a container needs a mount namespace of its own");
-  if (sources_open(launch->request, &launch->sources, failure)) return -1;
-  // A monitor lives as long as its container: it has nothing to say to the parent.
-  own_close(&launch->request->counter);
-  launch->request->counter = -1;
-  // Root in a user namespace may not enter the data root: its overlay is made on this side.
-  const struct operation *overlay = plan_find(plan, "root-overlay", 0);
-  if (overlay && launch->namespaces.fresh & CLONE_NEWUSER)
-    launch->sources.root = mount_overlay(overlay, &launch->sources.layers, failure);
-  if (overlay && launch->namespaces.fresh & CLONE_NEWUSER && launch->sources.root < 0) return -1;
-  if (launch->namespaces.fresh & CLONE_NEWUSER && views_create(plan, &launch->sources, failure)) return -1;
-  if (birth_line(launch->line)) return fail(failure, "spawn", "", errno, "the birth line cannot be made");
-  stock_use(launch);
-  return 0;
+  if (sources_open_binds(request, &launch->sources, failure)) return -1;
+  for (int kind = 0; kind < STOCK_KINDS; kind++)
+    if (request->order->kinds[kind]) launch->ordered |= stock_flags[kind];
+  return launch->namespaces.fresh & CLONE_NEWUSER ? prepare_for_mapped(launch, failure) : 0;
+}
+
+// A monitor lives as long as its container: it keeps nothing of the launcher's alive, and has nothing to say to it.
+static void order_forget(struct request *request) {
+  order_end(request->order);
+  own_close(&request->counter);
+  request->counter = -1;
+  request->order = NULL;
 }
 
 static int spawn(struct launch *launch, struct process *init, struct failure *failure) {
@@ -224,6 +241,7 @@ static int spawn(struct launch *launch, struct process *init, struct failure *fa
   if (alone && cgroups_make(plan, &launch->cgroups, failure)) return -1;
   OWN_FD only = alone ? cgroups_only_v2(plan) : -1;
   if (clone_child(launch, only, init, failure)) return -1;
+  order_forget(launch->request);
   if (!parent_attend(launch, only >= 0, init, failure)) return 0;
   birth_abort(init);
   return -1;

@@ -34,8 +34,10 @@ int namespace_index(const char *kind) {
 // ioctl(NS_GET_NSTYPE) fails on whatever is no namespace.
 static int namespace_type(int fd) { return (int)syscall(SYS_ioctl, fd, 0xb703); }
 
+static bool is_held(const char *text) { return !strncmp(text, "held:", 5); }
+
 int namespace_open(struct request *request, const char *text, struct failure *failure) {
-  if (!strncmp(text, "held:", 5)) {
+  if (is_held(text)) {
     int fd = held_get(request, text + 5);
     if (fd >= 0) return fd;
     return fail(failure, "namespace", text, ENOENT, "the launcher holds no network namespace of that name");
@@ -64,13 +66,21 @@ static int read_one(struct request *request, const struct operation *operation, 
   return fail(failure, "namespace", operation->args[1], EINVAL, "this is not a %s namespace", kinds[index].kind);
 }
 
+static int read_all(struct request *request, struct namespaces *namespaces, bool held, struct failure *failure) {
+  const struct operation *operation;
+  for (uint32_t n = 0; (operation = plan_find(request->plan, "namespace", n)); n++)
+    if (is_held(operation->args[1]) == held && read_one(request, operation, namespaces, failure)) return -1;
+  return 0;
+}
+
 int namespaces_read(struct request *request, struct namespaces *namespaces, struct failure *failure) {
   namespaces->fresh = 0;
   for (int i = 0; i < NAMESPACE_KINDS; i++) namespaces->joined[i] = -1;
-  const struct operation *operation;
-  for (uint32_t n = 0; (operation = plan_find(request->plan, "namespace", n)); n++)
-    if (read_one(request, operation, namespaces, failure)) return -1;
-  return 0;
+  return read_all(request, namespaces, false, failure);
+}
+
+int namespaces_read_held(struct request *request, struct namespaces *namespaces, struct failure *failure) {
+  return read_all(request, namespaces, true, failure);
 }
 
 uint64_t namespaces_own(const struct namespaces *namespaces) {

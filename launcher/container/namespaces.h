@@ -18,8 +18,10 @@ struct namespaces {
 uint64_t namespace_flag(int index);
 int namespace_index(const char *kind);
 
-// Reads the plan's namespace operations and opens what is joined. -1 with the failure filled.
+// Reads the plan's namespace operations and opens what is joined, but for those that the launcher holds: they come with
+// the second call. -1 with the failure filled.
 int namespaces_read(struct request *request, struct namespaces *namespaces, struct failure *failure);
+int namespaces_read_held(struct request *request, struct namespaces *namespaces, struct failure *failure);
 // CLONE_NEW* of all that are not the host's.
 uint64_t namespaces_own(const struct namespaces *namespaces);
 void namespaces_close(struct namespaces *namespaces);

@@ -87,25 +87,30 @@ int views_create(const struct plan *plan, struct sources *sources, struct failur
   return 0;
 }
 
-int sources_open(struct request *request, struct sources *sources, struct failure *failure) {
+int sources_open_binds(struct request *request, struct sources *sources, struct failure *failure) {
   uint32_t binds = 0;
   *sources = (struct sources){.root = -1};
-  if (layers_open(request, plan_find(request->plan, "root-overlay", 0), &sources->layers, failure)) return -1;
-  if (views_open(request, sources, failure)) return sources_close(sources), -1;
   for (uint32_t i = 0; i < request->plan->count; i++) binds += !strcmp(request->plan->operations[i].name, "bind");
   if (!binds && !plan_find(request->plan, "root-path", 0)) return 0;
   sources->trees = calloc(binds + 1, sizeof *sources->trees);
   OWN_FD home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-  if (!sources->trees || home < 0 || setns(request->host_mounts, CLONE_NEWNS)) {
-    int error = errno;
-    sources_close(sources);
-    return fail(failure, "bind", "", error, "the host's mount namespace cannot be entered: %s", strerror(error));
-  }
+  if (!sources->trees || home < 0 || setns(request->host_mounts, CLONE_NEWNS))
+    return fail(failure, "bind", "", errno, "the host's mount namespace cannot be entered: %s", strerror(errno));
   int result = sources_open_here(request->plan, sources, failure);
   // Root and working directory become the namespace's own, which is where they were.
   if (setns(home, CLONE_NEWNS)) _exit(70);
-  if (result) sources_close(sources);
   return result;
+}
+
+int sources_open_layers(struct request *request, struct sources *sources, struct failure *failure) {
+  const struct operation *overlay = plan_find(request->plan, "root-overlay", 0);
+  return layers_open(request, overlay, &sources->layers, failure) ? -1 : views_open(request, sources, failure);
+}
+
+int sources_open(struct request *request, struct sources *sources, struct failure *failure) {
+  if (!sources_open_binds(request, sources, failure) && !sources_open_layers(request, sources, failure)) return 0;
+  sources_close(sources);
+  return -1;
 }
 
 void sources_close(struct sources *sources) {

@@ -20,6 +20,9 @@ struct sources {
 // The names of the images among an operation's layers go into the order, if it is one that has layers.
 void overlay_order(struct order *order, const struct operation *operation);
 int sources_open(struct request *request, struct sources *sources, struct failure *failure);
+// Its two halves: binds, then layers.
+int sources_open_binds(struct request *request, struct sources *sources, struct failure *failure);
+int sources_open_layers(struct request *request, struct sources *sources, struct failure *failure);
 void sources_close(struct sources *sources);
 
 // Makes the plan's views and trees, detached, from the layers that sources_open found; to be called where those can be

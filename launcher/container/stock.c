@@ -10,7 +10,7 @@
 #include "seat.h"
 
 // A request's own work comes first; what follows upon it mostly comes within this time.
-enum { QUIET_MS = 4, RETRY_MS = 10000 };
+enum { QUIET_MS = 8, RETRY_MS = 10000 };
 
 static const struct {
   const char *path;  // beneath /proc

@@ -75,17 +75,30 @@ static bool replaceable(const char *path) {
   return false;
 }
 
+// Whether the path, resolved without links, is the place itself: no "." or "..", no double or final slashes.
+static bool literal(const char *path) {
+  for (const char *at = path; *at; at += strcspn(at, "/"))
+    if (*at++ != '/' || !*at || *at == '/' || (at[0] == '.' && strchr("./", at[1]))) return false;
+  return *path;
+}
+
 // A fake /proc redirects what is later written there (CVE-2019-16884, CVE-2025-52881): only a procfs goes onto /proc.
-static int check_proc(int target, int tree, const char *path, const char *step, struct failure *failure) {
-  char link[64], real[PATH_MAX];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", target);
-  ssize_t length = readlink(link, real, sizeof real - 1);
-  if (length < 0) return fail(failure, step, path, errno, "the target's place cannot be read");
-  real[length] = 0;
+static int check_proc(int target, const char *real, int tree, const char *path, const char *step,
+                      struct failure *failure) {
   if (!strcmp(real, "/proc") && (tree < 0 || on_proc(tree))) return 0;
   if (strcmp(real, "/proc") && !on_proc(target)) return 0;
   if (replaceable(real)) return 0;
   return fail(failure, step, path, EPERM, "nothing but a proc file system may be mounted over %s", real);
+}
+
+// Where the target lies: as the kernel tells, unless the path can mean one place only.
+static const char *place_of(int target, const char *path, uint64_t rules, char real[PATH_MAX]) {
+  char link[64];
+  if (rules & RESOLVE_NO_SYMLINKS && literal(path)) return path;
+  snprintf(link, sizeof link, "/proc/self/fd/%d", target);
+  ssize_t length = readlink(link, real, PATH_MAX - 1);
+  real[length < 0 ? 0 : length] = 0;
+  return length < 0 ? NULL : real;
 }
 
 int target_open(int root, const char *path, enum target_kind kind, int tree, const char *step,
@@ -105,6 +118,9 @@ int target_open(int root, const char *path, enum target_kind kind, int tree, con
     return fail(failure, step, path, kind == TARGET_DIRECTORY ? ENOTDIR : EISDIR,
                 "the target is %sa directory, the source is%s",
                 kind == TARGET_DIRECTORY ? "not " : "", kind == TARGET_DIRECTORY ? "" : " not");
-  if (check_proc(target, tree, path, step, failure)) return -1;
+  char buffer[PATH_MAX];
+  const char *real = place_of(target, path, rules, buffer);
+  if (!real) return fail(failure, step, path, errno, "the target's place cannot be read");
+  if (check_proc(target, real, tree, path, step, failure)) return -1;
   return give_fd(&target);
 }

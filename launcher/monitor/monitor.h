@@ -174,7 +174,8 @@ void connection_send(struct monitor *monitor, struct connection *connection, con
 void connection_linger(struct monitor *monitor, struct connection *connection);
 
 // requests.c
-void request_perform(struct monitor *monitor, struct connection *connection, const char *payload, size_t length);
+// Takes the payload over.
+void request_perform(struct monitor *monitor, struct connection *connection, char *payload, size_t length);
 
 // ending.c: how a task ends.
 void task_reap(struct monitor *monitor, struct task *task);

@@ -234,7 +234,7 @@ static int perform(struct monitor *monitor, struct connection *connection, const
   return verb->perform(monitor, connection, plan, failure);
 }
 
-void request_perform(struct monitor *monitor, struct connection *connection, const char *payload, size_t length) {
+void request_perform(struct monitor *monitor, struct connection *connection, char *payload, size_t length) {
   struct plan plan;
   struct failure failure;
   const char *wrong = plan_decode(&plan, payload, length);

@@ -155,7 +155,6 @@ static void read_request(struct monitor *monitor, struct connection *connection)
   connection->payload = NULL;
   forget_payload(monitor, connection);
   request_perform(monitor, connection, payload, length);
-  free(payload);
 }
 
 // A watching client has nothing more to say; its end is a hang-up, a half-close is none.

@@ -101,14 +101,16 @@ void counter_serve(int end, struct stock_keeper *stock, int64_t now) {
 }
 
 // Sends a letter that is answered; the line on which the answer comes, or -1.
-static int question(int end, const struct letter *letter, size_t bytes) {
-  int ends[2];
-  if (end < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) return -1;
-  int sent = letter_send(end, letter, LETTER_HEAD + bytes, ends[1]);
-  close(ends[1]);
-  if (!sent) return ends[0];
-  close(ends[0]);
-  return -1;
+static int question(struct request *request, const struct letter *letter, size_t bytes) {
+  if (request->line[0] < 0) counter_expect(request);
+  OWN_FD mine = give_fd(&request->line[0]), theirs = give_fd(&request->line[1]);
+  if (mine < 0 || letter_send(request->counter, letter, LETTER_HEAD + bytes, theirs)) return -1;
+  return give_fd(&mine);
+}
+
+void counter_expect(struct request *request) {
+  if (request->counter < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, request->line))
+    request->line[0] = request->line[1] = -1;
 }
 
 void order_begin(struct order *order) {
@@ -125,12 +127,12 @@ void order_add(struct order *order, const char *name) {
   order->count++;
 }
 
-void order_send(struct order *order, int end) {
+void order_send(struct order *order, struct request *request) {
   struct letter letter = {.word = WORD_ASK};
   bool any = order->count;
   for (int kind = 0; kind < STOCK_KINDS; kind++) any |= letter.kinds[kind] = order->kinds[kind];
   memcpy(letter.names, order->names, order->bytes);
-  order->line = any ? question(end, &letter, order->bytes) : -1;
+  order->line = any ? question(request, &letter, order->bytes) : -1;
 }
 
 void order_receive(struct order *order) {
@@ -180,7 +182,7 @@ int held_get(struct request *request, const char *name) {
   struct order alone;
   order_begin(&alone);
   order_add(&alone, name);
-  if (!asked) order_send(&alone, request->counter);
+  if (!asked) order_send(&alone, request);
   return order_take(&alone, name, &asked);
 }
 
@@ -204,7 +206,7 @@ char *held_list(struct request *request, size_t *bytes) {
   struct stat status;
   char said;
   int names = -1;
-  OWN_FD line = question(request->counter, &letter, 0);
+  OWN_FD line = question(request, &letter, 0);
   if (line < 0 || letter_receive(line, &said, 1, 0, &names) != 1 || names < 0) return errno = EIO, NULL;
   OWN_FD file = names;
   char *list = fstat(file, &status) ? NULL : malloc((size_t)status.st_size + 1);

@@ -26,11 +26,14 @@ void counter_serve(int end, struct stock_keeper *stock, int64_t now);
 // A child that made a namespace ahead hands it in.
 int counter_store(int end, enum stock_kind kind, int descriptor);
 
+// A line made ahead for the next question; without it one is made then. Ends with the request.
+void counter_expect(struct request *request);
+
 void order_begin(struct order *order);
 // A name beyond what one letter holds is not taken up: held_get asks for it by itself.
 void order_add(struct order *order, const char *name);
 // Sends it, without waiting for the answer.
-void order_send(struct order *order, int end);
+void order_send(struct order *order, struct request *request);
 // Waits for the answer, if one is due: as long as it takes when names were asked for, else not long.
 void order_receive(struct order *order);
 // Closes what came and was not taken.

@@ -51,8 +51,8 @@ static int plan_read(struct plan *plan, int connection, struct failure *failure)
   int64_t length = frame_read(connection, &kind, &payload);
   if (length == -1) return fail(failure, "plan", "", errno, "the connection ended before a whole plan came");
   if (length == -2) return fail(failure, "plan", "", EPROTO, "the frame's header breaks the protocol's rules");
+  if (kind != FRAME_PLAN) free(payload);
   const char *wrong = kind == FRAME_PLAN ? plan_decode(plan, payload, (size_t)length) : "a plan must come first";
-  free(payload);
   return wrong ? fail(failure, "plan", "", EPROTO, "%s", wrong) : 0;
 }
 

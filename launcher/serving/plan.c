@@ -77,22 +77,22 @@ static const char *count_operations(const char *payload, size_t length, uint32_t
   return *operations ? NULL : "the plan is empty";
 }
 
-const char *plan_decode(struct plan *plan, const char *payload, size_t length) {
+static const char *refuse(struct plan *plan, const char *wrong) {
+  plan_free(plan);
+  return wrong;
+}
+
+const char *plan_decode(struct plan *plan, char *payload, size_t length) {
   uint32_t operations, words;
-  memset(plan, 0, sizeof *plan);
-  if (length > PLAN_BYTES_MAX) return "the plan is too long";
+  *plan = (struct plan){.bytes = payload};
+  if (length > PLAN_BYTES_MAX) return refuse(plan, "the plan is too long");
   const char *wrong = count_operations(payload, length, &operations, &words);
-  if (wrong) return wrong;
-  plan->bytes = malloc(length);
-  plan->words = calloc(words, sizeof *plan->words);
-  plan->operations = calloc(operations, sizeof *plan->operations);
-  if (!plan->bytes || !plan->words || !plan->operations) {
-    plan_free(plan);
-    return "out of memory";
-  }
-  memcpy(plan->bytes, payload, length);
+  if (wrong) return refuse(plan, wrong);
+  // One piece of memory: what is new costs a fault a page.
+  plan->operations = malloc(operations * sizeof *plan->operations + words * sizeof(char *));
+  if (!plan->operations) return refuse(plan, "out of memory");
   const char *at = plan->bytes;
-  const char **word = plan->words;
+  const char **word = (const char **)(plan->operations + operations);
   for (uint32_t i = 0; i < operations; i++) {
     struct operation *operation = &plan->operations[i];
     uint64_t count = 0;
@@ -114,7 +114,6 @@ const char *plan_decode(struct plan *plan, const char *payload, size_t length) {
 
 void plan_free(struct plan *plan) {
   free(plan->bytes);
-  free(plan->words);
   free(plan->operations);
   memset(plan, 0, sizeof *plan);
 }

@@ -18,13 +18,13 @@ struct operation {
 // Owns its bytes; operations point into them. Free with plan_free.
 struct plan {
   char *bytes;
-  const char **words;
   struct operation *operations;
   uint32_t count;
 };
 
-// Decodes a plan's payload (copied). Returns NULL, or a sentence that says what is wrong with it.
-const char *plan_decode(struct plan *plan, const char *payload, size_t length);
+// Decodes a plan's payload, which is fresh memory and becomes the plan's, also when it is wrong. Returns NULL, or a
+// sentence that says what is wrong with it.
+const char *plan_decode(struct plan *plan, char *payload, size_t length);
 void plan_free(struct plan *plan);
 
 // The n-th (from 0) operation of that name, or NULL.

@@ -127,7 +127,7 @@ static int wait_for(struct pollfd waited[2], int due) {
 }
 
 int serve(const char *socket_path, const char *data_root, connection_function *connection) {
-  struct launcher launcher = {.request = {.host_mounts = -1, .host_network = -1, .counter = -1, .launcher = getpid()}};
+  struct launcher launcher = {.request = {.host_mounts = -1, .host_network = -1, .counter = -1, .line = {-1, -1}, .launcher = getpid()}};
   struct claim claim;
   settle_in();
   launcher.listener = claim_socket(socket_path);

@@ -16,6 +16,7 @@ struct request {
   int host_mounts;          // descriptor of the host's mount namespace
   int host_network;         // descriptor of the host's network namespace
   int counter;              // datagram socket to the launcher's parent (counter.h), or -1
+  int line[2];              // two ends for the next question there, or -1
   struct order *order;      // launch: what was asked for there
   // As the parent was when this process was forked:
   bool spent;               // nothing of the stock was left

@@ -8,4 +8,6 @@
 // Waits until something can be read from the connection. False when there is nothing to wait for: the launcher has ended.
 // While it waits the process ends with its launcher.
 bool plan_await(struct request *request);
+// Maps the program's pages at once: a new process has none, and each fault costs more than all of this.
+void program_map(void);
 #endif
