@@ -1,6 +1,6 @@
 // Builds dist/sloop: the launcher first, then one executable that embeds it.
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs"
+import { mkdirSync, renameSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { buildLauncher } from "./launcher.mjs"
@@ -39,31 +39,13 @@ export function build() {
   buildLauncher()
   const out = join(projectRoot, "dist", "sloop")
   mkdirSync(join(projectRoot, "dist"), { recursive: true })
-  compileTo(`${out}.new`)
-  const order = recordOrder(`${out}.new`)
-  if (existsSync(order)) compileTo(`${out}.new`, [`--bytecode-order=${order}`])
-  rmSync(order, { force: true })
+  const result = spawnSync(bun, [...compile, "src/main.ts", "--outfile", `${out}.new`], {
+    cwd: projectRoot,
+    encoding: "utf8",
+  })
+  if (result.status !== 0) stop(`the executable did not build:\n${result.stderr || result.stdout}`)
   renameSync(`${out}.new`, out) // a running daemon keeps its own file
   return out
-}
-
-function compileTo(file, more = []) {
-  const words = [...compile, ...more, "src/main.ts", "--outfile", file]
-  const result = spawnSync(bun, words, { cwd: projectRoot, encoding: "utf8" })
-  if (result.status !== 0) stop(`the executable did not build:\n${result.stderr || result.stdout}`)
-}
-
-/**
- * Has the executable write which functions a command uses, so that the next build lays their code together and a start
- * reads less of the file (0.7 of 13 ms). The command reaches no engine: what comes before counts most.
- */
-function recordOrder(executable) {
-  const order = `${executable}.order`
-  rmSync(order, { force: true })
-  spawnSync(executable, ["-H", "unix:///dev/null/none", "run", "--rm", "busybox", "true"], {
-    env: { ...process.env, BUN_BYTECODE_ORDER_OUT: order },
-  })
-  return order
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(build())
