@@ -38,6 +38,12 @@ bool birth_parent_lives(int line) {
   return poll(&waited, 1, 0) >= 0 && !(waited.revents & POLLHUP);
 }
 
+// Nothing that the child says needs an answer: it is read when the line has closed, and wakes nobody before.
+static void await_close(int line) {
+  struct pollfd waited = {.fd = line, .events = 0};
+  while (poll(&waited, 1, -1) < 0 && errno == EINTR) continue;
+}
+
 // One letter; 1, 0 at the end, -1 on error.
 static int listen_once(int line, struct letter *letter, int *descriptor) {
   ssize_t got;
@@ -51,6 +57,7 @@ int birth_attend(int line, int *console, struct failure *failure) {
   struct letter letter;
   OWN_FD master = -1;
   bool ready = false;
+  await_close(line);
   for (;;) {
     int descriptor = -1;
     int got = listen_once(line, &letter, &descriptor);

@@ -181,6 +181,22 @@ static int clone_child(struct launch *launch, int cgroup, struct process *init, 
   return 0;
 }
 
+static void ends_close(struct stdio_ends *ends) {
+  own_close(&ends->in);
+  own_close(&ends->out);
+  own_close(&ends->err);
+  ends->in = ends->out = ends->err = -1;
+}
+
+// What the child has its own copies of.
+static void leave_to_child(struct launch *launch) {
+  ends_close(launch->ends);
+  sources_close(&launch->sources);
+  namespaces_close(&launch->namespaces);
+  own_close(&launch->nursery);
+  launch->nursery = -1;
+}
+
 static int parent_attend(struct launch *launch, bool placed, struct process *init, struct failure *failure) {
   const struct plan *plan = launch->request->plan;
   if (launch->namespaces.fresh & CLONE_NEWUSER) {
@@ -193,14 +209,8 @@ static int parent_attend(struct launch *launch, bool placed, struct process *ini
   birth_say(launch->line[0], BIRTH_GO, -1, NULL);
   if (launch->meanwhile(launch->context, failure)) return -1;
   birth_say(launch->line[0], BIRTH_RUN, -1, NULL);
+  leave_to_child(launch);
   return birth_attend(launch->line[0], &launch->ends->console, failure);
-}
-
-static void ends_close(struct stdio_ends *ends) {
-  own_close(&ends->in);
-  own_close(&ends->out);
-  own_close(&ends->err);
-  ends->in = ends->out = ends->err = -1;
 }
 
 // Root in a user namespace may neither enter the data root nor ask the launcher's parent: its overlays are made here.
@@ -257,10 +267,7 @@ int launch_spawn(struct request *request, struct stdio_ends *ends, struct proces
   int result = spawn(&launch, init, failure);
   own_close(&launch.line[0]);
   own_close(&launch.line[1]);
-  ends_close(ends);
-  sources_close(&launch.sources);
-  namespaces_close(&launch.namespaces);
-  own_close(&launch.nursery);
+  leave_to_child(&launch);
   if (result) cgroups_undo(&launch.cgroups);
   else cgroups_keep(&launch.cgroups);
   return result;

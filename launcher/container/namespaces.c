@@ -91,7 +91,7 @@ uint64_t namespaces_own(const struct namespaces *namespaces) {
 }
 
 void namespaces_close(struct namespaces *namespaces) {
-  for (int i = 0; i < NAMESPACE_KINDS; i++) own_close(&namespaces->joined[i]);
+  for (int i = 0; i < NAMESPACE_KINDS; i++) own_close(&(int){give_fd(&namespaces->joined[i])});
 }
 
 int namespaces_join(const struct namespaces *namespaces, struct failure *failure) {

@@ -1,9 +1,8 @@
 // The exit record: a whole file or none, written before anyone is told of the end.
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,40 +10,46 @@
 #include "monitor.h"
 #include "own.h"
 
-static char *temporary_name(const char *path) {
-  size_t room = strlen(path) + 8;
-  char *name = malloc(room);
-  if (name) snprintf(name, room, "%s.tmp", path);
+struct name {
+  char text[PATH_MAX];
+};
+
+static struct name temporary(const char *path) {
+  struct name name;
+  // A path that is too long names no file.
+  if ((size_t)snprintf(name.text, sizeof name.text, "%s.tmp", path) >= sizeof name.text) name.text[0] = 0;
   return name;
 }
 
 int exit_record_make(const char *path) {
-  OWN_MEMORY char *temporary = temporary_name(path);
-  if (!temporary) return errno = ENOMEM, -1;
-  return open_in_made_directory(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+  return open_in_made_directory(temporary(path).text, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
 }
 
 void exit_record_drop(const char *path, int made) {
-  OWN_MEMORY char *temporary = made < 0 ? NULL : temporary_name(path);
-  if (temporary) unlink(temporary);
+  if (made >= 0) unlink(temporary(path).text);
   own_close(&made);
 }
 
-// Whether the path still leads to the file: its directory may have been made anew while the container ran.
-static bool is_at(const char *path, int fd) {
-  struct stat there, here;
-  return !lstat(path, &there) && !fstat(fd, &here) && there.st_ino == here.st_ino && there.st_dev == here.st_dev;
+// Its directory may have been removed and made anew while the container ran.
+static bool is_there(int fd) {
+  struct stat status;
+  return fd >= 0 && !fstat(fd, &status) && status.st_nlink;
+}
+
+static int write_into(int fd, const char *path, bool sync, const char *payload, size_t length) {
+  ssize_t put = write(fd, payload, length);
+  if (put != (ssize_t)length) return errno = put < 0 ? errno : ENOSPC, -1;
+  return sync && fdatasync(fd) ? -1 : rename(temporary(path).text, path);
 }
 
 int exit_record_write(const char *path, int made, bool sync, const char *payload, size_t length) {
-  OWN_MEMORY char *temporary = temporary_name(path);
-  OWN_FD fd = temporary && made >= 0 && is_at(temporary, made) ? made : exit_record_make(path);
-  if (fd != made && made >= 0) close(made);
-  if (!temporary || fd < 0) return -1;
-  ssize_t put = write(fd, payload, length);
-  if (put == (ssize_t)length && (!sync || !fdatasync(fd)) && !rename(temporary, path)) return 0;
-  int error = put < 0 || put == (ssize_t)length ? errno : ENOSPC;
-  unlink(temporary);
+  OWN_FD first = made;
+  if (is_there(made) && !write_into(made, path, sync, payload, length)) return 0;
+  // None could be made, or its place has gone.
+  OWN_FD second = exit_record_make(path);
+  if (second >= 0 && !write_into(second, path, sync, payload, length)) return 0;
+  int error = errno;
+  unlink(temporary(path).text);
   errno = error;
   return -1;
 }
