@@ -26,8 +26,12 @@ static int wrong(const struct operation *operation, const char *path, struct fai
   return fail(failure, operation->name, path, EINVAL, "an argument of the operation does not parse");
 }
 
-// The parent directory of path in the root, made when missing.
-static int parent_open(int root, const char *path, const char **name) {
+void place_forget(struct place *place) {
+  own_close(&place->directory);
+  place->directory = -1;
+}
+
+static int parent_find(int root, const char *path, const char **name) {
   char parent[PATH_MAX];
   uint64_t rules = target_rules(path);
   int directory = resolve_parent_with(root, path, name, rules);
@@ -38,6 +42,23 @@ static int parent_open(int root, const char *path, const char **name) {
   parent[length] = 0;
   own_close(&(int){resolve_make_directories_with(root, parent, 0755, rules)});
   return resolve_parent_with(root, path, name, rules);
+}
+
+// The parent directory of path in the root, made when missing. It stays the place's. Only paths that mean one place are
+// remembered: beneath /dev, /proc and /sys no link is followed.
+static int parent_open(int root, struct place *place, const char *path, const char **name) {
+  const char *slash = strrchr(path, '/');
+  size_t length = slash ? (size_t)(slash - path) : 0;
+  bool plain = target_is_literal(path) && length < sizeof place->path;
+  if (plain && place->directory >= 0 && !strncmp(place->path, path, length) && !place->path[length]) {
+    *name = slash + 1;
+    return place->directory;
+  }
+  place_forget(place);
+  place->directory = parent_find(root, path, name);
+  if (plain) snprintf(place->path, sizeof place->path, "%.*s", (int)length, path);
+  else strcpy(place->path, "?");
+  return place->directory;
 }
 
 static int parent_refused(const struct operation *operation, const char *path, struct failure *failure) {
@@ -73,7 +94,7 @@ static int device_bind(int root, const char *path, mode_t type, dev_t number, st
   return 0;
 }
 
-int device_make(int root, const struct operation *operation, struct failure *failure) {
+int device_make(int root, struct place *place, const struct operation *operation, struct failure *failure) {
   const char *const *args = operation->args, *name;
   const char *path = args[0];
   uint64_t major_number, minor_number, mode, uid, gid;
@@ -83,7 +104,7 @@ int device_make(int root, const struct operation *operation, struct failure *fai
       !parse_u64(args[6], 10, INT32_MAX, &gid))
     return wrong(operation, path, failure);
   dev_t number = makedev((unsigned)major_number, (unsigned)minor_number);
-  OWN_FD parent = parent_open(root, path, &name);
+  int parent = parent_open(root, place, path, &name);
   if (parent < 0) return parent_refused(operation, path, failure);
   if (mknodat(parent, name, type | (mode_t)mode, number)) {
     struct stat status;
@@ -102,9 +123,9 @@ int device_make(int root, const struct operation *operation, struct failure *fai
   return 0;
 }
 
-int symlink_make(int root, const struct operation *operation, struct failure *failure) {
+int symlink_make(int root, struct place *place, const struct operation *operation, struct failure *failure) {
   const char *text = operation->args[0], *path = operation->args[1], *name;
-  OWN_FD parent = parent_open(root, path, &name);
+  int parent = parent_open(root, place, path, &name);
   if (parent < 0) return parent_refused(operation, path, failure);
   if (!symlinkat(text, parent, name)) return 0;
   char existing[PATH_MAX];
@@ -114,22 +135,26 @@ int symlink_make(int root, const struct operation *operation, struct failure *fa
   return fail(failure, "symlink", path, error, "the link cannot be made: %s", strerror(error));
 }
 
-int directory_make(int root, const struct operation *operation, struct failure *failure) {
+int directory_make(int root, struct place *place, const struct operation *operation, struct failure *failure) {
   const char *path = operation->args[0], *name;
   uint64_t mode, uid, gid;
   if (!parse_u64(operation->args[1], 8, 07777, &mode) || !parse_u64(operation->args[2], 10, INT32_MAX, &uid) ||
       !parse_u64(operation->args[3], 10, INT32_MAX, &gid))
     return wrong(operation, path, failure);
-  OWN_FD there = resolve_with(root, path, O_PATH | O_DIRECTORY, 0, target_rules(path));
+  bool literal = target_is_literal(path);
+  OWN_FD there = literal ? -1 : resolve_with(root, path, O_PATH | O_DIRECTORY, 0, target_rules(path));
   if (there >= 0) return 0;
-  if (errno != ENOENT) return parent_refused(operation, path, failure);
-  OWN_FD parent = parent_open(root, path, &name);
+  if (!literal && errno != ENOENT) return parent_refused(operation, path, failure);
+  int parent = parent_open(root, place, path, &name);
   if (parent < 0) return parent_refused(operation, path, failure);
   struct stat status;
   if (mkdirat(parent, name, (mode_t)mode)) {
     int error = errno;
-    bool made = error == EEXIST && !fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) && S_ISDIR(status.st_mode);
-    return made ? 0 : fail(failure, "directory", path, error, "the directory cannot be made: %s", strerror(error));
+    bool read = error == EEXIST && !fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW);
+    if (read && S_ISDIR(status.st_mode)) return 0;
+    errno = ELOOP;
+    if (read && literal && S_ISLNK(status.st_mode)) return parent_refused(operation, path, failure);
+    return fail(failure, "directory", path, error, "the directory cannot be made: %s", strerror(error));
   }
   if (fchownat(parent, name, (uid_t)uid, (gid_t)gid, AT_SYMLINK_NOFOLLOW))
     return fail(failure, "directory", path, errno, "the directory's owner cannot be set: %s", strerror(errno));

@@ -4,9 +4,17 @@
 #include "plan.h"
 #include "report.h"
 
-int device_make(int root, const struct operation *operation, struct failure *failure);
-int symlink_make(int root, const struct operation *operation, struct failure *failure);
-int directory_make(int root, const struct operation *operation, struct failure *failure);
+// The directory that the last node was made in: the next one is mostly made there too. It is found anew after anything
+// else was done to the root, which may have been mounted over it.
+struct place {
+  int directory;  // -1: none
+  char path[64];
+};
+void place_forget(struct place *place);
+
+int device_make(int root, struct place *place, const struct operation *operation, struct failure *failure);
+int symlink_make(int root, struct place *place, const struct operation *operation, struct failure *failure);
+int directory_make(int root, struct place *place, const struct operation *operation, struct failure *failure);
 
 // A pseudo terminal of the devpts at the root's /dev/pts.
 struct console {

@@ -127,7 +127,7 @@ static int child_prepare(struct launch *launch, struct birth *birth, struct fail
   if (namespaces_join(&launch->namespaces, failure)) return -1;
   if (launch->namespaces.fresh & CLONE_NEWNET && loopback_up(failure)) return -1;
   struct rootfs rootfs = {.plan = plan, .ends = launch->ends, .sources = &launch->sources, .console = {-1, -1},
-                          .empty = -1, .own = namespaces_own(&launch->namespaces), .settle = settle, .context = launch};
+                          .empty = -1, .place.directory = -1, .own = namespaces_own(&launch->namespaces), .settle = settle, .context = launch};
   // The overlay takes its layers from the launcher's mount namespace.
   rootfs.root = root_create(launch->request, &launch->sources, failure);
   if (rootfs.root < 0 || views_create(plan, &launch->sources, failure)) return -1;

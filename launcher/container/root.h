@@ -45,4 +45,6 @@ int target_open(int root, const char *path, enum target_kind kind, int tree, con
 int target_make_file(int root, const char *path);
 // RESOLVE_NO_SYMLINKS for paths beneath /dev, /proc and /sys, which an image must not redirect; else 0.
 uint64_t target_rules(const char *path);
+// Whether such a path, for which no link is followed, is written as the place that it leads to.
+bool target_is_literal(const char *path);
 #endif

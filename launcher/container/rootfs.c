@@ -79,15 +79,15 @@ static int perform_secret(struct rootfs *rootfs, const struct operation *operati
 }
 
 static int perform_device(struct rootfs *rootfs, const struct operation *operation, struct failure *failure) {
-  return device_make(rootfs->root, operation, failure);
+  return device_make(rootfs->root, &rootfs->place, operation, failure);
 }
 
 static int perform_symlink(struct rootfs *rootfs, const struct operation *operation, struct failure *failure) {
-  return symlink_make(rootfs->root, operation, failure);
+  return symlink_make(rootfs->root, &rootfs->place, operation, failure);
 }
 
 static int perform_directory(struct rootfs *rootfs, const struct operation *operation, struct failure *failure) {
-  return directory_make(rootfs->root, operation, failure);
+  return directory_make(rootfs->root, &rootfs->place, operation, failure);
 }
 
 // The path to be masked or protected; -1 and *missing when there is nothing.
@@ -160,21 +160,29 @@ static int perform_console(struct rootfs *rootfs, const struct operation *operat
 static const struct {
   const char *name;
   perform_function *perform;
+  bool only_makes;  // mounts nothing
 } operations[] = {
-    {"mount", perform_mount},         {"bind", perform_bind},
-    {"device", perform_device},       {"symlink", perform_symlink},
-    {"directory", perform_directory}, {"mask", perform_mask},
-    {"readonly", perform_readonly},   {"console", perform_console},
-    {"view", perform_view},           {"tree", perform_tree},
-    {"secret", perform_secret},
+    {"mount", perform_mount, false},        {"bind", perform_bind, false},
+    {"device", perform_device, true},       {"symlink", perform_symlink, true},
+    {"directory", perform_directory, true}, {"mask", perform_mask, false},
+    {"readonly", perform_readonly, false},  {"console", perform_console, false},
+    {"view", perform_view, false},          {"tree", perform_tree, false},
+    {"secret", perform_secret, false},
 };
 
-int rootfs_perform(struct rootfs *rootfs, struct failure *failure) {
-  for (uint32_t i = 0; i < rootfs->plan->count; i++) {
-    const struct operation *operation = &rootfs->plan->operations[i];
-    for (size_t n = 0; n < sizeof operations / sizeof *operations; n++)
-      if (!strcmp(operations[n].name, operation->name) && operations[n].perform(rootfs, operation, failure)) return -1;
+static int perform(struct rootfs *rootfs, const struct operation *operation, struct failure *failure) {
+  for (size_t n = 0; n < sizeof operations / sizeof *operations; n++) {
+    if (strcmp(operations[n].name, operation->name)) continue;
+    if (!operations[n].only_makes) place_forget(&rootfs->place);
+    return operations[n].perform(rootfs, operation, failure);
   }
+  return 0;
+}
+
+int rootfs_perform(struct rootfs *rootfs, struct failure *failure) {
+  for (uint32_t i = 0; i < rootfs->plan->count; i++)
+    if (perform(rootfs, &rootfs->plan->operations[i], failure)) return -1;
+  place_forget(&rootfs->place);
   if (rootfs->ends->tty && console_ready(rootfs, failure)) return -1;
   return settle(rootfs, failure);
 }

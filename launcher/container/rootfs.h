@@ -13,6 +13,7 @@ struct rootfs {
   struct console console;
   int empty;  // an empty read-only tmpfs, the pattern of masks; -1 = not made yet
   uint32_t binds, views;
+  struct place place;  // where the last node was made
   uint64_t own;      // CLONE_NEW* of the namespaces that are not the host's
   bool sysctls_set;  // through the container's own procfs, before it was attached
   // Called once, before the first cgroup mount and at the latest before the root is entered.

@@ -82,6 +82,8 @@ static bool literal(const char *path) {
   return *path;
 }
 
+bool target_is_literal(const char *path) { return target_rules(path) & RESOLVE_NO_SYMLINKS && literal(path); }
+
 // A fake /proc redirects what is later written there (CVE-2019-16884, CVE-2025-52881): only a procfs goes onto /proc.
 static int check_proc(int target, const char *real, int tree, const char *path, const char *step,
                       struct failure *failure) {
@@ -92,9 +94,9 @@ static int check_proc(int target, const char *real, int tree, const char *path, 
 }
 
 // Where the target lies: as the kernel tells, unless the path can mean one place only.
-static const char *place_of(int target, const char *path, uint64_t rules, char real[PATH_MAX]) {
+static const char *place_of(int target, const char *path, char real[PATH_MAX]) {
   char link[64];
-  if (rules & RESOLVE_NO_SYMLINKS && literal(path)) return path;
+  if (target_is_literal(path)) return path;
   snprintf(link, sizeof link, "/proc/self/fd/%d", target);
   ssize_t length = readlink(link, real, PATH_MAX - 1);
   real[length < 0 ? 0 : length] = 0;
@@ -119,7 +121,7 @@ int target_open(int root, const char *path, enum target_kind kind, int tree, con
                 "the target is %sa directory, the source is%s",
                 kind == TARGET_DIRECTORY ? "not " : "", kind == TARGET_DIRECTORY ? "" : " not");
   char buffer[PATH_MAX];
-  const char *real = place_of(target, path, rules, buffer);
+  const char *real = place_of(target, path, buffer);
   if (!real) return fail(failure, step, path, errno, "the target's place cannot be read");
   if (check_proc(target, real, tree, path, step, failure)) return -1;
   return give_fd(&target);

@@ -20,9 +20,9 @@ static int file_make(int root, const struct operation *operation, struct failure
   return fail(failure, operation->name, operation->args[0], errno, "the file cannot be made: %s", strerror(errno));
 }
 
-static int make(int root, const struct operation *operation, struct failure *failure) {
-  if (!strcmp(operation->name, "directory")) return directory_make(root, operation, failure);
-  if (!strcmp(operation->name, "symlink")) return symlink_make(root, operation, failure);
+static int make(int root, struct place *place, const struct operation *operation, struct failure *failure) {
+  if (!strcmp(operation->name, "directory")) return directory_make(root, place, operation, failure);
+  if (!strcmp(operation->name, "symlink")) return symlink_make(root, place, operation, failure);
   return strcmp(operation->name, "file") ? 0 : file_make(root, operation, failure);
 }
 
@@ -35,8 +35,10 @@ int verb_furnish(struct request *request, struct failure *failure) {
   if (rules_check(request->plan, furnish_rules, failure)) return -1;
   OWN_FD root = root_open(request, failure);
   if (root < 0) return -1;
+  struct place place = {.directory = -1};
   for (uint32_t i = 1; i < request->plan->count; i++)
-    if (make(root, &request->plan->operations[i], failure) && !is_images_doing(failure->error)) return -1;
+    if (make(root, &place, &request->plan->operations[i], failure) && !is_images_doing(failure->error)) return -1;
+  place_forget(&place);
   // The overlay must be gone before its upper directory becomes a lower one of others.
   own_close(&root);
   root = -1;
