@@ -49,21 +49,6 @@ test("chunks cut anywhere, and the connection is used again", async () => {
   engine.close()
 })
 
-test("connections opened ahead carry the requests that follow together", async () => {
-  const engine = client()
-  const before = connections
-  answer = () => ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "{}"]
-  engine.openAhead(3)
-  await Promise.all(["/a", "/b", "/c"].map((at) => engine.call("GET", at)))
-  expect(connections - before).toBe(3)
-  engine.openAhead(1)
-  engine.close() // what was not used yet as well
-  const nobody = new EngineClient(`unix://${directory}/none`)
-  nobody.openAhead(2)
-  const error = await nobody.call("GET", "/x").catch((reason: unknown) => reason)
-  expect(String(error)).toContain("Cannot connect to the Sloop daemon")
-})
-
 test("queries are written so that every server reads them back", async () => {
   const engine = client()
   answer = () => ["HTTP/1.1 204 No Content\r\n\r\n"]

@@ -102,16 +102,15 @@ export function parseHost(host: string, tls?: Tls): Place {
 }
 
 function encodeQuery(query: Query): string {
-  const parameters: string[] = []
-  const add = (key: string, text: string) =>
-    parameters.push(`${encodeURIComponent(key)}=${encodeURIComponent(text.toWellFormed())}`)
+  const parameters = new URLSearchParams()
   for (const [key, value] of Object.entries(query)) {
     if (value === undefined) continue
-    if (Array.isArray(value)) for (const item of value) add(key, item)
-    else if (typeof value === "object") add(key, JSON.stringify(value))
-    else add(key, value === true ? "1" : value === false ? "0" : String(value))
+    if (Array.isArray(value)) for (const item of value) parameters.append(key, item)
+    else if (typeof value === "object") parameters.append(key, JSON.stringify(value))
+    else parameters.append(key, value === true ? "1" : value === false ? "0" : String(value))
   }
-  return parameters.length > 0 ? `?${parameters.join("&")}` : ""
+  const text = parameters.toString()
+  return text ? `?${text}` : ""
 }
 
 async function refuse(connection: Connection, head: Head, method: string): Promise<never> {
@@ -130,7 +129,6 @@ async function refuse(connection: Connection, head: Head, method: string): Promi
 export class EngineClient {
   readonly #place: Place
   readonly #idle: Connection[] = []
-  readonly #opening: Promise<Connection | undefined>[] = []
   readonly #busy = new Set<Connection>()
   readonly #whenUnreachable: (() => Promise<void>) | undefined
   readonly host: string
@@ -149,8 +147,6 @@ export class EngineClient {
 
   async #connect(): Promise<Connection> {
     for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) if (idle.open) return idle
-    const ahead = await this.#opening.shift()
-    if (ahead?.open) return ahead
     try {
       return await Connection.open(this.#place)
     } catch (error) {
@@ -274,13 +270,6 @@ export class EngineClient {
     return status
   }
 
-  /** Begins to open connections for requests that will come. What fails here is left to the request that will need it. */
-  openAhead(count: number): void {
-    if ("command" in this.#place) return // a program for each would cost more than it spares
-    for (let opened = 0; opened < count; opened++)
-      this.#opening.push(Connection.open(this.#place).catch(() => undefined))
-  }
-
   /** A connection as it is, for one who speaks HTTP himself; `close` of the client does not end it. */
   dial(): Promise<Connection> {
     return this.#connect()
@@ -312,7 +301,6 @@ export class EngineClient {
   close(): void {
     for (const connection of [...this.#idle.splice(0), ...this.#busy]) connection.close()
     this.#busy.clear()
-    for (const opening of this.#opening.splice(0)) void opening.then((connection) => connection?.close())
   }
 
   #drop(connection: Connection): void {

@@ -106,8 +106,6 @@ export const verb: Verb = {
     const timing = parsed.bool("timing")
       ? (await import("../../container/timing.ts")).startTiming()
       : undefined
-    // Accepted while the request is put together: one carries create and start, the others attach and wait.
-    context.client.openAhead(detach ? 1 : 3)
     const id = await createContainer(context, parsed, detach)
     timing?.mark("create")
     if (!detach) {
