@@ -33,6 +33,15 @@ test("run gives both streams and the exit code", async () => {
   await ground.engine.containers.remove(result.id, { force: false, volumes: false })
 })
 
+test("no container ends before it started, however short it was", async () => {
+  for (let round = 0; round < 20; round++) {
+    const { id } = await run(ground.engine, busybox(["true"]))
+    const { startedAt, finishedAt } = ground.engine.containers.get(id)
+    expect(finishedAt).toBeGreaterThanOrEqual(startedAt)
+    await ground.engine.containers.remove(id, { force: false, volumes: false })
+  }
+})
+
 test("stdin reaches the process and its end ends it", async () => {
   const result = await run(
     ground.engine,
