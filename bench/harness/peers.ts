@@ -163,9 +163,12 @@ function restoreFirewall(): void {
   spawnSync("ip", ["link", "del", "docker0"])
 }
 
+const podmanBridge = "cni-podman0"
+
 /** podman's own client and storage, or undefined where it is not installed. */
 export async function startPodman(): Promise<Peer | undefined> {
   if (!has("podman")) return undefined
+  const hadBridge = existsSync(`/sys/class/net/${podmanBridge}`)
   const directory = mkdtempSync(join(tmpdir(), "sb-podman-"))
   for (const inner of ["root", "run", "tmp"]) mkdirSync(join(directory, inner))
   const client = [
@@ -195,6 +198,8 @@ export async function startPodman(): Promise<Peer | undefined> {
     pids: () => [],
     close: async () => {
       spawnSync(client[0] ?? "", [...client.slice(1), "system", "reset", "--force"], { stdio: "ignore" })
+      // Its bridge stays behind with a subnet that others may want.
+      if (!hadBridge) spawnSync("ip", ["link", "del", podmanBridge], { stdio: "ignore" })
       rmSync(directory, { recursive: true, force: true })
     },
   }
