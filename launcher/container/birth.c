@@ -47,10 +47,21 @@ static void await_close(int line) {
 // One letter; 1, 0 at the end, -1 on error.
 static int listen_once(int line, struct letter *letter, int *descriptor) {
   ssize_t got;
+  // A child that ended without having read our last word resets the line; what it said is still to come.
   do got = letter_receive(line, letter, sizeof *letter, 0, descriptor);
-  while (got < 0 && errno == EINTR);
+  while (got < 0 && (errno == EINTR || errno == ECONNRESET));
   if (got <= 0) return (int)got;
   return letter->word == BIRTH_FAILED && got != sizeof *letter ? -1 : 1;
+}
+
+int birth_await_joined(int line, struct failure *failure) {
+  struct letter letter;
+  int descriptor = -1;
+  int got = listen_once(line, &letter, &descriptor);
+  own_close(&descriptor);
+  if (got > 0 && letter.word == BIRTH_JOINED) return 0;
+  if (got > 0 && letter.word == BIRTH_FAILED) return *failure = letter.failure, -1;
+  return fail(failure, "spawn", "", ECHILD, "the new process died before it ran its program");
 }
 
 int birth_attend(int line, int *console, struct failure *failure) {
@@ -61,8 +72,6 @@ int birth_attend(int line, int *console, struct failure *failure) {
   for (;;) {
     int descriptor = -1;
     int got = listen_once(line, &letter, &descriptor);
-    // The child ended without having read our last word; what it said is still to come.
-    if (got < 0 && errno == ECONNRESET) continue;
     if (descriptor >= 0) {
       own_close(&master);
       master = descriptor;

@@ -125,6 +125,7 @@ static int child_prepare(struct launch *launch, struct birth *birth, struct fail
   bool mapped = launch->namespaces.fresh & CLONE_NEWUSER;
   if (mapped ? become_mapped_root(launch, failure) : order_use(launch, failure)) return -1;
   if (namespaces_join(&launch->namespaces, failure)) return -1;
+  birth_say(launch->line[1], BIRTH_JOINED, -1, NULL);
   if (launch->namespaces.fresh & CLONE_NEWNET && loopback_up(failure)) return -1;
   struct rootfs rootfs = {.plan = plan, .ends = launch->ends, .sources = &launch->sources, .console = {-1, -1},
                           .empty = -1, .place.directory = -1, .own = namespaces_own(&launch->namespaces), .settle = settle, .context = launch};
@@ -207,6 +208,8 @@ static int parent_attend(struct launch *launch, bool placed, struct process *ini
   if (!placed && cgroups_make(plan, &launch->cgroups, failure)) return -1;
   if (!placed && cgroups_place(plan, init->pid, 0, failure)) return -1;
   birth_say(launch->line[0], BIRTH_GO, -1, NULL);
+  // A client tries again without a namespace that is no longer held: it must not have been told that anyone listens.
+  if (birth_await_joined(launch->line[0], failure)) return -1;
   if (launch->meanwhile(launch->context, failure)) return -1;
   birth_say(launch->line[0], BIRTH_RUN, -1, NULL);
   leave_to_child(launch);

@@ -39,8 +39,20 @@ const also = (...list: Operation[]): Partial<ContainerWish> => ({ mounts: [...st
 
 test("a container reports started and exited with its code", async () => {
   const result = await shell("echo out; echo err >&2; exit 7")
-  expect(result.reports.map((report) => report.kind)).toEqual(["started", "exited"])
+  expect(result.reports.map((report) => report.kind)).toEqual(["listening", "started", "exited"])
   expect([result.stdout, result.stderr, result.code]).toEqual(["out\n", "err\n", 7])
+})
+
+test("what is not held fails a launch before anyone is told that its monitor listens", async () => {
+  for (let round = 0; round < 10; round++) {
+    const result = await start({
+      namespaces: ["mount", "pid", "uts", "ipc", "cgroup"],
+      ...operations(["namespace", "network", "held:nobody"]),
+    })
+    expect(result.reports.map(({ kind, fields }) => [kind, ...fields.slice(0, 3)])).toEqual([
+      ["failed", "namespace", "held:nobody", "2"],
+    ])
+  }
 })
 
 test("stdin reaches the process and ends", async () => {
