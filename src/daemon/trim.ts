@@ -6,7 +6,7 @@ const QUIET = 3000
 /** Milliseconds without a request before compiled code goes too. */
 const IDLE = 30_000
 
-/** Bytes resident above which it goes: the next container starts 20 ms later, as the first one of a fresh daemon. */
+/** Bytes resident above which it goes: the next container starts 40 ms later, as the first one of a fresh daemon. */
 const LARGE = 68e6
 
 /** Call `touch` on every request. The timer never keeps the process alive. */
