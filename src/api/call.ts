@@ -66,6 +66,11 @@ export class Call {
       : 0
   }
 
+  /** Whether the client is known to wait for the end of its streams itself, whatever other answers say: docker's and ours. */
+  get awaitsStreams(): boolean {
+    return /^(Docker-Client\/|sloop$)/.test(this.request.headers["user-agent"] ?? "")
+  }
+
   get answered(): boolean {
     return this.#answered
   }

@@ -1,4 +1,5 @@
 // Containers: what lasts as long as its connection: attach, logs, wait, stats.
+import { setTimeout as sleep } from "node:timers/promises"
 import { errorMessage, failure } from "../../base/errors.ts"
 import type { Engine, StatsReading, WaitCondition } from "../../engine/engine.ts"
 import type { LogEntry } from "../../logs/logs.ts"
@@ -17,14 +18,27 @@ const JSON_STREAM = { "Content-Type": "application/json" }
 /** Longest that the answer of a wait is held back for attached clients that are slow to read. */
 const LAST_WORDS = 250
 
+/**
+ * Milliseconds between the last output and the answer of a wait. A client that finds both at once may take the answer
+ * first, from another connection, and close what it wrote the output to (dockerode's run, one time in twenty).
+ */
+const RESPITE = 10
+
+/** A client that is attached: resolved when it has been given everything, and a moment later. */
+interface Attachment {
+  readonly given: Promise<void>
+  readonly settled: Promise<void>
+}
+
 export function containerStreamRoutes({ containers }: Pick<Engine, "containers">): Route[] {
   /** Attached clients by container id, until they have everything. */
-  const attachments = new Map<string, Set<Promise<void>>>()
+  const attachments = new Map<string, Set<Attachment>>()
 
-  function remember(id: string, attachment: Promise<void>): void {
+  function remember(id: string, given: Promise<void>): void {
     const known = attachments.get(id) ?? new Set()
+    const attachment = { given, settled: given.then(() => sleep(RESPITE)) }
     attachments.set(id, known.add(attachment))
-    attachment.then(() => {
+    attachment.settled.then(() => {
       known.delete(attachment)
       if (known.size === 0) attachments.delete(id)
     })
@@ -120,8 +134,10 @@ export function containerStreamRoutes({ containers }: Pick<Engine, "containers">
     try {
       const { exitCode, error } = await ended
       // Who waits and is attached shall have the last output before the exit code, as with Docker.
-      const attached = attachments.get(id)
-      if (attached !== undefined) await Promise.race([Promise.all(attached), pause(LAST_WORDS, call.gone)])
+      const words = [...(attachments.get(id) ?? [])].map(({ given, settled }) =>
+        call.awaitsStreams ? given : settled,
+      )
+      if (words.length > 0) await Promise.race([Promise.all(words), pause(LAST_WORDS, call.gone)])
       const answer: WaitResponse = {
         StatusCode: exitCode,
         ...(error ? { Error: { Message: error } } : {}),
