@@ -1,6 +1,6 @@
 // The engines under comparison, each private to this run: Sloop, dockerd with containerd, podman's own client.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { command } from "./measure.ts"
@@ -164,11 +164,18 @@ function restoreFirewall(): void {
 }
 
 const podmanBridge = "cni-podman0"
+const podmanNames = "/run/netns"
+
+const isMounted = (path: string): boolean =>
+  readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .some((line) => line.split(" ")[4] === path)
 
 /** podman's own client and storage, or undefined where it is not installed. */
 export async function startPodman(): Promise<Peer | undefined> {
   if (!has("podman")) return undefined
   const hadBridge = existsSync(`/sys/class/net/${podmanBridge}`)
+  const hadNames = existsSync(podmanNames)
   const directory = mkdtempSync(join(tmpdir(), "sb-podman-"))
   for (const inner of ["root", "run", "tmp"]) mkdirSync(join(directory, inner))
   const client = [
@@ -198,8 +205,12 @@ export async function startPodman(): Promise<Peer | undefined> {
     pids: () => [],
     close: async () => {
       spawnSync(client[0] ?? "", [...client.slice(1), "system", "reset", "--force"], { stdio: "ignore" })
-      // Its bridge stays behind with a subnet that others may want.
+      // Its bridge stays behind with a subnet that others may want, and a mount for names of namespaces.
       if (!hadBridge) spawnSync("ip", ["link", "del", podmanBridge], { stdio: "ignore" })
+      if (!hadNames && isMounted(podmanNames)) {
+        spawnSync("umount", [podmanNames], { stdio: "ignore" })
+        rmdirSync(podmanNames)
+      }
       rmSync(directory, { recursive: true, force: true })
     },
   }
